@@ -1,0 +1,1 @@
+"""The two colours: who waits, where, and for how long."""

@@ -1,0 +1,1 @@
+"""Encoders: texts to unit vectors. One module per library; `build` alone imports them."""

@@ -1,0 +1,93 @@
+"""The errors this package raises, and nothing else.
+
+::
+
+    AccelError
+    ├── ConfigError (ValueError)         a setting is wrong: path, value, expected
+    ├── MissingExtraError (ImportError)  an optional library is not installed: extra, feature
+    ├── UnsupportedError (TypeError)     accelerate() was given something it cannot wrap
+    ├── TenantRequired                   an operation needs a tenant and none is set
+    └── BackendError                     the world failed: backend, operation; the cause is chained
+        ├── StoreError
+        ├── IndexFailure
+        └── EncoderError
+
+A miss, a stale entry, a refused admission or a removed entry are values, never exceptions.
+A ``BackendError`` never reaches the user's model call: caches fail open and say so with an event.
+Any other exception out of this package is a bug; please report it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class AccelError(Exception):
+    """Base of every error of this package; never raised itself."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword-only constructors break the default pickling of exceptions, and exceptions
+        # do cross process pools.
+        return (_restore, (type(self), self.args, self.__dict__))
+
+
+def _restore(cls: type[AccelError], args: tuple[Any, ...], state: dict[str, Any]) -> AccelError:
+    error = cls.__new__(cls, *args)
+    error.args = args
+    error.__dict__.update(state)
+    return error
+
+
+class ConfigError(AccelError, ValueError):
+    """A setting is unknown, of the wrong type or out of range.
+
+    Attributes:
+        path: dotted place of the setting, for example ``cache.ttl.jitter``.
+        value: what was found there.
+        expected: what belongs there, in words.
+    """
+
+    def __init__(self, path: str, value: object, expected: str) -> None:
+        super().__init__(f"{path}: {expected}, got {value!r}")
+        self.path, self.value, self.expected = path, value, expected
+
+
+class MissingExtraError(AccelError, ImportError):
+    """A feature needs an optional library that is not installed."""
+
+    def __init__(self, extra: str, feature: str) -> None:
+        super().__init__(f"{feature} needs: pip install 'llm-accel[{extra}]'")
+        self.extra, self.feature = extra, feature
+
+
+class UnsupportedError(AccelError, TypeError):
+    """``accelerate()`` was given an object it cannot wrap; the message names what works."""
+
+
+class TenantRequired(AccelError):
+    """``tenant_required`` is set and an administrative call was made without a tenant."""
+
+
+class BackendError(AccelError):
+    """A store, an index or an encoder failed.
+
+    Attributes:
+        backend: which one, for example ``sqlite``.
+        operation: what was asked of it, for example ``fetch``.
+    """
+
+    def __init__(self, backend: str, operation: str, detail: str) -> None:
+        super().__init__(f"{backend} failed to {operation}: {detail}")
+        self.backend, self.operation, self.detail = backend, operation, detail
+
+
+class StoreError(BackendError):
+    """A store failed."""
+
+
+class IndexFailure(BackendError):
+    """A vector index failed."""
+
+
+class EncoderError(BackendError):
+    """An encoder failed, or returned something that is not a vector."""

@@ -1,0 +1,1 @@
+"""Pure arithmetic: no clock, no dice, no I/O, no threads."""

@@ -1,0 +1,217 @@
+"""The border with the outside world: the Protocols others implement, and the values that cross.
+
+Rules of this file: no logic beyond a value's own meaning, nothing coloured (a port is either
+blocking or does not wait at all; `drive` decides who waits where), no framework, no library.
+A port raises what it likes: the caller catches, reports an event and goes on without it.
+
+Scopes and keys are opaque digests (`policy.identity`); vectors are of unit length, so a dot
+product is a cosine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from accel_core.events import Event
+
+    Vector = NDArray[np.float32]
+    """Shape (dimensions,), unit length."""
+    Vectors = NDArray[np.float32]
+    """Shape (texts, dimensions), each row of unit length."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One stored answer, with what is needed to find, judge and remove it.
+
+    Attributes:
+        key: digest of scope and text; the entry's identity.
+        scope: digest of all that must be equal before meaning counts.
+        tenant: digest of the tenant, ``b""`` for none.
+        namespace: the namespace it was stored under.
+        text: the question, as compared by meaning.
+        payload: the answer, UTF-8 JSON written and read by an adapter.
+        created_s: wall-clock stamp of storing, seconds since the epoch.
+        expires_s: wall-clock stamp after which it is not served.
+        tags: names it can be invalidated by.
+        semantic: whether it may be served to another question of the same meaning.
+        encoder: name of the encoder of ``vector``; ``""`` where there is none.
+        vector: little-endian float16 of unit length, or None.
+        source: what produced it, for example a model's name.
+    """
+
+    key: bytes
+    scope: bytes
+    tenant: bytes = b""
+    namespace: str = ""
+    text: str = ""
+    payload: bytes
+    created_s: float
+    expires_s: float
+    tags: tuple[str, ...] = ()
+    semantic: bool = True
+    encoder: str = ""
+    vector: bytes | None = None
+    source: str = ""
+
+    @property
+    def id(self) -> str:
+        """The entry's public name: its key in hexadecimal."""
+        return self.key.hex()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selector:
+    """Which entries are meant: all conditions given must hold; none given means every entry."""
+
+    key: bytes | None = None
+    scope: bytes | None = None
+    tenant: bytes | None = None
+    namespace: str | None = None
+    tag: str | None = None
+    text: str | None = None
+
+    def matches(self, entry: Entry) -> bool:
+        """Whether `entry` is among those meant."""
+        return (
+            (self.key is None or entry.key == self.key)
+            and (self.scope is None or entry.scope == self.scope)
+            and (self.tenant is None or entry.tenant == self.tenant)
+            and (self.namespace is None or entry.namespace == self.namespace)
+            and (self.tag is None or self.tag in entry.tags)
+            and (self.text is None or entry.text == self.text)
+        )
+
+
+@runtime_checkable
+class Store(Protocol):
+    """Entries by key. Safe to call from several threads.
+
+    Expiry is the caller's: a store may return an entry past its time.
+    """
+
+    blocking: bool
+    """Whether a call may wait for a disk or a network; asyncio callers are then kept off it."""
+
+    def fetch(self, key: bytes) -> Entry | None:
+        """Return the entry under `key`, or None. Bytes that are not an entry are None."""
+
+    def save(self, entries: Sequence[Entry]) -> None:
+        """Store all of `entries`, replacing those with the same key."""
+
+    def select(self, selector: Selector) -> list[bytes]:
+        """Return the keys of the entries that `selector` means, changing nothing."""
+
+    def remove(self, keys: Collection[bytes]) -> int:
+        """Remove `keys` and return how many were there. Removed means gone from every reader."""
+
+    def flush(self) -> None:
+        """Return when everything saved so far survives the death of this process."""
+
+    def close(self) -> None:
+        """Release what the store holds. Calling it again does nothing."""
+
+
+class Located(NamedTuple):
+    """Where a stored entry's vector belongs."""
+
+    key: bytes
+    scope: bytes
+    encoder: str
+    vector: bytes
+
+
+class Changes(NamedTuple):
+    """What happened to a shared store since a revision.
+
+    ``reset`` means that the history asked for is gone: drop everything held of this store.
+    """
+
+    located: list[Located]
+    removed: list[bytes]
+    revision: int
+    reset: bool = False
+
+
+@runtime_checkable
+class SharedStore(Store, Protocol):
+    """A store that other processes write too."""
+
+    def stirred(self) -> bool:
+        """Whether another process may have changed the store since the last `changes`. Cheap."""
+
+    def changes(self, since: int, limit: int) -> Changes:
+        """Return up to `limit` entries located after revision `since`, and all removals after it.
+
+        Start with 0; pass the returned revision next time; fewer than `limit` located means the
+        end was reached.
+        """
+
+
+class Neighbour(NamedTuple):
+    """One near entry: its key and the cosine to the question."""
+
+    key: bytes
+    similarity: float
+
+
+@runtime_checkable
+class VectorIndex(Protocol):
+    """Nearest vectors within one scope; never across. Safe to call from several threads."""
+
+    def add(self, scope: bytes, key: bytes, vector: Vector) -> None:
+        """Place `vector` under `key` in `scope`, replacing an earlier one."""
+
+    def remove(self, scope: bytes, key: bytes) -> None:
+        """Forget `key`; nothing happens where it is unknown."""
+
+    def nearest(self, scope: bytes, vector: Vector, limit: int) -> list[Neighbour]:
+        """Return up to `limit` neighbours in `scope`, nearest first."""
+
+    def clear(self) -> None:
+        """Forget everything."""
+
+    def __len__(self) -> int:
+        """Return the number of vectors held."""
+
+
+@runtime_checkable
+class Encoder(Protocol):
+    """Texts to vectors. Safe to call from several threads; may block for milliseconds."""
+
+    name: str
+    """Identifies the vector space: vectors of different names are never compared."""
+
+    min_similarity: float | None
+    """The threshold this encoder was calibrated for; None: none, so no semantic hits unless set."""
+
+    def encode(self, texts: Sequence[str]) -> Vectors:
+        """Return one unit vector per text, in order."""
+
+    def distrust(self, text: str) -> str | None:
+        """Return why `text` must not be compared by meaning, or None where it may.
+
+        Reasons: ``window`` (longer than what is read of it), ``unknown_tokens``, ``script``.
+        """
+
+
+@runtime_checkable
+class AsyncEncoder(Encoder, Protocol):
+    """An encoder that asyncio callers can await instead of a worker thread."""
+
+    async def aencode(self, texts: Sequence[str]) -> Vectors:
+        """Async form of `encode`."""
+
+
+class Observer(Protocol):
+    """Receives every event, in the thread where it happened. Must be quick and must not raise."""
+
+    def __call__(self, event: Event) -> None:
+        """Take note of `event`."""

@@ -1,0 +1,1 @@
+"""Stores: entries by key. One module per library; `build` alone imports them."""

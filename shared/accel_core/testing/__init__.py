@@ -1,0 +1,1 @@
+"""Helpers for testing applications and plug-ins: contracts, clocks, a local model server."""
