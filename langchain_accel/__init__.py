@@ -1,1 +1,36 @@
-"""LangChain: `AccelCache` and `accelerate`."""
+"""LangChain: answers cached exactly and by meaning.
+
+``set_llm_cache(AccelCache())`` accelerates every chat model and language model of the process;
+``accelerate(model)`` one model, streaming included.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from accel_core.accel import Accel
+    from langchain_accel._accelerate import accelerate
+    from langchain_accel.cache import AccelCache
+    from langchain_accel.encoder import EmbeddingsEncoder
+
+__all__ = ["Accel", "AccelCache", "EmbeddingsEncoder", "accelerate"]
+
+_PLACES = {
+    "Accel": "accel_core.accel",
+    "AccelCache": "langchain_accel.cache",
+    "EmbeddingsEncoder": "langchain_accel.encoder",
+    "accelerate": "langchain_accel._accelerate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _PLACES:
+        return getattr(importlib.import_module(_PLACES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -6,10 +6,10 @@
     ├── ConfigError (ValueError)         a setting is wrong: path, value, expected
     ├── MissingExtraError (ImportError)  an optional library is not installed: extra, feature
     ├── UnsupportedError (TypeError)     accelerate() was given something it cannot wrap
-    ├── TenantRequired                   an operation needs a tenant and none is set
+    ├── TenantRequiredError                   an operation needs a tenant and none is set
     └── BackendError                     the world failed: backend, operation; the cause is chained
         ├── StoreError
-        ├── IndexFailure
+        ├── VectorIndexError
         └── EncoderError
 
 A miss, a stale entry, a refused admission or a removed entry are values, never exceptions.
@@ -64,7 +64,7 @@ class UnsupportedError(AccelError, TypeError):
     """``accelerate()`` was given an object it cannot wrap; the message names what works."""
 
 
-class TenantRequired(AccelError):
+class TenantRequiredError(AccelError):
     """``tenant_required`` is set and an administrative call was made without a tenant."""
 
 
@@ -85,7 +85,7 @@ class StoreError(BackendError):
     """A store failed."""
 
 
-class IndexFailure(BackendError):
+class VectorIndexError(BackendError):
     """A vector index failed."""
 
 

@@ -39,7 +39,10 @@ class CacheMiss:
 
 @dataclass(frozen=True, slots=True)
 class CacheBypassed:
-    """The cache was not consulted: ``temperature``, ``no_cache``, ``tenant_required``, ``disabled``."""
+    """The cache was not consulted.
+
+    Reasons: ``temperature``, ``no_cache``, ``tenant_required``, ``disabled``, ``several_answers``.
+    """
 
     reason: str
 

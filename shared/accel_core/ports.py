@@ -11,10 +11,10 @@ product is a cosine.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Callable, Collection, Hashable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     """Shape (dimensions,), unit length."""
     Vectors = NDArray[np.float32]
     """Shape (texts, dimensions), each row of unit length."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -178,6 +180,9 @@ class VectorIndex(Protocol):
     def clear(self) -> None:
         """Forget everything."""
 
+    def after_fork(self) -> None:
+        """Start anew in a child process, where no lock of the parent's can be trusted."""
+
     def __len__(self) -> int:
         """Return the number of vectors held."""
 
@@ -210,8 +215,50 @@ class AsyncEncoder(Encoder, Protocol):
         """Async form of `encode`."""
 
 
+class Sensor(Protocol):
+    """An encoder as a lookup uses it: one text at a time (`encoder.batching`)."""
+
+    @property
+    def name(self) -> str:
+        """The encoder's name."""
+
+    def distrust(self, text: str) -> str | None:
+        """Return why `text` must not be compared by meaning, or None. May load a model."""
+
+    def encode_one(self, text: str) -> Vector:
+        """Return the unit vector of `text`."""
+
+    async def aencode_one(self, text: str) -> Vector:
+        """Async form of `encode_one`."""
+
+    def close(self) -> None:
+        """Refuse what comes and wait for what is under way."""
+
+    def after_fork(self) -> None:
+        """Start anew in a child process."""
+
+
 class Observer(Protocol):
     """Receives every event, in the thread where it happened. Must be quick and must not raise."""
 
     def __call__(self, event: Event) -> None:
         """Take note of `event`."""
+
+
+class Io(Protocol):
+    """What a flow may wait for; one implementation per colour (`drive`)."""
+
+    def owner(self) -> Hashable:
+        """Return who is calling: a thread or a task."""
+
+    def may_wait(self) -> bool:
+        """Whether the caller may wait for somebody else's work."""
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Call a function that may block."""
+
+    async def sense(self, sensor: Sensor, text: str) -> Vector | str:
+        """Return the vector of `text`, or the reason why it must not be compared."""
+
+    async def join(self, flight: Any, timeout_s: float) -> Any:
+        """Wait until a flight lands, for `timeout_s` at most."""

@@ -1,0 +1,107 @@
+"""`accelerate`: one verb for everything of LangChain's that asks a chat model.
+
+A model is replaced by its accelerated copy wherever it sits: alone, bound to tools or arguments,
+in a structured-output chain, behind fallbacks, retries or configurable fields. What holds no chat
+model is refused with a message that names what works, rather than returned unchanged.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from accel_core.accel import Accel, default_accel
+from accel_core.errors import UnsupportedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+_WORKS = (
+    "accelerate() takes a chat model (BaseChatModel), a chat model bound with bind(), bind_tools() "
+    "or with_config(), a with_structured_output() chain, with_fallbacks(), with_retry(), "
+    "configurable_fields() or configurable_alternatives() of one, or a chain that holds one"
+)
+
+
+def accelerate(runnable: T, accel: Accel | None = None) -> T:
+    """Return a copy of `runnable` whose chat models answer from `accel`.
+
+    Args:
+        runnable: a chat model, or a runnable around one; it is left untouched.
+        accel: the configured object; None takes this process's default.
+
+    Raises:
+        UnsupportedError: there is no chat model in it that can be accelerated.
+
+    Example:
+        >>> llm = accelerate(ChatOpenAI(model="gpt-4o-mini"))  # doctest: +SKIP
+    """
+    used = accel if accel is not None else default_accel()
+    made: T | None = _accelerated(runnable, used)
+    if made is None:
+        raise UnsupportedError(f"{_WORKS}; got {type(runnable).__name__}{_advice(runnable)}")
+    return made
+
+
+def _accelerated(runnable: Any, accel: Accel) -> Any:
+    """Return the accelerated copy, or None where there is no chat model inside."""
+    from langchain_core.language_models.chat_models import BaseChatModel
+    from langchain_core.runnables import Runnable
+
+    from langchain_accel.chat_model import accelerate_chat_model
+
+    if isinstance(runnable, BaseChatModel):
+        return accelerate_chat_model(runnable, accel)
+    if not isinstance(runnable, Runnable) or not hasattr(runnable, "model_copy"):
+        return None
+    changed = {
+        name: made
+        for name in _HOLDERS
+        if (held := vars(runnable).get(name)) is not None
+        and (made := _inside(held, lambda inner: _accelerated(inner, accel))) is not None
+    }
+    return runnable.model_copy(update=changed) if changed else None
+
+
+_HOLDERS = (
+    "bound",  # RunnableBinding, RunnableRetry, RunnableEach
+    "first",  # RunnableSequence
+    "middle",
+    "last",
+    "steps__",  # RunnableParallel
+    "mapper",  # RunnableAssign
+    "default",  # configurable fields and alternatives
+    "alternatives",
+    "runnable",  # RunnableWithFallbacks
+    "fallbacks",
+    "branches",  # RunnableBranch
+)
+"""Fields in which LangChain's runnables hold others."""
+
+
+def _inside(held: Any, change: Callable[[Any], Any]) -> Any:
+    """Return a copy of `held` with what could be changed changed; None where nothing could."""
+    if isinstance(held, dict):
+        made = {key: _inside(item, change) for key, item in held.items()}
+        if all(item is None for item in made.values()):
+            return None
+        return {key: held[key] if item is None else item for key, item in made.items()}
+    if isinstance(held, (list, tuple)):
+        items = [_inside(item, change) for item in held]
+        if all(item is None for item in items):
+            return None
+        return type(held)(
+            old if item is None else item for old, item in zip(held, items, strict=True)
+        )
+    return change(held)
+
+
+def _advice(runnable: Any) -> str:
+    """Say what to do instead, for what people try."""
+    kinds = {kind.__name__ for kind in type(runnable).__mro__}
+    if "_ConfigurableModel" in kinds:
+        return ": give init_chat_model() a model and accelerate what it returns"
+    if "BaseLLM" in kinds:
+        return ": for plain language models use set_llm_cache(AccelCache())"
+    return ""

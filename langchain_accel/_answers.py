@@ -1,0 +1,182 @@
+"""LangChain generations as stored answers, and stored answers as fresh generations.
+
+Stored is JSON of an allow-list: `Generation`, and `ChatGeneration` of an `AIMessage`. A replay is a
+new object with a new id, new tool-call ids and a usage of zero under the same keys, so that nothing
+downstream takes it for the first answer, charges for it, or changes the stored one. What was saved
+stands in ``response_metadata["accel"]``.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, Generation
+
+from accel_core.policy.admission import Answer
+from accel_core.policy.canonical import renamed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from accel_core.semantic_cache import Hit
+
+_USAGE_KEYS = ("token_usage", "usage")
+_REASON_KEYS = ("finish_reason", "stop_reason", "done_reason", "status")
+_FIELDS = ("content", "additional_kwargs", "tool_calls", "invalid_tool_calls", "name")
+
+_numbers = itertools.count()
+_run = uuid.uuid4().hex
+
+
+def to_answer(
+    generations: Sequence[Generation], llm_output: Mapping[str, Any] | None = None
+) -> Answer | None:
+    """Return `generations` as an answer, or None where one is of a kind that is not stored.
+
+    Args:
+        generations: all choices of one answer.
+        llm_output: the provider's metadata of the call; part of a single choice's own.
+
+    Raises:
+        TypeError: a value cannot be spelled as JSON.
+    """
+    documents: list[dict[str, Any]] = []
+    reasons: list[str] = []
+    refused = False
+    for generation in generations:
+        shared = dict(llm_output or {}) if len(generations) == 1 else {}
+        document = _document(generation, shared)
+        if document is None:
+            return None
+        documents.append(document)
+        info = {**(document.get("info") or {}), **document.get("metadata", {})}
+        reasons += [info[key] for key in _REASON_KEYS if isinstance(info.get(key), str)]
+        refused = refused or bool(document.get("message", {}).pop("refused", False))
+    if not documents:
+        return None
+    return Answer(
+        payload=json.dumps(documents, default=_spell, separators=(",", ":")).encode(),
+        text="".join(document["text"] for document in documents),
+        tool_calls=any(document.get("ids") is not None for document in documents),
+        finish_reasons=tuple(reasons),
+        refused=refused,
+    )
+
+
+def to_generations(hit: Hit) -> list[Generation]:
+    """Return the hit's answer as fresh generations.
+
+    Raises:
+        ValueError, KeyError, TypeError, AttributeError: the payload is not one of ours.
+    """
+    return [_generation(document, hit) for document in json.loads(hit.entry.payload)]
+
+
+def _document(generation: Generation, shared: dict[str, Any]) -> dict[str, Any] | None:
+    """Spell one generation; None where its kind is not stored."""
+    if not isinstance(generation, ChatGeneration):
+        return {"text": generation.text, "info": generation.generation_info}
+    message = generation.message
+    if not isinstance(message, AIMessage):
+        return None
+    metadata = {
+        **shared,
+        **(generation.generation_info or {}),
+        **message.response_metadata,
+    }
+    metadata.pop("accel", None)
+    saved = message.usage_metadata or next(
+        (metadata[key] for key in _USAGE_KEYS if isinstance(metadata.get(key), dict)), None
+    )
+    for key in _USAGE_KEYS:
+        if isinstance(metadata.get(key), dict):
+            metadata[key] = _zeroed(metadata[key])
+    fields = {name: getattr(message, name) for name in _FIELDS}
+    fields["usage_metadata"] = _zeroed(message.usage_metadata)
+    fields["refused"] = bool(message.additional_kwargs.get("refusal"))
+    calls = [*message.tool_calls, *message.invalid_tool_calls]
+    asks = bool(calls or message.additional_kwargs.get("function_call"))
+    return {
+        "text": generation.text,
+        "info": generation.generation_info,
+        "message": fields,
+        "metadata": metadata,
+        "saved_usage": saved,
+        **({"ids": [call["id"] for call in calls if call["id"]]} if asks else {}),
+    }
+
+
+def _zeroed(usage: Any) -> Any:
+    """Return `usage` with every number 0, keys and shape as they were."""
+    if isinstance(usage, dict):
+        return {key: _zeroed(value) for key, value in usage.items()}
+    return 0 if isinstance(usage, (int, float)) else usage
+
+
+def _spell(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} cannot be stored")
+
+
+_AI = AIMessage(content="")
+_CHAT = ChatGeneration(message=_AI)
+_TEXT = Generation(text="")
+
+
+def _clone(template: Any, fields: dict[str, Any]) -> Any:
+    """Make an object of the template's class without validating what was valid when stored."""
+    made = template.__class__.__new__(template.__class__)
+    for name in ("__pydantic_extra__", "__pydantic_private__"):
+        object.__setattr__(made, name, getattr(template, name))
+    object.__setattr__(made, "__pydantic_fields_set__", set(fields))
+    object.__setattr__(made, "__dict__", {**template.__dict__, **fields})
+    return made
+
+
+def _generation(document: dict[str, Any], hit: Hit) -> Generation:
+    if "message" not in document:
+        made: Generation = _clone(
+            _TEXT, {"text": document["text"], "generation_info": document["info"]}
+        )
+        return made
+    ids = document.get("ids")
+    if ids:
+        document = renamed(document, {old: f"call_{uuid.uuid4().hex[:24]}" for old in ids})
+    fields = document["message"]
+    fields["id"] = f"accel-{_run}-{next(_numbers)}"
+    fields["response_metadata"] = metadata = document["metadata"]
+    metadata["accel"] = {**describe(hit), "saved_usage": document["saved_usage"]}
+    message = _clone(_AI, fields)
+    chat: Generation = _clone(
+        _CHAT,
+        {"text": document["text"], "generation_info": document["info"], "message": message},
+    )
+    return chat
+
+
+def describe(hit: Hit) -> dict[str, Any]:
+    """Say where an answer came from."""
+    entry = hit.entry
+    return {
+        "cache": hit.tier,
+        "id": entry.key.hex(),
+        "scope": entry.scope.hex(),
+        "similarity": hit.similarity,
+        "age_s": hit.age_s,
+        "shared": hit.shared,
+    }
+
+
+def _new_run() -> None:
+    global _run  # noqa: PLW0603 - a child process must not mint its parent's ids
+    _run = uuid.uuid4().hex
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_run)

@@ -1,0 +1,113 @@
+"""What LangChain tells callbacks about a call, kept where lookups can see it.
+
+Neither a cache's ``lookup`` nor a model's ``_stream`` is given the call's tags, metadata or fresh
+parameters. One inline callback (the only kind that runs in the caller's own context in both
+colours) is registered once, as LangChain's tracers are, and keeps them in a context variable until
+the run ends. Nothing here may name a tenant: metadata may come from a client.
+"""
+
+from __future__ import annotations
+
+import weakref
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, Protocol
+
+from langchain_core.callbacks import BaseCallbackHandler
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+
+class Run:
+    """A chat model's run in progress, in the context that started it."""
+
+    __slots__ = ("metadata", "options", "outer", "params", "run_id", "tags")
+
+    def __init__(self, run_id: UUID, outer: Run | None, details: Mapping[str, Any]) -> None:
+        self.run_id, self.outer = run_id, outer
+        self.tags: Sequence[str] = details.get("tags") or ()
+        self.metadata: Mapping[str, Any] = details.get("metadata") or {}
+        self.params: Mapping[str, Any] = details.get("invocation_params") or {}
+        self.options: Mapping[str, Any] = details.get("options") or {}
+
+
+class FailureListener(Protocol):
+    """Told that a call in this thread or task failed."""
+
+    def call_failed(self) -> None:
+        """Release what the failed call held."""
+
+
+_run: ContextVar[Run | None] = ContextVar("accel_langchain_run", default=None)
+_listeners: weakref.WeakSet[Any] = weakref.WeakSet()
+
+
+def current_run() -> Run | None:
+    """Return the chat model's run in progress, if any."""
+    return _run.get()
+
+
+class _Hook(BaseCallbackHandler):
+    """Keeps the run in progress."""
+
+    run_inline = True
+    raise_error = False
+    ignore_chain = True
+    ignore_agent = True
+    ignore_retriever = True
+    ignore_retry = True
+    ignore_custom_event = True
+
+    def on_chat_model_start(
+        self, _serialized: Any, _messages: Any, *, run_id: UUID, **details: Any
+    ) -> None:
+        """Note the run."""
+        _run.set(Run(run_id, _run.get(), details))
+
+    def on_llm_start(self, _serialized: Any, _prompts: Any, **_: Any) -> None:
+        """Plain language models look up before this; there is nothing to note."""
+
+    def on_llm_end(self, _response: Any, *, run_id: UUID, **_: Any) -> None:
+        """Forget the run."""
+        _end(run_id)
+
+    def on_llm_error(self, _error: BaseException, *, run_id: UUID, **_: Any) -> None:
+        """Forget the run, and let nobody wait for its answer."""
+        _end(run_id)
+        for listener in list(_listeners):
+            listener.call_failed()
+
+
+def _end(run_id: UUID) -> None:
+    """Make the innermost run that has not ended the current one again.
+
+    Runs of one batch end in any order, in one context: an ended run is unlinked where it stands.
+    """
+    run = _run.get()
+    if run is None:
+        return
+    if run.run_id == run_id:
+        _run.set(run.outer)
+        return
+    while run.outer is not None:
+        if run.outer.run_id == run_id:
+            run.outer = run.outer.outer
+            return
+        run = run.outer
+
+
+_hook = _Hook()
+_registered: list[ContextVar[Any]] = []
+
+
+def listen(listener: FailureListener | None = None) -> None:
+    """Register the callback, once for all, and `listener` with it."""
+    if listener is not None:
+        _listeners.add(listener)
+    if not _registered:
+        from langchain_core.tracers.context import register_configure_hook
+
+        # A context variable's default is seen by every thread and context there will be.
+        _registered.append(ContextVar("accel_langchain_hook", default=_hook))
+        register_configure_hook(_registered[0], inheritable=False)

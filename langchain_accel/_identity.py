@@ -1,0 +1,77 @@
+"""Which request an accelerated model's call is, read from the live model and messages.
+
+The model's fields are read afresh at every call, so a changed or copied model never keeps the name
+of what it was before.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.language_models.chat_models import BaseChatModel
+
+from accel_core.policy.canonical import Unidentifiable, canonical_json
+from accel_core.policy.identity import Prompt
+from langchain_accel._requests import identify, seen, source, temperature
+from langchain_accel._turns import from_messages
+
+if TYPE_CHECKING:
+    from langchain_core.messages import BaseMessage
+
+    from accel_core.accel import Accel
+    from accel_core.policy.controls import Controls
+    from accel_core.policy.identity import Request
+
+_INFRASTRUCTURE = frozenset(BaseChatModel.model_fields)
+"""Fields every chat model has: callbacks, cache, limiter and the like; none changes an answer."""
+
+_process = uuid.uuid4().hex
+_nameless: dict[int, object] = {}
+"""Field values without a stable spelling, held so that no later object takes their address."""
+
+
+def request_of(
+    accel: Accel,
+    model: BaseChatModel,
+    messages: list[BaseMessage],
+    stop: list[str] | None,
+    kwargs: dict[str, Any],
+    controls: Controls,
+) -> Request | None:
+    """Name a call; None: it bypasses the cache."""
+    model.__dict__.pop("_serialized", None)
+    params = seen(model._get_invocation_params(stop=stop, **kwargs))
+    described = _describe(model)
+    if not accel.admits(temperature(params, described)):
+        return None
+    named = Prompt(
+        "langchain.chat",
+        {"llm": described, "params": params},
+        from_messages(messages),
+        source=source(params),
+    )
+    return identify(accel, named, controls)
+
+
+def _describe(model: BaseChatModel) -> str:
+    """Spell the model: its serialised form, or the fields of one that has none."""
+    if model.is_lc_serializable():
+        return model._get_llm_string(stop=None).partition("---")[0]
+    fields = {
+        name: _spelled(value)
+        for name, value in vars(model).items()
+        if name in type(model).model_fields and name not in _INFRASTRUCTURE
+    }
+    name = f"{type(model).__module__}.{type(model).__qualname__}"
+    return json.dumps({"class": name, "fields": fields}, sort_keys=True)
+
+
+def _spelled(value: Any) -> str:
+    """Spell a field's value; an object without a stable spelling is only ever itself."""
+    try:
+        return canonical_json(value)
+    except Unidentifiable:
+        _nameless[id(value)] = value
+        return f"{type(value).__qualname__}@{_process}.{id(value)}"

@@ -1,0 +1,246 @@
+"""Chat models accelerated by a generated subclass of the user's own class.
+
+The copy stays an instance of its class, so ``isinstance``, ``bind_tools``, structured output,
+tracing (one run per call) and agents work as before. Overridden are only the private methods in
+which LangChain asks the provider: `_generate`, `_stream` and their async forms, each only where the
+class has its own, because LangChain looks for overrides to decide what a model can do.
+
+State lives on the generated class, not on the instance: ``configurable_fields`` and ``model_copy``
+make new instances of the class.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.outputs import ChatGeneration, ChatResult
+
+from langchain_accel import _answers, _chunks
+from langchain_accel._context import current_run, listen
+from langchain_accel._identity import request_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from langchain_core.messages import BaseMessage
+    from langchain_core.outputs import ChatGenerationChunk
+
+    from accel_core.accel import Accel
+    from accel_core.call import Call
+    from accel_core.semantic_cache import Hit
+
+_MARK = "__accel__"
+"""Class attribute of generated classes: the `Accel` they belong to."""
+
+_inside: ContextVar[bool] = ContextVar("accel_langchain_inside", default=False)
+"""Set while the provider's own method runs: some call another of the overridden ones."""
+
+
+def accelerate_chat_model(model: BaseChatModel, accel: Accel) -> BaseChatModel:
+    """Return a copy of `model` that answers from `accel`; `model` is untouched."""
+    if getattr(type(model), _MARK, None) is accel:
+        return model
+    listen()
+    made = original(model)
+    made.__class__ = _accelerated(type(made), accel)
+    made.__dict__.pop("_serialized", None)
+    # The copy caches by itself; asking a global cache first would look everything up twice.
+    made.cache = False
+    return made
+
+
+def original(model: BaseChatModel) -> BaseChatModel:
+    """Return a copy of `model` of the user's own class."""
+    made = model.model_copy()
+    if getattr(type(made), _MARK, None) is not None:
+        made.__class__ = type(made).__mro__[1]
+    return made
+
+
+def _rebuild(model: BaseChatModel, accel: Accel) -> BaseChatModel:
+    return accelerate_chat_model(model, accel)
+
+
+def _accelerated(base: type[BaseChatModel], accel: Accel) -> type[BaseChatModel]:
+    """Return the subclass of `base` that answers from `accel`, generated once."""
+    made: type[BaseChatModel] | None = accel.generated.get(base)
+    if made is None:
+        made = accel.generated.setdefault(base, _subclass(base, accel))
+    return made
+
+
+def _subclass(base: type[BaseChatModel], accel: Accel) -> type[BaseChatModel]:
+    namespace: dict[str, Any] = {
+        "__module__": base.__module__,
+        "__qualname__": base.__qualname__,
+        "__doc__": base.__doc__,
+        "__reduce__": lambda self: (_rebuild, (original(self), accel)),
+        "_generate": _make_generate(base, accel),
+        "_agenerate": _make_agenerate(base, accel),
+    }
+    if base._stream is not BaseChatModel._stream:
+        namespace["_stream"] = _make_stream(base, accel)
+    if base._astream is not BaseChatModel._astream:
+        namespace["_astream"] = _make_astream(base, accel)
+    namespace[_MARK] = accel
+    return types.new_class(base.__name__, (base,), exec_body=lambda body: body.update(namespace))
+
+
+def _begin(
+    accel: Accel, model: BaseChatModel, messages: list[BaseMessage], stop: Any, kwargs: Any
+) -> Call:
+    """Open the call of `model`, or a bypass."""
+    run = current_run()
+    controls = None
+    if not _inside.get():
+        controls = accel.controls(
+            None if run is None else run.metadata, None if run is None else run.tags
+        )
+    if controls is None:
+        return accel.call(None, None)
+    return accel.call(request_of(accel, model, messages, stop, kwargs, controls), controls)
+
+
+@contextmanager
+def _provider() -> Iterator[None]:
+    token = _inside.set(True)
+    try:
+        yield
+    finally:
+        _inside.reset(token)
+
+
+def _replayed(call: Call, hit: Hit | None) -> list[ChatGeneration] | None:
+    """Return the hit's generations, or None where there are none to serve."""
+    if hit is None:
+        return None
+    try:
+        found = _answers.to_generations(hit)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        call.reject(hit, error)
+        return None
+    return [generation for generation in found if isinstance(generation, ChatGeneration)] or None
+
+
+def _takes_run_manager(method: Callable[..., Any]) -> bool:
+    """Whether a model's own method takes a run manager; not every one does."""
+    parameters = inspect.signature(method).parameters.values()
+    return any(p.name == "run_manager" or p.kind is p.VAR_KEYWORD for p in parameters)
+
+
+def _make_generate(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]:
+    takes_run_manager = _takes_run_manager(base._generate)
+
+    def _generate(
+        self: BaseChatModel,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: Any = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call = _begin(accel, self, messages, stop, kwargs)
+        if takes_run_manager:
+            kwargs["run_manager"] = run_manager
+        found = _replayed(call, call.lookup())
+        if found is not None:
+            return ChatResult(generations=found)
+        try:
+            with _provider():
+                result = base._generate(self, messages, stop=stop, **kwargs)
+            call.store(lambda: _answers.to_answer(result.generations, result.llm_output))
+            return result
+        finally:
+            call.abandon()
+
+    return _generate
+
+
+def _make_agenerate(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]:
+    takes_run_manager = _takes_run_manager(base._agenerate)
+
+    async def _agenerate(
+        self: BaseChatModel,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: Any = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        call = _begin(accel, self, messages, stop, kwargs)
+        if takes_run_manager:
+            kwargs["run_manager"] = run_manager
+        found = _replayed(call, await call.alookup())
+        if found is not None:
+            return ChatResult(generations=found)
+        try:
+            with _provider():
+                result = await base._agenerate(self, messages, stop=stop, **kwargs)
+            call.store(lambda: _answers.to_answer(result.generations, result.llm_output))
+            return result
+        finally:
+            call.abandon()
+
+    return _agenerate
+
+
+def _make_stream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]:
+    takes_run_manager = _takes_run_manager(base._stream)
+
+    def _stream(
+        self: BaseChatModel,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: Any = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        call = _begin(accel, self, messages, stop, kwargs)
+        if takes_run_manager:
+            kwargs["run_manager"] = run_manager
+        found = _replayed(call, call.lookup())
+        if found is not None:
+            yield from _chunks.replay(found[0])
+            return
+        taken: list[ChatGenerationChunk] = []
+        try:
+            for chunk in base._stream(self, messages, stop=stop, **kwargs):
+                taken.append(_chunks.snapshot(chunk))
+                yield chunk
+            call.store(lambda: _chunks.to_answer(taken))
+        finally:
+            call.abandon()
+
+    return _stream
+
+
+def _make_astream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]:
+    takes_run_manager = _takes_run_manager(base._astream)
+
+    async def _astream(
+        self: BaseChatModel,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: Any = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        call = _begin(accel, self, messages, stop, kwargs)
+        if takes_run_manager:
+            kwargs["run_manager"] = run_manager
+        found = _replayed(call, await call.alookup())
+        if found is not None:
+            for chunk in _chunks.replay(found[0]):
+                yield chunk
+            return
+        taken: list[ChatGenerationChunk] = []
+        try:
+            async for chunk in base._astream(self, messages, stop=stop, **kwargs):
+                taken.append(_chunks.snapshot(chunk))
+                yield chunk
+            call.store(lambda: _chunks.to_answer(taken))
+        finally:
+            call.abandon()
+
+    return _astream

@@ -1,0 +1,309 @@
+"""The configured object: what applications construct, share, scope by tenant, and close.
+
+One `Accel` holds one cache and everything behind it. It is safe to share between threads, tasks,
+loops and, after a fork, processes; what it queued is written at exit.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import weakref
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from accel_core import build, events, tenancy
+from accel_core.call import Call
+from accel_core.config import AccelConfig, from_mapping, from_yaml
+from accel_core.errors import TenantRequiredError
+from accel_core.observer.fanout import Fanout
+from accel_core.observer.log import LoggingObserver
+from accel_core.observer.statistics import StatisticsObserver
+from accel_core.policy.canonical import Unidentifiable
+from accel_core.policy.controls import DEFAULT, read_controls, user_tag
+from accel_core.ports import Selector
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from contextlib import AbstractContextManager
+
+    from accel_core.drive.flight import Flight
+    from accel_core.observer.statistics import Statistics
+    from accel_core.policy.controls import Controls
+    from accel_core.policy.identity import Prompt, Request
+    from accel_core.ports import Encoder, Observer, Store
+
+_EXIT_FLUSH_S = 5.0
+
+
+class Receipt(NamedTuple):
+    """What `Accel.forget` removed, or with ``dry_run`` would remove."""
+
+    removed: tuple[str, ...]
+    dry_run: bool
+
+
+class Accel:
+    """Cached answers for the models it accelerates.
+
+    Args:
+        config: the configuration; None is the default one: memory, all-MiniLM where installed.
+        tenant: whose every call is where none is set by `tenant`.
+        encoder: used instead of the configured one.
+        store: used instead of the configured one.
+        observers: receive every event, after statistics and log.
+        secrets: used instead of the environment variables the configuration names.
+        clocks: time and dice, for tests.
+
+    Raises:
+        ConfigError: a setting is wrong.
+        StoreError: the configured store cannot be opened.
+    """
+
+    def __init__(
+        self,
+        config: AccelConfig | None = None,
+        *,
+        tenant: str | None = None,
+        encoder: Encoder | None = None,
+        store: Store | None = None,
+        observers: Iterable[Observer] = (),
+        secrets: build.Secrets | None = None,
+        clocks: build.Clocks | None = None,
+    ) -> None:
+        self.config = config or AccelConfig()
+        self.generated: dict[type, type] = {}
+        """Classes that adapters generated for this object; they live as long as it does."""
+        self._default_tenant = tenant
+        self._statistics = StatisticsObserver()
+        self._emit = Fanout([self._statistics, LoggingObserver(), *observers])
+        secrets = secrets or build.read_secrets(self.config.security)
+        self._identifier = build.build_identifier(secrets)
+        self.cache, self._tiers = build.build_cache(
+            self.config,
+            secrets,
+            self._emit,
+            clocks or build.Clocks(),
+            encoder=encoder,
+            store=store,
+        )
+        self._finalizer = weakref.finalize(self, self._tiers.close, _EXIT_FLUSH_S)
+        _alive.add(self)
+
+    @classmethod
+    def from_yaml(cls, path: str | os.PathLike[str], **options: Any) -> Accel:
+        """Configure from the YAML file at `path`; `options` as for the constructor.
+
+        Raises:
+            ConfigError: the file or a setting is wrong; the message names its place.
+        """
+        return cls(from_yaml(path), **options)
+
+    @classmethod
+    def from_mapping(cls, data: Mapping[str, Any], **options: Any) -> Accel:
+        """Configure from nested mappings, shaped as the YAML file."""
+        return cls(from_mapping(data), **options)
+
+    def tenant(self, tenant_id: str, *, user: str = "") -> AbstractContextManager[None]:
+        """Make every call inside the ``with`` block belong to `tenant_id`, and to it alone."""
+        return tenancy.tenant(tenant_id, user=user)
+
+    def current_tenant(self) -> str | None:
+        """Return whose a call made now would be."""
+        found = tenancy.current()
+        return self._default_tenant if found is None else found.id
+
+    def controls(
+        self, metadata: Mapping[str, Any] | None, tags: Collection[str] | None
+    ) -> Controls | None:
+        """Read a call's own wishes; None: it bypasses the cache."""
+        if not self.config.cache.enabled:
+            self._bypass("disabled")
+            return None
+        if self.config.security.tenant_required and self.current_tenant() is None:
+            self._bypass("tenant_required")
+            return None
+        found = DEFAULT
+        if metadata or tags:
+            found, problems = read_controls(metadata or {}, tags or ())
+            for problem in problems:
+                self._emit(events.ControlIgnored(*problem))
+        asking = tenancy.current()
+        if asking is not None and asking.user:
+            found = replace(found, user=asking.user)
+        if found.no_cache:
+            self._bypass("no_cache")
+            return None
+        return found
+
+    def admits(self, temperature: float | None) -> bool:
+        """Whether a request of this temperature may be cached; reports where not."""
+        reason = self.config.cache.admission.refuses_request(temperature)
+        if reason is not None:
+            self._bypass(reason)
+        return reason is None
+
+    def namespace(self, narrower: str) -> str:
+        """Return the configured namespace, narrowed by a call's own."""
+        return "/".join(filter(None, (self.config.namespace, narrower)))
+
+    def identify(self, prompt: Prompt) -> Request | None:
+        """Name a request; None where it holds something without a stable meaning."""
+        try:
+            return self._identifier.identify(prompt)
+        except Unidentifiable:
+            self._bypass("unidentifiable")
+            return None
+
+    def call(
+        self, request: Request | None, controls: Controls | None, flight: Flight | None = None
+    ) -> Call:
+        """Return the call for a request; a bypass where request or controls are None.
+
+        Args:
+            request: what is asked.
+            controls: the call's wishes.
+            flight: one it leads already.
+        """
+        request = request if controls is not None else None
+        return Call(self.cache, request, controls or DEFAULT, flight)
+
+    def invalidate(self, *, dry_run: bool = False, **which: str | None) -> list[str]:
+        """Remove the entries for which all conditions given hold; none given means all.
+
+        Inside `tenant`, only that tenant's entries are meant; outside, everybody's.
+
+        Args:
+            dry_run: remove nothing, only tell.
+            **which: ``id`` and ``scope`` as a hit names them (``response_metadata["accel"]``),
+                ``tag``, ``namespace``.
+
+        Returns:
+            The ids that were, or would be, removed.
+
+        Raises:
+            StoreError: the shared store failed, so entries may still be there.
+            TenantRequiredError: tenants are required and none is set.
+            TypeError: a condition is unknown.
+            ValueError: an id or scope is not one.
+        """
+        return self.cache.invalidate(self._selectors(**which), dry_run=dry_run)
+
+    async def ainvalidate(self, *, dry_run: bool = False, **which: str | None) -> list[str]:
+        """Async form of `invalidate`."""
+        return await self.cache.ainvalidate(self._selectors(**which), dry_run=dry_run)
+
+    def forget(self, *, dry_run: bool = False, **whom: str) -> Receipt:
+        """Remove what is kept of a tenant, a user, a tag or a question, everywhere.
+
+        Args:
+            dry_run: remove nothing, only tell.
+            **whom: ``tenant``, ``text`` (a question, word for word), and either ``user`` or
+                ``tag``; at least one, and all given must hold.
+
+        Raises:
+            StoreError: the shared store failed, so entries may still be there.
+            TenantRequiredError: tenants are required, none is set, and none is named.
+            TypeError: nothing is named, or something unknown.
+        """
+        removed = self.cache.invalidate(self._forgotten(**whom), dry_run=dry_run)
+        return Receipt(tuple(removed), dry_run)
+
+    async def aforget(self, *, dry_run: bool = False, **whom: str) -> Receipt:
+        """Async form of `forget`."""
+        removed = await self.cache.ainvalidate(self._forgotten(**whom), dry_run=dry_run)
+        return Receipt(tuple(removed), dry_run)
+
+    def _forgotten(self, **whom: str) -> list[Selector]:
+        unknown = set(whom) - {"tenant", "user", "tag", "text"}
+        if unknown or not whom or {"user", "tag"} <= set(whom):
+            raise TypeError("forget() takes tenant, text, and one of user and tag; at least one")
+        if "user" in whom:
+            whom["tag"] = user_tag(whom.pop("user"))
+        return self._selectors(**whom)
+
+    def _selectors(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002 - the name a hit gives it
+        scope: str | None = None,
+        tenant: str | None = None,
+        namespace: str | None = None,
+        tag: str | None = None,
+        text: str | None = None,
+    ) -> list[Selector]:
+        """Say what is meant; one selector for each secret a tenant's entries may be under."""
+        current = self.current_tenant()
+        if current is not None and tenant not in {None, current}:
+            return []
+        tenant = tenant or current
+        if tenant is None and self.config.security.tenant_required:
+            raise TenantRequiredError("tenants are required: call this inside accel.tenant(...)")
+        meant = Selector(
+            key=None if id is None else bytes.fromhex(id),
+            scope=None if scope is None else bytes.fromhex(scope),
+            namespace=None if namespace is None else self.namespace(namespace),
+            tag=tag,
+            text=None if text is None else text.strip(),
+        )
+        if tenant is None:
+            return [meant]
+        return [replace(meant, tenant=digest) for digest in self._identifier.tenants(tenant)]
+
+    def stats(self) -> Statistics:
+        """Return the counts so far."""
+        return self._statistics.snapshot()
+
+    def flush(self) -> None:
+        """Return when everything stored so far is where it belongs, durably."""
+        self._tiers.flush()
+
+    async def aflush(self) -> None:
+        """Async form of `flush`."""
+        await self.cache.acall(self.flush)
+
+    def close(self) -> None:
+        """Write what is queued and release everything. Later calls miss and are not stored."""
+        self._finalizer()
+
+    async def aclose(self) -> None:
+        """Async form of `close`."""
+        await self.cache.acall(self.close)
+
+    def __enter__(self) -> Accel:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Accel:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+    def _bypass(self, reason: str) -> None:
+        self._emit(events.CacheBypassed(reason))
+
+    def _after_fork(self) -> None:
+        self._statistics.after_fork()
+        self._tiers.after_fork()
+        self.cache.after_fork()
+
+
+_alive: weakref.WeakSet[Accel] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for accel in list(_alive):
+        accel._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+@functools.cache
+def default_accel() -> Accel:
+    """Return the `Accel` of this process that is used where none is given."""
+    return Accel()

@@ -1,0 +1,28 @@
+"""The configuration tree: what can be set, its defaults, and how it is read from YAML."""
+
+from __future__ import annotations
+
+from accel_core.config.load import from_mapping, from_yaml
+from accel_core.config.tree import (
+    AccelConfig,
+    CacheConfig,
+    EncoderConfig,
+    MemoryConfig,
+    SecurityConfig,
+    SemanticConfig,
+    SingleFlightConfig,
+    StoreConfig,
+)
+
+__all__ = [
+    "AccelConfig",
+    "CacheConfig",
+    "EncoderConfig",
+    "MemoryConfig",
+    "SecurityConfig",
+    "SemanticConfig",
+    "SingleFlightConfig",
+    "StoreConfig",
+    "from_mapping",
+    "from_yaml",
+]

@@ -1,0 +1,169 @@
+"""Every setting, as frozen dataclasses with safe defaults; an empty file is a valid configuration.
+
+A policy is its own configuration (`TtlPolicy`, `Admission`), so a rule and its limits stand in one
+place. Names carry their units: ``_s`` seconds, ``_bytes``. Range checks raise `ConfigError` with
+the field's name; the loader puts the path in front.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from accel_core.errors import ConfigError
+from accel_core.policy.admission import Admission
+from accel_core.policy.expiry import TtlPolicy
+
+
+def _positive(name: str, value: float) -> None:
+    if not value > 0:
+        raise ConfigError(name, value, "must be above 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderConfig:
+    """What turns questions into vectors.
+
+    Attributes:
+        kind: ``minilm`` (all-MiniLM-L6-v2, extra ``local``), ``static`` (wordllama, extra
+            ``static``), ``openai`` (extra ``openai``).
+        model: a folder or hub name for ``minilm``, a model name for ``openai``.
+    """
+
+    kind: Literal["minilm", "static", "openai"] = "minilm"
+    model: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.kind == "openai" and not self.model:
+            raise ConfigError("model", self.model, "kind 'openai' needs the name of a model")
+        if self.kind == "static" and self.model:
+            raise ConfigError("model", self.model, "kind 'static' has one model; leave it out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SemanticConfig:
+    """Answers served by meaning.
+
+    Attributes:
+        enabled: whether they are.
+        min_similarity: cosine from which two questions count as one, in [0, 1]; None takes the
+            encoder's own calibration, and an encoder without one serves exactly only.
+        max_words: longer questions are served exactly only.
+        encoder: what turns questions into vectors.
+    """
+
+    enabled: bool = True
+    min_similarity: float | None = None
+    max_words: int = 64
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+
+    def __post_init__(self) -> None:
+        if self.min_similarity is not None and not 0 <= self.min_similarity <= 1:
+            raise ConfigError("min_similarity", self.min_similarity, "must be in [0, 1]")
+        _positive("max_words", self.max_words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemoryConfig:
+    """The tier in process memory.
+
+    Attributes:
+        max_entries: entries it holds; SIEVE chooses which leave.
+        max_bytes: bytes it holds, answers and questions included.
+    """
+
+    max_entries: int = 10_000
+    max_bytes: int = 256 << 20
+
+    def __post_init__(self) -> None:
+        _positive("max_entries", self.max_entries)
+        _positive("max_bytes", self.max_bytes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """The store behind memory.
+
+    Attributes:
+        kind: ``none``, or ``sqlite``: a file that several processes of one machine share.
+        path: the file, for ``sqlite``.
+        max_entries: entries it holds; the oldest leave.
+    """
+
+    kind: Literal["none", "sqlite"] = "none"
+    path: str = ".accel/cache.db"
+    max_entries: int = 100_000
+
+    def __post_init__(self) -> None:
+        _positive("max_entries", self.max_entries)
+        if not self.path:
+            raise ConfigError("path", self.path, "must name a file")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SingleFlightConfig:
+    """Identical requests at the same time share one model call.
+
+    Attributes:
+        enabled: whether they do.
+        lease_s: how long the others wait for the first before they ask for themselves.
+    """
+
+    enabled: bool = True
+    lease_s: float = 30.0
+
+    def __post_init__(self) -> None:
+        _positive("lease_s", self.lease_s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheConfig:
+    """Cached answers.
+
+    Attributes:
+        enabled: whether anything is cached.
+        exact: whether the very same request is answered from memory.
+    """
+
+    enabled: bool = True
+    exact: bool = True
+    ttl: TtlPolicy = field(default_factory=TtlPolicy)
+    admission: Admission = field(default_factory=Admission)
+    semantic: SemanticConfig = field(default_factory=SemanticConfig)
+    memory: MemoryConfig = field(default_factory=MemoryConfig)
+    store: StoreConfig = field(default_factory=StoreConfig)
+    single_flight: SingleFlightConfig = field(default_factory=SingleFlightConfig)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecurityConfig:
+    """Secrets and tenants. Secrets never stand in a file: it names the variable that holds one.
+
+    Attributes:
+        key_env: environment variable with a secret of at least 32 bytes; digests are then keyed
+            and stored entries carry a MAC.
+        previous_key_env: variable with the secret before it, accepted during rotation.
+        tenant_required: calls without a tenant bypass the cache.
+    """
+
+    key_env: str | None = None
+    previous_key_env: str | None = None
+    tenant_required: bool = False
+
+    def __post_init__(self) -> None:
+        if self.previous_key_env and not self.key_env:
+            raise ConfigError("previous_key_env", self.previous_key_env, "needs key_env beside it")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccelConfig:
+    """The whole configuration.
+
+    Attributes:
+        namespace: keeps applications that share a store apart.
+    """
+
+    version: Literal[1] = 1
+    namespace: str = ""
+    cache: CacheConfig = field(default_factory=CacheConfig)
+    security: SecurityConfig = field(default_factory=SecurityConfig)

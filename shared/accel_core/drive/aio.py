@@ -1,0 +1,60 @@
+"""The asyncio colour: flows carried out on the running loop, which is never blocked.
+
+What blocks goes to a worker thread of this module's own pool (the loop's default pool may be full
+of the application's work). Cancelling a caller abandons its wait, never the work of another.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import functools
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from accel_core.drive.flight import DECLINED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+    from accel_core.drive.flight import Flight
+    from accel_core.ports import Sensor, Vector
+
+T = TypeVar("T")
+
+_WORKERS = 8
+
+
+@functools.cache
+def _pool(pid: int) -> ThreadPoolExecutor:  # noqa: ARG001 - one pool per process: forks get their own
+    return ThreadPoolExecutor(_WORKERS, thread_name_prefix="accel-io")
+
+
+class AsyncIo:
+    """Waits on the running loop."""
+
+    def owner(self) -> Hashable:
+        """Return who is calling, for single flight: this task."""
+        return id(asyncio.current_task())
+
+    def may_wait(self) -> bool:
+        """Whether the caller may wait: a task always may."""
+        return True
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Call a blocking `function` in a worker thread, in the caller's context."""
+        job = functools.partial(contextvars.copy_context().run, function, *args)
+        return await asyncio.get_running_loop().run_in_executor(_pool(os.getpid()), job)
+
+    async def join(self, flight: Flight, timeout_s: float) -> Any:
+        """Wait until `flight` lands; `DECLINED` when `timeout_s` passed first."""
+        waiting = asyncio.wrap_future(flight.future)
+        try:
+            return await asyncio.wait_for(waiting, timeout_s)
+        except TimeoutError:
+            return DECLINED
+
+    async def sense(self, sensor: Sensor, text: str) -> Vector | str:
+        """Judge and encode `text` off the loop."""
+        return await self.call(sensor.distrust, text) or await sensor.aencode_one(text)

@@ -1,0 +1,64 @@
+"""The blocking colour: flows carried out in the calling thread.
+
+A flow is an ``async def`` over an `Io`. Here no method of `Io` ever suspends, so one step runs the
+flow to its end; a port that does suspend is a bug and is reported as one, loudly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from accel_core.drive.flight import DECLINED
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Hashable
+
+    from accel_core.drive.flight import Flight
+    from accel_core.ports import Sensor, Vector
+
+T = TypeVar("T")
+
+
+def run(flow: Coroutine[Any, Any, T]) -> T:
+    """Carry out `flow` without an event loop and return its result."""
+    try:
+        flow.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    flow.close()
+    raise RuntimeError(f"{flow!r} awaited something that suspends, in blocking code")
+
+
+class BlockingIo:
+    """Waits in the calling thread."""
+
+    def owner(self) -> Hashable:
+        """Return who is calling, for single flight: this thread."""
+        return threading.get_ident()
+
+    def may_wait(self) -> bool:
+        """Whether this thread may block: not while it runs an event loop."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            return True
+        return False
+
+    async def call(self, function: Callable[..., T], *args: Any) -> T:
+        """Call a blocking `function`."""
+        return function(*args)
+
+    async def join(self, flight: Flight, timeout_s: float) -> Any:
+        """Wait until `flight` lands; `DECLINED` when `timeout_s` passed first."""
+        try:
+            return flight.future.result(timeout_s)
+        except FutureTimeoutError:
+            return DECLINED
+
+    async def sense(self, sensor: Sensor, text: str) -> Vector | str:
+        """Judge and encode `text` in this thread."""
+        return sensor.distrust(text) or sensor.encode_one(text)

@@ -1,0 +1,113 @@
+"""Single flight: one computation per key in progress, whoever asks, from threads and tasks alike.
+
+The first to claim a key leads; the others follow and wait for it to land. One table serves both
+colours: a follower thread blocks on the flight's future, a follower task awaits it.
+
+Invariants: whoever leads a flight never waits for another (two crossing callers could wait for each
+other); nobody waits longer than `lease_s`; a cancelled follower harms nobody (the future is marked
+running at birth, so that it cannot be cancelled from outside); a leader that vanished is replaced
+when its lease ends.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+
+
+class Flight:
+    """A computation in progress under `key`.
+
+    Attributes:
+        mark: the invalidation count when it began (`SemanticCache` compares it at storing).
+        vector: the question's vector, once the leader has it, so that storing needs no encoder.
+    """
+
+    __slots__ = ("began_s", "future", "key", "mark", "owner", "vector")
+
+    def __init__(self, key: bytes, owner: Hashable, began_s: float, mark: int) -> None:
+        self.key, self.owner, self.began_s, self.mark = key, owner, began_s, mark
+        self.vector: Any = None
+        self.future: Future[Any] = Future()
+        self.future.set_running_or_notify_cancel()
+
+
+FAILED = object()
+"""Landing of a leader without an answer: another follower should lead."""
+
+DECLINED = object()
+"""Landing of a leader whose answer may not be shared: every follower computes its own."""
+
+
+class FlightTable:
+    """The flights in progress.
+
+    Args:
+        lease_s: how long a leader may take before its followers stop waiting for it.
+        mono_now: monotonic clock, seconds.
+    """
+
+    def __init__(self, lease_s: float, mono_now: Callable[[], float]) -> None:
+        self.lease_s = lease_s
+        self._mono_now = mono_now
+        self._lock = threading.Lock()
+        self._flights: dict[bytes, Flight] = {}
+        self._leading: Counter[Hashable] = Counter()
+
+    def claim(self, key: bytes, owner: Hashable, mark: int) -> tuple[Flight | None, bool]:
+        """Return the flight under `key`, and whether the caller leads it.
+
+        ``(None, False)`` tells a caller that leads another flight to compute alone.
+        """
+        now = self._mono_now()
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is None or now - flight.began_s >= self.lease_s:
+                if flight is not None:
+                    self._leave(flight)
+                flight = self._flights[key] = Flight(key, owner, now, mark)
+                self._leading[owner] += 1
+                return flight, True
+            if self._leading[owner]:
+                return None, False
+            return flight, False
+
+    def current(self, key: bytes) -> Flight | None:
+        """Return the flight in progress under `key`."""
+        return self._flights.get(key)
+
+    def remaining_s(self, flight: Flight) -> float:
+        """Return how long its followers should still wait."""
+        return max(0.0, self.lease_s - (self._mono_now() - flight.began_s))
+
+    def land(self, flight: Flight, outcome: Any) -> None:
+        """End `flight`: followers wake with `outcome`. Landing it again does nothing."""
+        with self._lock:
+            if self._flights.get(flight.key) is flight:
+                del self._flights[flight.key]
+                self._leave(flight)
+            landed = flight.future.done()
+            if not landed:
+                flight.future.set_result(outcome)
+
+    def _leave(self, flight: Flight) -> None:
+        self._leading[flight.owner] -= 1
+        if self._leading[flight.owner] <= 0:
+            del self._leading[flight.owner]
+
+    def after_fork(self) -> None:
+        """Forget the parent's flights: their leaders do not exist here."""
+        self._lock = threading.Lock()
+        self._flights.clear()
+        self._leading.clear()
+
+    def __len__(self) -> int:
+        return len(self._flights)
+
+    def __repr__(self) -> str:
+        return f"FlightTable(in_progress={len(self)}, lease_s={self.lease_s})"

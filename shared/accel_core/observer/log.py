@@ -1,0 +1,45 @@
+"""Events in the standard log, under the logger ``accel``; no question and no answer is ever logged.
+
+What needs somebody's attention is a warning, once per cause; everything else is at debug level.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from accel_core.events import BackendFailed, ControlIgnored, SemanticUnavailable, WriteDropped
+
+if TYPE_CHECKING:
+    from accel_core.events import Event
+
+_MAX_CAUSES = 256
+
+
+class LoggingObserver:
+    """Writes events to a logger."""
+
+    def __init__(self, logger: logging.Logger | None = None) -> None:
+        self._logger = logger or logging.getLogger("accel")
+        self._seen: set[object] = set()
+
+    def __call__(self, event: Event) -> None:
+        """Log `event`."""
+        cause = _cause(event)
+        if cause is None or cause in self._seen or len(self._seen) >= _MAX_CAUSES:
+            self._logger.debug("%r", event)
+            return
+        self._seen.add(cause)
+        if isinstance(event, SemanticUnavailable):
+            self._logger.warning("answers are served exactly only: %s", event.remedy)
+        else:
+            self._logger.warning("%r", event)
+
+
+def _cause(event: Event) -> object:
+    """Return what makes `event` worth one warning, or None."""
+    if isinstance(event, BackendFailed):
+        return (event.backend, event.operation)
+    if isinstance(event, (SemanticUnavailable, WriteDropped, ControlIgnored)):
+        return type(event)
+    return None

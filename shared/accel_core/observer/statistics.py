@@ -1,0 +1,108 @@
+"""Counts of what happened, in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from accel_core import events
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from accel_core.events import Event
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Statistics:
+    """A snapshot of counts since the start.
+
+    Attributes:
+        exact_hits: answers served to the very same request.
+        semantic_hits: answers served by meaning.
+        shared_hits: of both, those whose caller waited for another call in progress.
+        misses: lookups that found nothing, by reason.
+        bypassed: calls that did not consult the cache, by reason.
+        stored: answers stored.
+        refused: answers not stored, by reason.
+        failures: failures of backends, by ``backend.operation``.
+        evicted: entries that left for space or age.
+        invalidated: entries removed on demand.
+    """
+
+    exact_hits: int = 0
+    semantic_hits: int = 0
+    shared_hits: int = 0
+    misses: Mapping[str, int] = field(default_factory=dict)
+    bypassed: Mapping[str, int] = field(default_factory=dict)
+    stored: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    failures: Mapping[str, int] = field(default_factory=dict)
+    evicted: int = 0
+    invalidated: int = 0
+
+    @property
+    def hits(self) -> int:
+        """All hits."""
+        return self.exact_hits + self.semantic_hits
+
+    @property
+    def lookups(self) -> int:
+        """All lookups: hits and misses."""
+        return self.hits + sum(self.misses.values())
+
+    @property
+    def hit_rate(self) -> float:
+        """Share of lookups that were hits, in [0, 1]; 0 without lookups."""
+        return self.hits / self.lookups if self.lookups else 0.0
+
+
+class StatisticsObserver:
+    """Counts events."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[tuple[str, str]] = Counter()
+
+    def __call__(self, event: Event) -> None:
+        """Count `event`."""
+        with self._lock:
+            if isinstance(event, events.CacheHit):
+                self._counts["hit", event.tier] += 1
+                if event.shared:
+                    self._counts["hit", "shared"] += 1
+            elif isinstance(event, events.BackendFailed):
+                self._counts["failure", f"{event.backend}.{event.operation}"] += 1
+            elif isinstance(event, events.CacheInvalidated):
+                self._counts["invalidated", ""] += event.count
+            elif isinstance(event, events.CacheStored):
+                self._counts["stored", ""] += 1
+            else:
+                self._counts[type(event).__name__, getattr(event, "reason", "")] += 1
+
+    def snapshot(self) -> Statistics:
+        """Return the counts so far."""
+        with self._lock:
+            counts = dict(self._counts)
+
+        def by_reason(kind: str) -> dict[str, int]:
+            return {reason: n for (name, reason), n in counts.items() if name == kind}
+
+        return Statistics(
+            exact_hits=counts.get(("hit", "exact"), 0),
+            semantic_hits=counts.get(("hit", "semantic"), 0),
+            shared_hits=counts.get(("hit", "shared"), 0),
+            misses=by_reason("CacheMiss"),
+            bypassed=by_reason("CacheBypassed"),
+            stored=counts.get(("stored", ""), 0),
+            refused=by_reason("CacheRefused"),
+            failures=by_reason("failure"),
+            evicted=sum(by_reason("CacheEvicted").values()),
+            invalidated=counts.get(("invalidated", ""), 0),
+        )
+
+    def after_fork(self) -> None:
+        """Use a lock of this process."""
+        self._lock = threading.Lock()

@@ -1,0 +1,76 @@
+"""Whether a stored question has the same answer as the one asked.
+
+Similarity alone never decides: a policy sees the question, the nearest stored questions and their
+similarities, and gives a verdict with a reason. Array work stays in the index; this is scalar.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+from accel_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class Candidate(NamedTuple):
+    """A stored question and its cosine to the one asked, in [-1, 1]."""
+
+    text: str
+    similarity: float
+
+
+class Verdict(NamedTuple):
+    """The candidate to serve, or None, and why."""
+
+    chosen: int | None
+    reason: str
+
+
+class SimilarityPolicy(Protocol):
+    """Decides between the nearest stored questions."""
+
+    @property
+    def candidates(self) -> int:
+        """How many nearest entries it wants to see."""
+
+    def comparable(self, text: str) -> bool:
+        """Whether questions such as `text` may be compared by meaning at all."""
+
+    def decide(self, question: str, candidates: Sequence[Candidate]) -> Verdict:
+        """Choose among `candidates`, nearest first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixedThreshold:
+    """Serve the nearest question when it is near enough.
+
+    Attributes:
+        min_similarity: cosine from which two questions count as one, in [0, 1].
+        max_words: longer texts are served exactly only: the longer a text, the less a single
+            word that changes its answer moves its vector.
+    """
+
+    min_similarity: float
+    max_words: int = 64
+    candidates: int = 1
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.min_similarity <= 1:
+            raise ConfigError("min_similarity", self.min_similarity, "must be in [0, 1]")
+        if not self.max_words > 0:
+            raise ConfigError("max_words", self.max_words, "must be above 0")
+
+    def comparable(self, text: str) -> bool:
+        """Whether `text` has at most `max_words` words."""
+        return len(text) <= 32 * self.max_words and len(text.split()) <= self.max_words
+
+    def decide(self, question: str, candidates: Sequence[Candidate]) -> Verdict:  # noqa: ARG002
+        """Choose the nearest, where it reaches the threshold."""
+        if not candidates:
+            return Verdict(None, "no_entry")
+        if candidates[0].similarity < self.min_similarity:
+            return Verdict(None, "below_threshold")
+        return Verdict(0, "threshold")

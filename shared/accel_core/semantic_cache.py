@@ -1,0 +1,358 @@
+"""Answer again what was answered before: exactly, by meaning, or by waiting for whoever is at it.
+
+A lookup goes exact → single flight → shared store → meaning. Whoever finds nothing leads a flight,
+asks the model, and ends the flight with `store` or `abandon`; the others wait for that answer.
+Storing never delays the answer: the entry is in memory at once, and its vector, its place in the
+index and its copy in the shared store follow in the background.
+
+Invariants: nothing is served past its time, across a scope, or after its invalidation returned; an
+answer asked for before an invalidation is not stored after it; a store, index or encoder that fails
+costs speed and an event, never the call.
+
+The flow of a lookup is written once, over `Io`; `lookup` and `alookup` are its two colours. This
+module imports neither threads nor loops nor clocks.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
+
+from accel_core import events
+from accel_core.drive import blocking
+from accel_core.drive.flight import DECLINED, FAILED
+from accel_core.policy.controls import DEFAULT, user_tag
+from accel_core.policy.similarity import Candidate
+from accel_core.ports import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from accel_core.drive.flight import Flight, FlightTable
+    from accel_core.policy.admission import Admission, Answer
+    from accel_core.policy.controls import Controls
+    from accel_core.policy.expiry import TtlPolicy
+    from accel_core.policy.identity import Request
+    from accel_core.policy.similarity import SimilarityPolicy
+    from accel_core.ports import Io, Observer, Selector, Vector
+    from accel_core.tiers import Tiers
+
+T = TypeVar("T")
+
+_REMEMBERED_INVALIDATIONS = 64
+_SPARE_NEIGHBOURS = 2
+"""Neighbours asked for beyond what the decision wants, since some may have expired."""
+
+
+class Hit(NamedTuple):
+    """A stored answer to serve. ``shared``: its caller waited for a leader."""
+
+    entry: Entry
+    tier: events.Tier
+    similarity: float
+    age_s: float
+    shared: bool = False
+
+
+class Miss(NamedTuple):
+    """No stored answer. ``flight``: the caller leads it and must `store` or `abandon` it."""
+
+    reason: str
+    flight: Flight | None = None
+    similarity: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policies:
+    """The decisions a cache takes, each a value of its own."""
+
+    ttl: TtlPolicy
+    admission: Admission
+    similarity: SimilarityPolicy | None
+    similarity_off: str = "disabled"
+    exact: bool = True
+
+
+class SemanticCache:
+    """Stored answers, by request and by meaning.
+
+    Args:
+        tiers: hold the entries: memory, index, encoder, shared store.
+        flights: the single-flight table; None: every miss asks the model.
+        policies: lifetime, admission, similarity.
+        colours: the blocking and the asyncio `Io`.
+        emit: receives every event.
+        wall_now: wall clock, seconds since the epoch.
+        chance: uniform dice in [0, 1), for TTL jitter.
+    """
+
+    def __init__(
+        self,
+        tiers: Tiers,
+        flights: FlightTable | None,
+        policies: Policies,
+        *,
+        colours: tuple[Io, Io],
+        emit: Observer,
+        wall_now: Callable[[], float],
+        chance: Callable[[], float],
+    ) -> None:
+        self._tiers, self._flights, self._policies = tiers, flights, policies
+        self._blocking, self._aio = colours
+        self._emit, self._wall_now, self._chance = emit, wall_now, chance
+        self._invalidations: deque[tuple[int, tuple[Selector, ...]]] = deque(
+            maxlen=_REMEMBERED_INVALIDATIONS
+        )
+        self._mark = 0
+
+    def lookup(self, request: Request, controls: Controls = DEFAULT) -> Hit | Miss:
+        """Return the stored answer to `request`, or a miss that may lead a flight."""
+        return blocking.run(self._lookup(self._blocking, request, controls))
+
+    async def alookup(self, request: Request, controls: Controls = DEFAULT) -> Hit | Miss:
+        """Async form of `lookup`."""
+        return await self._lookup(self._aio, request, controls)
+
+    def store(
+        self,
+        request: Request,
+        answer: Answer,
+        controls: Controls = DEFAULT,
+        flight: Flight | None = None,
+    ) -> str | None:
+        """Store `answer` and return the entry's id, None if it was refused.
+
+        Returns at once: only memory is written before it returns.
+
+        Args:
+            request: what was asked.
+            answer: what the model said.
+            controls: the call's wishes.
+            flight: the flight its miss led, ended by this. Whoever else leads the same request
+                is ended too when there is an entry to serve.
+        """
+        entry = self._admit(request, answer, controls)
+        if entry is not None:
+            self._tiers.keep(entry, flight.vector if flight is not None else None)
+            # After keeping, so that an invalidation is either seen here or sees the entry.
+            if flight is not None and self._invalidated_since(flight.mark, entry):
+                self._tiers.drop(entry)
+                self._emit(events.CacheRefused("invalidated"))
+                entry = None
+        if entry is None:
+            self._land(flight, DECLINED)
+            return None
+        lifetime_s = entry.expires_s - entry.created_s
+        self._emit(events.CacheStored(entry.id, entry.semantic, lifetime_s))
+        self._land(flight, entry)
+        if self._flights is not None:
+            self._land(self._flights.current(request.key), entry)
+        return entry.id
+
+    def refuse(self, reason: str, flight: Flight | None) -> None:
+        """Report that an answer cannot be stored, and let every follower ask for itself."""
+        self._emit(events.CacheRefused(reason))
+        self._land(flight, DECLINED)
+
+    def abandon(self, flight: Flight | None) -> None:
+        """End a flight whose leader failed: a follower leads next. Nothing after it ended."""
+        self._land(flight, FAILED)
+
+    def reject(self, entry: Entry, error: Exception) -> None:
+        """Drop an entry whose payload its adapter could not read."""
+        self._tiers.drop(entry)
+        self._emit(events.BackendFailed("payload", "read", type(error).__name__))
+
+    def invalidate(self, meant: Sequence[Selector], *, dry_run: bool = False) -> list[str]:
+        """Remove what any selector means, everywhere; return the ids, sorted.
+
+        With `dry_run` nothing is removed. A shared store's failure is raised.
+        """
+        return blocking.run(self._invalidate(self._blocking, meant, dry_run=dry_run))
+
+    async def ainvalidate(self, meant: Sequence[Selector], *, dry_run: bool = False) -> list[str]:
+        """Async form of `invalidate`."""
+        return await self._invalidate(self._aio, meant, dry_run=dry_run)
+
+    async def acall(self, function: Callable[[], T]) -> T:
+        """Call a blocking function of this cache's owner without blocking the loop."""
+        return await self._aio.call(function)
+
+    def after_fork(self) -> None:
+        """Start anew in a child process."""
+        if self._flights is not None:
+            self._flights.after_fork()
+
+    async def _lookup(self, io: Io, request: Request, controls: Controls) -> Hit | Miss:
+        if controls.refresh:
+            return self._note(Miss("refresh"))
+        await self._tiers.catch_up(io)
+        found: Hit | Miss | None = self._exact(request)
+        while found is None:
+            found = await self._fly(io, request)
+        return self._note(found)
+
+    async def _fly(self, io: Io, request: Request) -> Hit | Miss | None:
+        """Lead, follow, or search alone; None: the leader failed, so try again."""
+        flights = self._flights
+        if flights is None:
+            return await self._search(io, request, None)
+        flight, leads = flights.claim(request.key, io.owner(), self._mark)
+        if flight is None or not (leads or io.may_wait()):
+            return await self._search(io, request, None)
+        if leads:
+            return await self._lead(io, request, flight)
+        return await self._follow(io, flight, flights.remaining_s(flight))
+
+    async def _lead(self, io: Io, request: Request, flight: Flight) -> Hit | Miss:
+        """Search, and keep the flight open when there is nothing."""
+        try:
+            # Another leader may have landed between the first look and the claim.
+            found = self._exact(request) or await self._search(io, request, flight)
+        except BaseException:
+            self._land(flight, FAILED)
+            raise
+        if isinstance(found, Miss):
+            return found._replace(flight=flight)
+        self._land(flight, found)
+        return found
+
+    async def _follow(self, io: Io, flight: Flight, timeout_s: float) -> Hit | Miss | None:
+        """Wait for the leader; None: it failed, so try to lead."""
+        landed = await io.join(flight, timeout_s)
+        if landed is FAILED:
+            return None
+        if landed is DECLINED:
+            return Miss("declined")
+        if isinstance(landed, Hit):
+            return landed._replace(shared=True)
+        return Hit(landed, "exact", 1.0, self._wall_now() - landed.created_s, shared=True)
+
+    async def _search(self, io: Io, request: Request, flight: Flight | None) -> Hit | Miss:
+        """Look beyond memory: in the shared store, then by meaning."""
+        if self._policies.exact and self._tiers.shared:
+            for key in (request.key, *request.aliases):
+                entry = await self._tiers.find(io, key)
+                if entry is not None and self._serves(entry, request):
+                    return self._hit(entry, "exact", 1.0)
+        policy = self._policies.similarity
+        if policy is None:
+            return Miss(self._policies.similarity_off)
+        if not self._comparable(request):
+            return Miss("not_comparable")
+        sensed = await self._tiers.sense(io, request.text)
+        if isinstance(sensed, str):
+            return Miss(sensed)
+        if flight is not None:
+            flight.vector = sensed
+        return await self._nearest(io, request, sensed, policy)
+
+    async def _nearest(
+        self, io: Io, request: Request, vector: Vector, policy: SimilarityPolicy
+    ) -> Hit | Miss:
+        """Let the policy decide among the nearest entries of the scope that may be served."""
+        limit = policy.candidates + _SPARE_NEIGHBOURS
+        entries: list[Entry] = []
+        candidates: list[Candidate] = []
+        for key, similarity in self._tiers.nearest(request.scope, vector, limit):
+            entry = await self._tiers.find(io, key)
+            if entry is None:
+                self._tiers.forget_place(request.scope, key)
+            elif entry.semantic and self._serves(entry, request):
+                entries.append(entry)
+                candidates.append(Candidate(entry.text, similarity))
+        verdict = policy.decide(request.text, candidates[: policy.candidates])
+        if verdict.chosen is None:
+            best = candidates[0].similarity if candidates else None
+            return Miss(verdict.reason, similarity=best)
+        similarity = candidates[verdict.chosen].similarity
+        return self._hit(entries[verdict.chosen], "semantic", similarity)
+
+    def _exact(self, request: Request) -> Hit | None:
+        """Look in memory for the very request."""
+        if not self._policies.exact:
+            return None
+        entry = self._tiers.near(request.key)
+        if entry is None or not self._serves(entry, request):
+            return None
+        return self._hit(entry, "exact", 1.0)
+
+    def _serves(self, entry: Entry, request: Request) -> bool:
+        """Whether `entry` is of this scope and in its time; drops it when it is too old."""
+        if entry.expires_s <= self._wall_now():
+            self._tiers.drop(entry)
+            self._emit(events.CacheEvicted(entry.id, "expired"))
+            return False
+        return entry.scope == request.scope or entry.key in request.aliases
+
+    def _hit(self, entry: Entry, tier: events.Tier, similarity: float) -> Hit:
+        return Hit(entry, tier, similarity, self._wall_now() - entry.created_s)
+
+    def _note(self, found: Hit | Miss) -> Hit | Miss:
+        """Report the outcome of a lookup."""
+        if isinstance(found, Hit):
+            entry_id = found.entry.id
+            self._emit(
+                events.CacheHit(found.tier, entry_id, found.similarity, found.age_s, found.shared)
+            )
+        else:
+            self._emit(events.CacheMiss(found.reason, found.similarity))
+        return found
+
+    def _land(self, flight: Flight | None, outcome: object) -> None:
+        if flight is not None and self._flights is not None:
+            self._flights.land(flight, outcome)
+
+    def _admit(self, request: Request, answer: Answer, controls: Controls) -> Entry | None:
+        """Make the entry of `answer`, or report why there is none."""
+        policies = self._policies
+        reason = "no_store" if controls.no_store else None
+        reason = reason or policies.admission.refuses_answer(answer, request.text)
+        if reason is not None:
+            self._emit(events.CacheRefused(reason))
+            return None
+        now = self._wall_now()
+        lifetime_s = policies.ttl.lifetime_s(self._chance(), controls.ttl_s)
+        users = (user_tag(controls.user),) if controls.user else ()
+        return Entry(
+            key=request.key,
+            scope=request.scope,
+            tenant=request.tenant,
+            namespace=request.namespace,
+            text=request.text,
+            payload=answer.payload,
+            created_s=now,
+            expires_s=now + lifetime_s,
+            tags=controls.tags + users,
+            semantic=not answer.tool_calls and self._comparable(request),
+            source=request.source,
+        )
+
+    def _comparable(self, request: Request) -> bool:
+        """Whether other questions may be compared with this one by meaning."""
+        similarity = self._policies.similarity
+        return similarity is not None and bool(request.text) and similarity.comparable(request.text)
+
+    def _invalidated_since(self, mark: int, entry: Entry) -> bool:
+        """Whether an invalidation that means `entry` came after its question was asked."""
+        if self._mark == mark:
+            return False
+        recent = list(self._invalidations)
+        if recent and recent[0][0] > mark + 1:
+            return True
+        later = (selector for number, meant in recent if number > mark for selector in meant)
+        return any(selector.matches(entry) for selector in later)
+
+    async def _invalidate(self, io: Io, meant: Sequence[Selector], *, dry_run: bool) -> list[str]:
+        if not dry_run:
+            # Before removing, so that an answer under way is either removed here or refused later.
+            self._mark += 1
+            self._invalidations.append((self._mark, tuple(meant)))
+        keys: set[bytes] = set()
+        for selector in meant:
+            keys |= await self._tiers.select(io, selector)
+        if not dry_run:
+            await self._tiers.remove(io, keys)
+            self._emit(events.CacheInvalidated(len(keys)))
+        return sorted(key.hex() for key in keys)

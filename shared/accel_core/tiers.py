@@ -1,0 +1,316 @@
+"""Where entries are: memory, the index over their meanings, and a shared store behind both.
+
+Memory answers first. The shared store (SQLite, say) holds more, outlives the process and is written
+by others too; what they did is taken over before a lookup looks (`catch_up`), so that an entry
+removed by one process is not served by another.
+
+Invariants: a backend that fails is reported, rests for a while, and never fails the caller; memory
+and index are written at once or in the background, never on the way of an answer to a slow backend;
+what `remove` removed is gone from all three.
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+from accel_core import events
+from accel_core.drive.writer import Writer
+from accel_core.policy.breaker import Breaker
+from accel_core.ports import Selector, SharedStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+    from accel_core.ports import (
+        Entry,
+        Io,
+        Neighbour,
+        Observer,
+        Sensor,
+        Store,
+        Vector,
+        VectorIndex,
+    )
+    from accel_core.store.memory import MemoryStore
+
+T = TypeVar("T")
+
+_CATCH_UP = 256
+"""Changes taken over on the way of a lookup; more come in the background."""
+_LOAD = 2_000
+"""Changes taken over at a time in the background."""
+_QUEUE = 10_000
+
+
+class _Write(NamedTuple):
+    """A new entry on its way to index and shared store."""
+
+    entry: Entry
+    vector: Vector | None
+
+
+class _Removal(NamedTuple):
+    """Keys on their way out of the shared store."""
+
+    keys: tuple[bytes, ...]
+
+
+class _Load(NamedTuple):
+    """What others wrote is to be taken over."""
+
+
+class Tiers:
+    """Entries in memory, by meaning, and in a shared store.
+
+    Args:
+        memory: the tier every lookup sees first.
+        index: nearest entries by scope.
+        encoder: None where there is no semantic tier.
+        far: the shared store, or None.
+        emit: receives events.
+        mono_now: monotonic clock, seconds, for resting backends.
+    """
+
+    def __init__(
+        self,
+        memory: MemoryStore,
+        index: VectorIndex,
+        encoder: Sensor | None,
+        far: Store | None,
+        *,
+        emit: Observer,
+        mono_now: Callable[[], float],
+    ) -> None:
+        self._memory, self._index, self._encoder, self._far = memory, index, encoder, far
+        self._emit, self._mono_now = emit, mono_now
+        self._breakers = {"encoder": Breaker(), "store": Breaker()}
+        self._writer: Writer[_Write | _Removal | _Load] = Writer(
+            self._work,
+            capacity=_QUEUE,
+            on_drop=lambda count: emit(events.WriteDropped(count)),
+            on_error=lambda error: self._failed("store", "write", error),
+        )
+        self._revision = 0
+        self._following = threading.Lock()
+        if isinstance(far, SharedStore):
+            self._writer.submit(_Load())
+
+    @property
+    def shared(self) -> bool:
+        """Whether there is a store behind memory."""
+        return self._far is not None
+
+    def near(self, key: bytes) -> Entry | None:
+        """Return the entry under `key` in memory."""
+        return self._memory.fetch(key)
+
+    async def find(self, io: Io, key: bytes) -> Entry | None:
+        """Return the entry under `key` from memory or the shared store, and keep it near."""
+        entry = self._memory.fetch(key)
+        if entry is not None or self._far is None:
+            return entry
+        entry = await self._ask(io, "fetch", self._far.fetch, key)
+        if entry is not None:
+            self._memory.save([replace(entry, vector=None)])
+        return entry
+
+    async def sense(self, io: Io, text: str) -> Vector | str:
+        """Return the vector of `text`, or the reason why there is none to compare by."""
+        encoder, breaker = self._encoder, self._breakers["encoder"]
+        if encoder is None or not breaker.allows(self._mono_now()):
+            return "backend"
+        try:
+            sensed = await io.sense(encoder, text)
+        except Exception as error:
+            self._failed("encoder", "encode", error)
+            return "backend"
+        breaker.succeeded()
+        return sensed
+
+    def nearest(self, scope: bytes, vector: Vector, limit: int) -> list[Neighbour]:
+        """Return the nearest entries in `scope`, nearest first."""
+        try:
+            return self._index.nearest(scope, vector, limit)
+        except Exception as error:
+            self._failed("index", "search", error)
+            return []
+
+    def keep(self, entry: Entry, vector: Vector | None) -> None:
+        """Keep `entry` in memory now, and elsewhere in the background."""
+        self._memory.save([entry])
+        if entry.semantic or self._far is not None:
+            self._writer.submit(_Write(entry, vector))
+
+    def drop(self, entry: Entry) -> None:
+        """Remove `entry` from memory and index now, from the shared store in the background."""
+        self._memory.remove([entry.key])
+        self.forget_place(entry.scope, entry.key)
+        if self._far is not None:
+            self._writer.submit(_Removal((entry.key,)))
+
+    def forget_place(self, scope: bytes, key: bytes) -> None:
+        """Remove `key` from the index."""
+        try:
+            self._index.remove(scope, key)
+        except Exception as error:
+            self._failed("index", "remove", error)
+
+    def evicted(self, entry: Entry) -> None:
+        """Take note that memory let `entry` go for space."""
+        self._emit(events.CacheEvicted(entry.id, "space"))
+        if self._far is None:
+            self.forget_place(entry.scope, entry.key)
+
+    async def select(self, io: Io, selector: Selector) -> set[bytes]:
+        """Return the keys `selector` means, wherever they are; what is queued is written first."""
+        await io.call(self._writer.flush)
+        keys = set(self._memory.select(selector))
+        if self._far is not None:
+            keys |= set(await io.call(self._far.select, selector))
+        return keys
+
+    async def remove(self, io: Io, keys: Collection[bytes]) -> None:
+        """Remove `keys` everywhere; a shared store's failure is raised: they are still there."""
+        if self._far is not None:
+            await io.call(self._far.remove, keys)
+        for key in keys:
+            entry = self._memory.fetch(key)
+            if entry is not None:
+                self.forget_place(entry.scope, key)
+        self._memory.remove(keys)
+
+    async def catch_up(self, io: Io) -> None:
+        """Take over what other processes did to the shared store since the last look."""
+        far = self._far
+        if isinstance(far, SharedStore) and self._breakers["store"].allows(self._mono_now()):
+            try:
+                # Inline in both colours: it reads a counter, and a thread hop costs more.
+                if far.stirred():
+                    await io.call(self._follow, far, _CATCH_UP)
+            except Exception as error:
+                self._failed("store", "follow", error)
+
+    def _follow(self, far: SharedStore, limit: int) -> bool:
+        """Take over one batch of changes; return whether there are more."""
+        with self._following:
+            changes = far.changes(self._revision, limit)
+            self._revision = changes.revision
+            if changes.reset:
+                self._memory.remove(self._memory.select(Selector()))
+                self._index.clear()
+            self._memory.remove(changes.removed)
+            encoder = self._encoder
+            for key, scope, name, vector in changes.located:
+                self._memory.remove([key])
+                if encoder is not None and name == encoder.name:
+                    self._index.add(scope, key, unpack(vector))
+        more = len(changes.located) >= limit
+        if more:
+            self._writer.submit(_Load())
+        return more
+
+    async def _ask(
+        self, io: Io, operation: str, function: Callable[..., T], *args: Any
+    ) -> T | None:
+        """Ask the shared store; None where it fails or rests."""
+        breaker = self._breakers["store"]
+        if not breaker.allows(self._mono_now()):
+            return None
+        try:
+            answer = await io.call(function, *args)
+        except Exception as error:
+            self._failed("store", operation, error)
+            return None
+        breaker.succeeded()
+        return answer
+
+    def _failed(self, backend: str, operation: str, error: Exception) -> None:
+        if backend in self._breakers:
+            self._breakers[backend].failed(self._mono_now())
+        self._emit(events.BackendFailed(backend, operation, f"{type(error).__name__}: {error}"))
+
+    def flush(self) -> None:
+        """Return when everything kept so far is where it belongs, durably."""
+        self._writer.flush()
+        if self._far is not None:
+            self._far.flush()
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """Write what is queued, for `timeout_s` at most, and release encoder and shared store."""
+        self._writer.close(timeout_s)
+        if self._encoder is not None:
+            self._encoder.close()
+        if self._far is not None:
+            self._far.close()
+
+    def after_fork(self) -> None:
+        """Start anew in a child process: no thread and no lock of the parent's is usable here."""
+        self._following = threading.Lock()
+        self._writer.after_fork()
+        self._memory.after_fork()
+        self._index.after_fork()
+        if self._encoder is not None:
+            self._encoder.after_fork()
+
+    def _work(self, batch: list[_Write | _Removal | _Load]) -> None:
+        """Carry out queued work, in order; runs in the writer's thread."""
+        writes: list[_Write] = []
+        for item in batch:
+            if isinstance(item, _Write):
+                writes.append(item)
+                continue
+            self._write(writes)
+            writes = []
+            if isinstance(item, _Removal):
+                self._remove_far(item.keys)
+            elif isinstance(self._far, SharedStore):
+                self._follow(self._far, _LOAD)
+        self._write(writes)
+
+    def _write(self, writes: list[_Write]) -> None:
+        """Place new entries in the index and in the shared store."""
+        placed = [self._place(write) for write in writes]
+        if self._far is not None and placed:
+            try:
+                self._far.save(placed)
+            except Exception as error:
+                self._failed("store", "save", error)
+
+    def _place(self, write: _Write) -> Entry:
+        """Add an entry to the index and return it with its vector."""
+        entry, vector, encoder = write.entry, write.vector, self._encoder
+        if not entry.semantic or encoder is None:
+            return entry
+        try:
+            if vector is None:
+                if encoder.distrust(entry.text) is not None:
+                    return entry
+                vector = encoder.encode_one(entry.text)
+            # Alone, memory may have let the entry go while it waited here.
+            if self._far is not None or self._memory.fetch(entry.key) is not None:
+                self._index.add(entry.scope, entry.key, vector)
+        except Exception as error:
+            self._failed("index", "add", error)
+            return entry
+        return replace(entry, encoder=encoder.name, vector=pack(vector))
+
+    def _remove_far(self, keys: tuple[bytes, ...]) -> None:
+        if self._far is not None:
+            try:
+                self._far.remove(keys)
+            except Exception as error:
+                self._failed("store", "remove", error)
+
+
+def pack(vector: Vector) -> bytes:
+    """Spell a vector as little-endian float16."""
+    return vector.astype("<f2").tobytes()
+
+
+def unpack(packed: bytes) -> Vector:
+    """Read what `pack` wrote."""
+    import numpy as np
+
+    return np.frombuffer(packed, dtype="<f2").astype(np.float32)
