@@ -66,6 +66,8 @@ def read_controls(
             and ``accel_user``.
         tags: may hold ``accel:no-cache``, ``accel:no-store`` and ``accel:refresh``.
     """
+    if _WATCHED.isdisjoint(metadata) and _SWITCHES.keys().isdisjoint(tags):
+        return DEFAULT, []
     found: dict[str, Any] = {_SWITCHES[tag]: True for tag in tags if tag in _SWITCHES}
     problems: list[Problem] = []
     for key, (name, read, expected) in _FIELDS.items():
@@ -106,3 +108,4 @@ _FIELDS = {
     "accel_tags": ("tags", _names, f"a list of texts of 1 to {_MAX_NAME} characters"),
     "accel_user": ("user", _name, f"a text of 1 to {_MAX_NAME} characters"),
 }
+_WATCHED = frozenset(_FIELDS)
