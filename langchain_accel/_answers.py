@@ -9,7 +9,6 @@ stands in ``response_metadata["accel"]``.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
+from accel_core.payload import describe, read_payload, spell_payload, zeroed
 from accel_core.policy.admission import Answer
 from accel_core.policy.canonical import renamed
 
@@ -60,7 +60,7 @@ def to_answer(
     if not documents:
         return None
     return Answer(
-        payload=json.dumps(documents, default=_spell, separators=(",", ":")).encode(),
+        payload=spell_payload(documents),
         text="".join(document["text"] for document in documents),
         tool_calls=any(document.get("ids") is not None for document in documents),
         finish_reasons=tuple(reasons),
@@ -74,7 +74,7 @@ def to_generations(hit: Hit) -> list[Generation]:
     Raises:
         ValueError, KeyError, TypeError, AttributeError: the payload is not one of ours.
     """
-    return [_generation(document, hit) for document in json.loads(hit.entry.payload)]
+    return [_generation(document, hit) for document in read_payload(hit.entry.payload)]
 
 
 def _document(generation: Generation, shared: dict[str, Any]) -> dict[str, Any] | None:
@@ -95,9 +95,9 @@ def _document(generation: Generation, shared: dict[str, Any]) -> dict[str, Any] 
     )
     for key in _USAGE_KEYS:
         if isinstance(metadata.get(key), dict):
-            metadata[key] = _zeroed(metadata[key])
+            metadata[key] = zeroed(metadata[key])
     fields = {name: getattr(message, name) for name in _FIELDS}
-    fields["usage_metadata"] = _zeroed(message.usage_metadata)
+    fields["usage_metadata"] = zeroed(message.usage_metadata)
     fields["refused"] = bool(message.additional_kwargs.get("refusal"))
     calls = [*message.tool_calls, *message.invalid_tool_calls]
     asks = bool(calls or message.additional_kwargs.get("function_call"))
@@ -109,19 +109,6 @@ def _document(generation: Generation, shared: dict[str, Any]) -> dict[str, Any] 
         "saved_usage": saved,
         **({"ids": [call["id"] for call in calls if call["id"]]} if asks else {}),
     }
-
-
-def _zeroed(usage: Any) -> Any:
-    """Return `usage` with every number 0, keys and shape as they were."""
-    if isinstance(usage, dict):
-        return {key: _zeroed(value) for key, value in usage.items()}
-    return 0 if isinstance(usage, (int, float)) else usage
-
-
-def _spell(value: Any) -> Any:
-    if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
-    raise TypeError(f"{type(value).__name__} cannot be stored")
 
 
 _AI = AIMessage(content="")
@@ -158,19 +145,6 @@ def _generation(document: dict[str, Any], hit: Hit) -> Generation:
         {"text": document["text"], "generation_info": document["info"], "message": message},
     )
     return chat
-
-
-def describe(hit: Hit) -> dict[str, Any]:
-    """Say where an answer came from."""
-    entry = hit.entry
-    return {
-        "cache": hit.tier,
-        "id": entry.key.hex(),
-        "scope": entry.scope.hex(),
-        "similarity": hit.similarity,
-        "age_s": hit.age_s,
-        "shared": hit.shared,
-    }
 
 
 def _new_run() -> None:

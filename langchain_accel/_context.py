@@ -60,19 +60,19 @@ class _Hook(BaseCallbackHandler):
     ignore_custom_event = True
 
     def on_chat_model_start(
-        self, _serialized: Any, _messages: Any, *, run_id: UUID, **details: Any
+        self, serialized: Any, messages: Any, *, run_id: UUID, **details: Any
     ) -> None:
         """Note the run."""
         _run.set(Run(run_id, _run.get(), details))
 
-    def on_llm_start(self, _serialized: Any, _prompts: Any, **_: Any) -> None:
+    def on_llm_start(self, serialized: Any, prompts: Any, **_: Any) -> None:
         """Plain language models look up before this; there is nothing to note."""
 
-    def on_llm_end(self, _response: Any, *, run_id: UUID, **_: Any) -> None:
+    def on_llm_end(self, response: Any, *, run_id: UUID, **_: Any) -> None:
         """Forget the run."""
         _end(run_id)
 
-    def on_llm_error(self, _error: BaseException, *, run_id: UUID, **_: Any) -> None:
+    def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         """Forget the run, and let nobody wait for its answer."""
         _end(run_id)
         for listener in list(_listeners):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import uuid
 import weakref
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -75,6 +76,9 @@ class Accel:
         self.generated: dict[type, type] = {}
         """Classes that adapters generated for this object; they live as long as it does."""
         self._default_tenant = tenant
+        self._token = uuid.uuid4().hex
+        self._portable = _Portable(self._token, config, tenant, encoder)
+        self._sealed_off = secrets is not None or store is not None
         self._statistics = StatisticsObserver()
         self._emit = Fanout([self._statistics, LoggingObserver(), *observers])
         secrets = secrets or build.read_secrets(self.config.security)
@@ -88,7 +92,7 @@ class Accel:
             store=store,
         )
         self._finalizer = weakref.finalize(self, self._tiers.close, _EXIT_FLUSH_S)
-        _alive.add(self)
+        _alive[self._token] = self
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str], **options: Any) -> Accel:
@@ -282,21 +286,51 @@ class Accel:
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._sealed_off:
+            raise TypeError(
+                "an Accel made with secrets= or store= cannot be pickled: name them in its config"
+            )
+        return (_revive, (self._portable,))
+
+    def __repr__(self) -> str:
+        return f"Accel(namespace={self.config.namespace!r}, hits={self.stats().hits})"
+
     def _bypass(self, reason: str) -> None:
         self._emit(events.CacheBypassed(reason))
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
+        """Start anew in a child process; called by itself where the platform forks."""
         self._statistics.after_fork()
         self._tiers.after_fork()
         self.cache.after_fork()
 
 
-_alive: weakref.WeakSet[Accel] = weakref.WeakSet()
+class _Portable(NamedTuple):
+    """What of an `Accel` crosses to another process: all but its observers and its entries."""
+
+    token: str
+    config: AccelConfig | None
+    tenant: str | None
+    encoder: Encoder | None
+
+
+_alive: weakref.WeakValueDictionary[str, Accel] = weakref.WeakValueDictionary()
+"""Every `Accel` of this process: a pickled one comes back as itself where it still lives."""
+
+
+def _revive(portable: _Portable) -> Accel:
+    accel = _alive.get(portable.token)
+    if accel is None:
+        accel = Accel(portable.config, tenant=portable.tenant, encoder=portable.encoder)
+        # So that everything unpickled from one origin shares one cache.
+        _alive[portable.token] = accel
+    return accel
 
 
 def _after_fork() -> None:
-    for accel in list(_alive):
-        accel._after_fork()
+    for accel in {id(accel): accel for accel in _alive.values()}.values():
+        accel.after_fork()
 
 
 if hasattr(os, "register_at_fork"):

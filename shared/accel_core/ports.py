@@ -241,7 +241,7 @@ class Sensor(Protocol):
 class Observer(Protocol):
     """Receives every event, in the thread where it happened. Must be quick and must not raise."""
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event, /) -> None:
         """Take note of `event`."""
 
 

@@ -187,7 +187,8 @@ class SemanticCache:
     async def _lookup(self, io: Io, request: Request, controls: Controls) -> Hit | Miss:
         if controls.refresh:
             return self._note(Miss("refresh"))
-        await self._tiers.catch_up(io)
+        if self._tiers.follows:
+            await self._tiers.catch_up(io)
         found: Hit | Miss | None = self._exact(request)
         while found is None:
             found = await self._fly(io, request)

@@ -94,13 +94,19 @@ class Tiers:
         )
         self._revision = 0
         self._following = threading.Lock()
-        if isinstance(far, SharedStore):
+        self._followed = far if isinstance(far, SharedStore) else None
+        if self._followed is not None:
             self._writer.submit(_Load())
 
     @property
     def shared(self) -> bool:
         """Whether there is a store behind memory."""
         return self._far is not None
+
+    @property
+    def follows(self) -> bool:
+        """Whether other processes write the shared store too."""
+        return self._followed is not None
 
     def near(self, key: bytes) -> Entry | None:
         """Return the entry under `key` in memory."""
@@ -183,8 +189,8 @@ class Tiers:
 
     async def catch_up(self, io: Io) -> None:
         """Take over what other processes did to the shared store since the last look."""
-        far = self._far
-        if isinstance(far, SharedStore) and self._breakers["store"].allows(self._mono_now()):
+        far = self._followed
+        if far is not None and self._breakers["store"].allows(self._mono_now()):
             try:
                 # Inline in both colours: it reads a counter, and a thread hop costs more.
                 if far.stirred():
@@ -265,8 +271,8 @@ class Tiers:
             writes = []
             if isinstance(item, _Removal):
                 self._remove_far(item.keys)
-            elif isinstance(self._far, SharedStore):
-                self._follow(self._far, _LOAD)
+            elif self._followed is not None:
+                self._follow(self._followed, _LOAD)
         self._write(writes)
 
     def _write(self, writes: list[_Write]) -> None:

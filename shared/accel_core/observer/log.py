@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from accel_core.events import Event
 
 _MAX_CAUSES = 256
+_ATTENTION = frozenset({BackendFailed, ControlIgnored, SemanticUnavailable, WriteDropped})
 
 
 class LoggingObserver:
@@ -25,8 +26,12 @@ class LoggingObserver:
 
     def __call__(self, event: Event) -> None:
         """Log `event`."""
+        if type(event) not in _ATTENTION:
+            if self._logger.isEnabledFor(logging.DEBUG):
+                self._logger.debug("%r", event)
+            return
         cause = _cause(event)
-        if cause is None or cause in self._seen or len(self._seen) >= _MAX_CAUSES:
+        if cause in self._seen or len(self._seen) >= _MAX_CAUSES:
             self._logger.debug("%r", event)
             return
         self._seen.add(cause)
@@ -37,9 +42,7 @@ class LoggingObserver:
 
 
 def _cause(event: Event) -> object:
-    """Return what makes `event` worth one warning, or None."""
+    """Return what is warned of once."""
     if isinstance(event, BackendFailed):
         return (event.backend, event.operation)
-    if isinstance(event, (SemanticUnavailable, WriteDropped, ControlIgnored)):
-        return type(event)
-    return None
+    return type(event)

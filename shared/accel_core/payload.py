@@ -1,0 +1,62 @@
+"""What adapters' payloads have in common: their spelling, their provenance, their cost of nothing.
+
+A payload is UTF-8 JSON and nothing else: reading one never makes an object that JSON does not have.
+What JSON cannot say exactly (a NaN, a lone surrogate, a foreign object) is refused at storing.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+if TYPE_CHECKING:
+    from accel_core.semantic_cache import Hit
+
+
+def spell_payload(value: Any) -> bytes:
+    """Spell `value`; Pydantic models by their JSON dump.
+
+    Raises:
+        TypeError, ValueError: it holds something that JSON cannot say.
+    """
+    spelled = json.dumps(
+        value, default=_spell, ensure_ascii=False, allow_nan=False, separators=(",", ":")
+    )
+    return spelled.encode()
+
+
+def read_payload(payload: bytes) -> Any:
+    """Read what `spell_payload` wrote, as fresh objects.
+
+    Raises:
+        ValueError: the bytes are not JSON.
+    """
+    return orjson.loads(payload)
+
+
+def _spell(value: Any) -> Any:
+    if hasattr(value, "model_dump"):
+        return value.model_dump(mode="json")
+    raise TypeError(f"{type(value).__name__} cannot be stored")
+
+
+def zeroed(usage: Any) -> Any:
+    """Return a usage with every number 0, keys and shape as they were: a hit costs nothing."""
+    if isinstance(usage, dict):
+        return {key: zeroed(value) for key, value in usage.items()}
+    return 0 if isinstance(usage, (int, float)) else usage
+
+
+def describe(hit: Hit) -> dict[str, Any]:
+    """Say where an answer came from, for the metadata of its replay."""
+    entry = hit.entry
+    return {
+        "cache": hit.tier,
+        "id": entry.key.hex(),
+        "scope": entry.scope.hex(),
+        "similarity": hit.similarity,
+        "age_s": hit.age_s,
+        "shared": hit.shared,
+    }
