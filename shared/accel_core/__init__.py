@@ -1,1 +1,35 @@
-"""The core of llm-accel: knows no framework."""
+"""The core of llm-accel: everything but the frameworks.
+
+`Accel` is what applications configure; the adapters (``langchain_accel``, ``llamaindex_accel``) put
+it to work. Public names are loaded when first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from accel_core.accel import Accel, Receipt
+    from accel_core.config import AccelConfig
+    from accel_core.observer.statistics import Statistics
+
+__all__ = ["Accel", "AccelConfig", "Receipt", "Statistics"]
+
+_PLACES = {
+    "Accel": "accel_core.accel",
+    "AccelConfig": "accel_core.config",
+    "Receipt": "accel_core.accel",
+    "Statistics": "accel_core.observer.statistics",
+}
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _PLACES:
+        return getattr(importlib.import_module(_PLACES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

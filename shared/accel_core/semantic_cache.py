@@ -267,8 +267,10 @@ class SemanticCache:
         if verdict.chosen is None:
             best = candidates[0].similarity if candidates else None
             return Miss(verdict.reason, similarity=best)
-        similarity = candidates[verdict.chosen].similarity
-        return self._hit(entries[verdict.chosen], "semantic", similarity)
+        chosen, similarity = entries[verdict.chosen], candidates[verdict.chosen].similarity
+        # Candidates that were only looked at are not wanted; the one that is served is.
+        self._tiers.near(chosen.key)
+        return self._hit(chosen, "semantic", similarity)
 
     def _exact(self, request: Request) -> Hit | None:
         """Look in memory for the very request."""

@@ -109,12 +109,12 @@ class Tiers:
         return self._followed is not None
 
     def near(self, key: bytes) -> Entry | None:
-        """Return the entry under `key` in memory."""
+        """Return the entry under `key` in memory, and count it as wanted."""
         return self._memory.fetch(key)
 
     async def find(self, io: Io, key: bytes) -> Entry | None:
         """Return the entry under `key` from memory or the shared store, and keep it near."""
-        entry = self._memory.fetch(key)
+        entry = self._memory.peek(key)
         if entry is not None or self._far is None:
             return entry
         entry = await self._ask(io, "fetch", self._far.fetch, key)
@@ -182,7 +182,7 @@ class Tiers:
         if self._far is not None:
             await io.call(self._far.remove, keys)
         for key in keys:
-            entry = self._memory.fetch(key)
+            entry = self._memory.peek(key)
             if entry is not None:
                 self.forget_place(entry.scope, key)
         self._memory.remove(keys)
@@ -295,7 +295,7 @@ class Tiers:
                     return entry
                 vector = encoder.encode_one(entry.text)
             # Alone, memory may have let the entry go while it waited here.
-            if self._far is not None or self._memory.fetch(entry.key) is not None:
+            if self._far is not None or self._memory.peek(entry.key) is not None:
                 self._index.add(entry.scope, entry.key, vector)
         except Exception as error:
             self._failed("index", "add", error)

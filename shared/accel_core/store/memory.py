@@ -60,6 +60,11 @@ class MemoryStore:
         slot.visited = True
         return slot.entry
 
+    def peek(self, key: bytes) -> Entry | None:
+        """Return the entry under `key`, or None, without counting it as wanted."""
+        slot = self._slots.get(key)
+        return None if slot is None else slot.entry
+
     def save(self, entries: Sequence[Entry]) -> None:
         """Store all of `entries`, replacing those with the same key, and make room for them."""
         evicted: list[Entry] = []

@@ -1,0 +1,62 @@
+# Two commands are all a newcomer needs: `make demo` and `make test`.
+# Each creates its environment and installs what it needs; nothing else is done by hand.
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(if $(filter Windows_NT,$(OS)),$(VENV)/Scripts,$(VENV)/bin)
+PY     := $(BIN)/python
+# Models are read from installed packages; a hub is asked only where this is emptied.
+export HF_HUB_OFFLINE ?= 1
+
+.PHONY: help demo test test-fast lint types contracts check bench bench-setup clean
+
+help:
+	@echo "make demo         install and run the demo: what is saved, on real clients and a real encoder"
+	@echo "make test         install and run all tests"
+	@echo "make test-fast    the tests that take no seconds"
+	@echo "make check        lint, types, import contracts and all tests"
+	@echo "make bench        measure against the peers (make bench-setup once before)"
+
+$(VENV)/.app: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --upgrade "pip>=25.1"
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable ".[all]" --group app
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.app
+	$(PY) -m pip install --quiet --constraint constraints.txt --editable ".[all]" --group dev
+	@touch $@
+
+demo: $(VENV)/.app
+	$(PY) examples/demo.py
+
+test: $(VENV)/.dev
+	$(PY) -m pytest
+
+test-fast: $(VENV)/.dev
+	$(PY) -m pytest -m "not slow"
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev
+	$(BIN)/mypy
+
+contracts: $(VENV)/.dev
+	$(BIN)/lint-imports
+
+check: lint types contracts test
+
+.venv-gptcache/.done: benchmarks/peers/requirements-gptcache.txt
+	$(PYTHON) -m venv .venv-gptcache
+	.venv-gptcache/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
+bench-setup: $(VENV)/.dev .venv-gptcache/.done
+
+bench: $(VENV)/.dev
+	$(PY) -m benchmarks cache
+
+clean:
+	rm -rf $(VENV) .venv-gptcache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,168 @@
+"""The configuration: every option documented, every mistake named with its place and remedy."""
+
+from __future__ import annotations
+
+import dataclasses
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from accel_core.accel import Accel
+from accel_core.config import AccelConfig, from_mapping, from_yaml
+from accel_core.errors import ConfigError
+from hypothesis import given
+from hypothesis import strategies as st
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "accel.yaml"
+
+PRODUCTION = """
+agent_latency_optimization:
+  cache:
+    l1_exact_cache: {enabled: true, max_entries: 5000, ttl_seconds: 300}
+    l2_semantic_cache: {enabled: true, embedding_model: "text-embedding-3-large",
+                        similarity_threshold: 0.92, max_entries: 20000, ttl_seconds: 3600}
+  spec_execution: {enabled: true, confidence_threshold: 0.7, max_concurrent_specs: 3,
+                   speculative_window_ms: 500}
+  deduplication: {enabled: true, cache_window_ms: 2000}
+  batch_processing: {enabled: true, batch_window_ms: 50, max_batch_size: 20}
+"""
+
+
+def paths(value: Any, prefix: str = "") -> set[str]:
+    """Return the dotted names of all settings in nested mappings."""
+    if not isinstance(value, dict):
+        return {prefix}
+    nested = (paths(item, f"{prefix}.{key}".lstrip(".")) for key, item in value.items())
+    return set().union(*nested)
+
+
+def test_example_names_every_setting_with_its_default() -> None:
+    """The example file holds each setting once and is the default configuration."""
+    data = yaml.safe_load(EXAMPLE.read_text())
+    assert from_yaml(EXAMPLE) == AccelConfig()
+    assert paths(data) == paths(dataclasses.asdict(AccelConfig()))
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "{}"])
+def test_empty_file_is_valid(tmp_path: Path, text: str) -> None:
+    """An empty file is the default configuration."""
+    path = tmp_path / "accel.yaml"
+    path.write_text(text)
+    assert from_yaml(path) == AccelConfig()
+
+
+@pytest.mark.parametrize(
+    ("data", "path", "words"),
+    [
+        ({"cach": {}}, "cach", "did you mean 'cache'"),
+        ({"cache": {"ttl": {"jiter": 1}}}, "cache.ttl.jiter", "did you mean 'jitter'"),
+        ({"cache": {"ttl": {"jitter": 1.5}}}, "cache.ttl.jitter", "[0, 1)"),
+        ({"cache": {"ttl": {"base_s": "soon"}}}, "cache.ttl.base_s", "'15m'"),
+        ({"cache": {"ttl": {"base_s": 0}}}, "cache.ttl.base_s", "above 0"),
+        ({"cache": {"enabled": "yes"}}, "cache.enabled", "true or false"),
+        ({"cache": {"memory": {"max_entries": True}}}, "cache.memory.max_entries", "whole number"),
+        ({"cache": {"memory": {"max_entries": -1}}}, "cache.memory.max_entries", "above 0"),
+        ({"cache": {"semantic": {"min_similarity": 2}}}, "cache.semantic.min_similarity", "[0, 1]"),
+        ({"cache": {"semantic": {"encoder": {"kind": "bert"}}}}, "cache.semantic.encoder.kind", "'minilm'"),
+        ({"cache": {"semantic": {"encoder": {"kind": "openai"}}}}, "cache.semantic.encoder.model", "name"),
+        ({"cache": {"store": {"kind": "redis"}}}, "cache.store.kind", "'sqlite'"),
+        ({"cache": {"admission": {"max_temperature": -1}}}, "cache.admission.max_temperature", ">= 0"),
+        ({"cache": []}, "cache", "mapping"),
+        ({"version": 2}, "version", "must be one of 1"),
+        ({"security": {"previous_key_env": "X"}}, "security.previous_key_env", "key_env"),
+        ({"namespace": "${NOT_SET_ANYWHERE}"}, "namespace", "NOT_SET_ANYWHERE"),
+        ([1], "configuration", "mapping"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_named(data: Any, path: str, words: str) -> None:
+    """A wrong setting is named by its path, its value and what belongs there."""
+    with pytest.raises(ConfigError) as caught:
+        from_mapping(data)
+    assert caught.value.path == path
+    assert words in str(caught.value)
+    assert repr(caught.value.value) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["a: [", "\t", "cache: !!python/object:os.system {}"])
+def test_unreadable_yaml_is_a_config_error(tmp_path: Path, text: str) -> None:
+    """A file that is not plain YAML, or is not there, gives a ConfigError."""
+    path = tmp_path / "accel.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match="YAML"):
+        from_yaml(path)
+    with pytest.raises(ConfigError, match="readable"):
+        from_yaml(tmp_path / "absent.yaml")
+
+
+def test_durations_and_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Durations may be texts, and texts may name environment variables."""
+    monkeypatch.setenv("APP", "shop")
+    config = from_mapping({"namespace": "${APP}-eu", "cache": {"ttl": {"base_s": "1.5h"}}})
+    assert (config.namespace, config.cache.ttl.base_s) == ("shop-eu", 5400.0)
+
+
+@given(st.recursive(st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+                    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))  # fmt: skip
+def test_any_data_is_a_configuration_or_a_config_error(data: Any) -> None:
+    """Nothing but ConfigError comes out of reading, whatever goes in."""
+    for mapping in (data, {"cache": data}, {"agent_latency_optimization": data}):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                from_mapping(mapping)
+        except ConfigError as error:
+            assert error.expected
+
+
+def test_production_file_is_accepted() -> None:
+    """The production file maps to our settings; parts of later versions are named in warnings."""
+    with pytest.warns(UserWarning, match="has no effect") as caught:
+        config = from_mapping(yaml.safe_load(PRODUCTION))
+    assert {"spec_execution", "batch_processing"} == {
+        str(w.message).split(":")[0].split(".")[1] for w in caught
+    }
+    cache = config.cache
+    assert cache.exact and cache.semantic.enabled and cache.single_flight.enabled
+    assert cache.memory.max_entries == 20_000
+    assert cache.ttl.base_s == 3600
+    assert cache.semantic.min_similarity == 0.92
+    assert (cache.semantic.encoder.kind, cache.semantic.encoder.model) == (
+        "openai",
+        "text-embedding-3-large",
+    )
+    with Accel(config):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("section", "path"),
+    [
+        ({"cache": {"l2_semantic_cache": {"enabled": True, "similarity_threshold": "high"}}},
+         "l2_semantic_cache.similarity_threshold"),
+        ({"cache": {"l3": {}}}, "agent_latency_optimization.cache.l3"),
+        ({"cache": {"l1_exact_cache": {"ttl": 3}}}, "l1_exact_cache.ttl"),
+        ({"deduplication": {"enabled": "on"}}, "deduplication.enabled"),
+        ({"cache": {"l1_exact_cache": {"ttl_seconds": -5}}}, "ttl_seconds"),
+    ],
+)  # fmt: skip
+def test_mistakes_in_the_production_file_are_named_there(section: Any, path: str) -> None:
+    """A wrong setting of the production file is named by its place in that file."""
+    with pytest.raises(ConfigError) as caught:
+        from_mapping({"agent_latency_optimization": section})
+    assert caught.value.path.endswith(path)
+
+
+def test_secrets_come_from_the_environment_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A configured secret must be set and long enough, and appears in no message and no repr."""
+    config = from_mapping({"security": {"key_env": "ACCEL_TEST_KEY"}})
+    with pytest.raises(ConfigError, match="at least 32 bytes"):
+        Accel(config)
+    monkeypatch.setenv("ACCEL_TEST_KEY", "short-secret")
+    with pytest.raises(ConfigError) as caught:
+        Accel(config)
+    assert "short-secret" not in str(caught.value)
+    monkeypatch.setenv("ACCEL_TEST_KEY", "s" * 32)
+    with Accel(config) as accel:
+        assert "sss" not in repr(vars(accel))
