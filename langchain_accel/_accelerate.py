@@ -9,11 +9,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from accel_core.accel import Accel, default_accel
-from accel_core.errors import UnsupportedError
-
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from accel_core.accel import Accel
 
 T = TypeVar("T")
 
@@ -37,6 +36,9 @@ def accelerate(runnable: T, accel: Accel | None = None) -> T:
     Example:
         >>> llm = accelerate(ChatOpenAI(model="gpt-4o-mini"))  # doctest: +SKIP
     """
+    from accel_core.accel import default_accel
+    from accel_core.errors import UnsupportedError
+
     used = accel if accel is not None else default_accel()
     made: T | None = _accelerated(runnable, used)
     if made is None:

@@ -36,13 +36,20 @@ def request_of(
     accel: Accel,
     model: BaseChatModel,
     messages: list[BaseMessage],
-    stop: list[str] | None,
-    kwargs: dict[str, Any],
+    arguments: dict[str, Any],
     controls: Controls,
 ) -> Request | None:
-    """Name a call; None: it bypasses the cache."""
+    """Name a call; None: it bypasses the cache.
+
+    Args:
+        accel: names it.
+        model: is asked.
+        messages: what it is asked.
+        arguments: the call's own parameters, ``stop`` among them.
+        controls: the call's wishes.
+    """
     model.__dict__.pop("_serialized", None)
-    params = seen(model._get_invocation_params(stop=stop, **kwargs))
+    params = seen(model._get_invocation_params(**arguments))
     described = _describe(model)
     if not accel.admits(temperature(params, described)):
         return None

@@ -1,37 +1,21 @@
 """`AccelCache`: LangChain's cache interface over the core, for ``set_llm_cache``.
 
-A miss is two calls of LangChain's (`lookup`, later `update`), with the model in between and no word
-when the model fails. The flight that a miss leads is therefore kept by thread or task, and ended by
-`update`, by the task's end, by the error callback, or by its lease, whichever comes first.
-
 Streams do not reach this interface: LangChain never consults a cache for them; `accelerate` does.
+Importing this module loads nothing of the core; constructing the cache does.
 """
 
 from __future__ import annotations
 
-import asyncio
-import threading
-import weakref
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.caches import BaseCache
 
-from accel_core.accel import Accel
-from accel_core.semantic_cache import Hit, Miss
-from langchain_accel import _answers
-from langchain_accel._context import current_run, listen
-from langchain_accel._requests import Requests
-from langchain_accel._turns import is_dump
-
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Sequence
 
     from langchain_core.outputs import Generation
 
-    from accel_core.drive.flight import Flight
-    from accel_core.policy.controls import Controls
-    from accel_core.policy.identity import Request
+    from accel_core.accel import Accel
 
 
 class AccelCache(BaseCache):
@@ -46,102 +30,38 @@ class AccelCache(BaseCache):
     """
 
     def __init__(self, accel: Accel | None = None) -> None:
+        from accel_core.accel import Accel
+        from langchain_accel._bridge import Bridge
+
         self.accel = accel if accel is not None else Accel()
-        self._requests = Requests(self.accel)
-        self._led: defaultdict[Hashable, dict[bytes, Flight]] = defaultdict(dict)
-        self._watched: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
-        listen(self)
+        self._bridge = Bridge(self.accel)
 
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Return the stored answer as fresh generations, or None."""
-        asked = self._asked(prompt, llm_string)
-        if asked is None:
-            return None
-        request, controls = asked
-        found = self.accel.cache.lookup(request, controls)
-        if isinstance(found, Miss):
-            if found.flight is not None:
-                self._led[threading.get_ident()][request.key] = found.flight
-            return None
-        return self._replay(found)
+        return self._bridge.lookup(prompt, llm_string)
 
     async def alookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Async form of `lookup`."""
-        asked = self._asked(prompt, llm_string)
-        if asked is None:
-            return None
-        request, controls = asked
-        found = await self.accel.cache.alookup(request, controls)
-        if isinstance(found, Miss):
-            if found.flight is not None:
-                self._led[self._watch_task()][request.key] = found.flight
-            return None
-        return self._replay(found)
+        return await self._bridge.alookup(prompt, llm_string)
 
     def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Store an answer; returns at once."""
-        self._store(prompt, llm_string, return_val, threading.get_ident())
+        self._bridge.update(prompt, llm_string, return_val)
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Async form of `update`."""
-        self._store(prompt, llm_string, return_val, id(asyncio.current_task()))
+        await self._bridge.aupdate(prompt, llm_string, return_val)
 
     def clear(self, **kwargs: Any) -> None:
-        """Remove every entry; inside ``accel.tenant(...)``, every entry of that tenant."""
+        """Remove every entry, or with ``tag``, ``namespace``, ``scope`` or ``id`` those it means.
+
+        Inside ``accel.tenant(...)``, entries of that tenant only.
+        """
         self.accel.invalidate(**kwargs)
 
     async def aclear(self, **kwargs: Any) -> None:
         """Async form of `clear`."""
         await self.accel.ainvalidate(**kwargs)
-
-    def call_failed(self) -> None:
-        """Release the flights that this thread or task leads: their model failed."""
-        try:
-            owner: Hashable = id(asyncio.current_task())
-        except RuntimeError:
-            owner = threading.get_ident()
-        self._release(owner)
-
-    def _asked(self, prompt: str, llm_string: str) -> tuple[Request, Controls] | None:
-        # Plain language models look up before any callback: what is current is not their call.
-        run = current_run() if is_dump(prompt) else None
-        controls = self.accel.controls(
-            None if run is None else run.metadata, None if run is None else run.tags
-        )
-        if controls is None:
-            return None
-        request = self._requests.of_dump(prompt, llm_string, run, controls)
-        return None if request is None else (request, controls)
-
-    def _replay(self, hit: Hit) -> list[Generation] | None:
-        try:
-            return _answers.to_generations(hit)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            self.accel.cache.reject(hit.entry, error)
-            return None
-
-    def _watch_task(self) -> Hashable:
-        """Release what the current task leads when it ends; return its name as an owner."""
-        task = asyncio.current_task()
-        if task is not None and task not in self._watched:
-            self._watched.add(task)
-            task.add_done_callback(lambda done: self._release(id(done)))
-        return id(task)
-
-    def _store(
-        self, prompt: str, llm_string: str, generations: Sequence[Generation], owner: Hashable
-    ) -> None:
-        asked = self._asked(prompt, llm_string)
-        if asked is None:
-            return
-        request, controls = asked
-        led = self._led.get(owner, {})
-        call = self.accel.call(request, controls, led.pop(request.key, None))
-        call.store(lambda: _answers.to_answer(generations))
-
-    def _release(self, owner: Hashable) -> None:
-        for flight in self._led.pop(owner, {}).values():
-            self.accel.cache.abandon(flight)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self.accel,))

@@ -92,7 +92,7 @@ def _subclass(base: type[BaseChatModel], accel: Accel) -> type[BaseChatModel]:
 
 
 def _begin(
-    accel: Accel, model: BaseChatModel, messages: list[BaseMessage], stop: Any, kwargs: Any
+    accel: Accel, model: BaseChatModel, messages: list[BaseMessage], arguments: dict[str, Any]
 ) -> Call:
     """Open the call of `model`, or a bypass."""
     run = current_run()
@@ -103,7 +103,7 @@ def _begin(
         )
     if controls is None:
         return accel.call(None, None)
-    return accel.call(request_of(accel, model, messages, stop, kwargs, controls), controls)
+    return accel.call(request_of(accel, model, messages, arguments, controls), controls)
 
 
 @contextmanager
@@ -143,7 +143,7 @@ def _make_generate(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any
         run_manager: Any = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = _begin(accel, self, messages, stop, kwargs)
+        call = _begin(accel, self, messages, {"stop": stop, **kwargs})
         if takes_run_manager:
             kwargs["run_manager"] = run_manager
         found = _replayed(call, call.lookup())
@@ -170,7 +170,7 @@ def _make_agenerate(base: type[BaseChatModel], accel: Accel) -> Callable[..., An
         run_manager: Any = None,
         **kwargs: Any,
     ) -> ChatResult:
-        call = _begin(accel, self, messages, stop, kwargs)
+        call = _begin(accel, self, messages, {"stop": stop, **kwargs})
         if takes_run_manager:
             kwargs["run_manager"] = run_manager
         found = _replayed(call, await call.alookup())
@@ -197,7 +197,7 @@ def _make_stream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]:
         run_manager: Any = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        call = _begin(accel, self, messages, stop, kwargs)
+        call = _begin(accel, self, messages, {"stop": stop, **kwargs})
         if takes_run_manager:
             kwargs["run_manager"] = run_manager
         found = _replayed(call, call.lookup())
@@ -226,7 +226,7 @@ def _make_astream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]
         run_manager: Any = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call = _begin(accel, self, messages, stop, kwargs)
+        call = _begin(accel, self, messages, {"stop": stop, **kwargs})
         if takes_run_manager:
             kwargs["run_manager"] = run_manager
         found = _replayed(call, await call.alookup())

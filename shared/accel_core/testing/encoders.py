@@ -3,9 +3,9 @@
 ::
 
     class TestMyEncoder(EncoderContract):
-        @pytest.fixture(scope="class")
+        @pytest.fixture
         def encoder(self):
-            return MyEncoder()
+            return MyEncoder()  # asked for by every test: keep one if it is slow to load
 """
 
 from __future__ import annotations
