@@ -36,7 +36,10 @@ class Bridge:
     def __init__(self, accel: Accel) -> None:
         self.accel = accel
         self._requests = Requests(accel)
-        self._led: defaultdict[Hashable, dict[bytes, Flight]] = defaultdict(dict)
+        # Weakly: a flight nobody ends leaves the flight table with its lease, and so leaves here.
+        self._led: defaultdict[Hashable, weakref.WeakValueDictionary[bytes, Flight]] = defaultdict(
+            weakref.WeakValueDictionary
+        )
         self._watched: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         listen(self)
 
@@ -117,10 +120,12 @@ class Bridge:
         if asked is None:
             return
         request, controls = asked
-        led = self._led.get(owner, {})
-        call = self.accel.call(request, controls, led.pop(request.key, None))
+        led = self._led.get(owner)
+        flight = None if led is None else led.pop(request.key, None)
+        call = self.accel.call(request, controls, flight)
         call.store(lambda: _answers.to_answer(generations))
 
     def _release(self, owner: Hashable) -> None:
-        for flight in self._led.pop(owner, {}).values():
+        led = self._led.pop(owner, None)
+        for flight in () if led is None else list(led.values()):
             self.accel.cache.abandon(flight)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from accel_core.policy.identity import Request
     from langchain_accel._context import Run
 
-_TEMPERATURE = re.compile(r"""['"]temperature['"](?::|,)\s*([0-9][0-9.eE+-]*)""")
+_TEMPERATURE = re.compile(r"""['"]temperature['"](?::|,)\s*['"]?([0-9][0-9.eE+-]*)""")
 _SEPARATOR = "---"
 _MEMO_CHARS = 4 << 20
 _UNSEEN_PARAMS = frozenset({"stream", "stream_options"})

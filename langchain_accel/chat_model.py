@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.rate_limiters import BaseRateLimiter
 
 from langchain_accel import _answers, _chunks
 from langchain_accel._context import current_run, listen
@@ -41,6 +42,25 @@ _inside: ContextVar[bool] = ContextVar("accel_langchain_inside", default=False)
 """Set while the provider's own method runs: some call another of the overridden ones."""
 
 
+class Deferred(BaseRateLimiter):
+    """A limiter that waits only where the provider is asked: a hit uses none of its quota.
+
+    LangChain acquires before it calls the model's methods, hit or not; this one lets it pass, and
+    the generated methods acquire the real `limiter` on a miss.
+    """
+
+    def __init__(self, limiter: BaseRateLimiter) -> None:
+        self.limiter = limiter
+
+    def acquire(self, *, blocking: bool = True) -> bool:  # noqa: ARG002 - LangChain's signature
+        """Let the caller pass."""
+        return True
+
+    async def aacquire(self, *, blocking: bool = True) -> bool:  # noqa: ARG002
+        """Async form of `acquire`."""
+        return True
+
+
 def accelerate_chat_model(model: BaseChatModel, accel: Accel) -> BaseChatModel:
     """Return a copy of `model` that answers from `accel`; `model` is untouched."""
     if getattr(type(model), _MARK, None) is accel:
@@ -51,6 +71,8 @@ def accelerate_chat_model(model: BaseChatModel, accel: Accel) -> BaseChatModel:
     made.__dict__.pop("_serialized", None)
     # The copy caches by itself; asking a global cache first would look everything up twice.
     made.cache = False
+    if made.rate_limiter is not None and not isinstance(made.rate_limiter, Deferred):
+        made.rate_limiter = Deferred(made.rate_limiter)
     return made
 
 
@@ -59,6 +81,8 @@ def original(model: BaseChatModel) -> BaseChatModel:
     made = model.model_copy()
     if getattr(type(made), _MARK, None) is not None:
         made.__class__ = type(made).__mro__[1]
+        if isinstance(made.rate_limiter, Deferred):
+            made.rate_limiter = made.rate_limiter.limiter
     return made
 
 
@@ -106,6 +130,12 @@ def _begin(
     return accel.call(request_of(accel, model, messages, arguments, controls), controls)
 
 
+def _limiter(model: BaseChatModel) -> BaseRateLimiter | None:
+    """Return the limiter to wait for before the provider is asked; once for nested methods."""
+    limiter = model.rate_limiter
+    return limiter.limiter if isinstance(limiter, Deferred) and not _inside.get() else None
+
+
 @contextmanager
 def _provider() -> Iterator[None]:
     token = _inside.set(True)
@@ -150,6 +180,8 @@ def _make_generate(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any
         if found is not None:
             return ChatResult(generations=found)
         try:
+            if (limiter := _limiter(self)) is not None:
+                limiter.acquire(blocking=True)
             with _provider():
                 result = base._generate(self, messages, stop=stop, **kwargs)
             call.store(lambda: _answers.to_answer(result.generations, result.llm_output))
@@ -177,6 +209,8 @@ def _make_agenerate(base: type[BaseChatModel], accel: Accel) -> Callable[..., An
         if found is not None:
             return ChatResult(generations=found)
         try:
+            if (limiter := _limiter(self)) is not None:
+                await limiter.aacquire(blocking=True)
             with _provider():
                 result = await base._agenerate(self, messages, stop=stop, **kwargs)
             call.store(lambda: _answers.to_answer(result.generations, result.llm_output))
@@ -206,6 +240,8 @@ def _make_stream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]:
             return
         taken: list[ChatGenerationChunk] = []
         try:
+            if (limiter := _limiter(self)) is not None:
+                limiter.acquire(blocking=True)
             for chunk in base._stream(self, messages, stop=stop, **kwargs):
                 taken.append(_chunks.snapshot(chunk))
                 yield chunk
@@ -236,6 +272,8 @@ def _make_astream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]
             return
         taken: list[ChatGenerationChunk] = []
         try:
+            if (limiter := _limiter(self)) is not None:
+                await limiter.aacquire(blocking=True)
             async for chunk in base._astream(self, messages, stop=stop, **kwargs):
                 taken.append(_chunks.snapshot(chunk))
                 yield chunk

@@ -121,7 +121,7 @@ class Accel:
         self, metadata: Mapping[str, Any] | None, tags: Collection[str] | None
     ) -> Controls | None:
         """Read a call's own wishes; None: it bypasses the cache."""
-        if not self.config.cache.enabled:
+        if not self.config.cache.enabled or not self._finalizer.alive:
             self._bypass("disabled")
             return None
         if self.config.security.tenant_required and self.current_tenant() is None:
@@ -267,7 +267,7 @@ class Accel:
         await self.cache.acall(self.flush)
 
     def close(self) -> None:
-        """Write what is queued and release everything. Later calls miss and are not stored."""
+        """Write what is queued and release everything. Later calls bypass the cache."""
         self._finalizer()
 
     async def aclose(self) -> None:

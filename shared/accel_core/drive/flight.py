@@ -28,7 +28,7 @@ class Flight:
         vector: the question's vector, once the leader has it, so that storing needs no encoder.
     """
 
-    __slots__ = ("began_s", "future", "key", "mark", "owner", "vector")
+    __slots__ = ("__weakref__", "began_s", "future", "key", "mark", "owner", "vector")
 
     def __init__(self, key: bytes, owner: Hashable, began_s: float, mark: int) -> None:
         self.key, self.owner, self.began_s, self.mark = key, owner, began_s, mark
@@ -66,10 +66,9 @@ class FlightTable:
         """
         now = self._mono_now()
         with self._lock:
+            self._drop_expired(now)
             flight = self._flights.get(key)
-            if flight is None or now - flight.began_s >= self.lease_s:
-                if flight is not None:
-                    self._leave(flight)
+            if flight is None:
                 flight = self._flights[key] = Flight(key, owner, now, mark)
                 self._leading[owner] += 1
                 return flight, True
@@ -94,6 +93,15 @@ class FlightTable:
             landed = flight.future.done()
             if not landed:
                 flight.future.set_result(outcome)
+
+    def _drop_expired(self, now_s: float) -> None:
+        """Forget flights whose leader vanished; they stand in the order they began."""
+        while self._flights:
+            oldest = next(iter(self._flights.values()))
+            if now_s - oldest.began_s < self.lease_s:
+                return
+            del self._flights[oldest.key]
+            self._leave(oldest)
 
     def _leave(self, flight: Flight) -> None:
         self._leading[flight.owner] -= 1
