@@ -111,40 +111,49 @@ def _document(generation: Generation, shared: dict[str, Any]) -> dict[str, Any] 
     }
 
 
-_AI = AIMessage(content="")
-_CHAT = ChatGeneration(message=_AI)
-_TEXT = Generation(text="")
+class _Mould:
+    """Makes objects of a template's class without validating what was valid when stored."""
+
+    __slots__ = ("_defaults", "_extra", "_kind", "_private")
+
+    def __init__(self, template: AIMessage | Generation) -> None:
+        self._kind: Any = type(template)
+        self._defaults = dict(vars(template))
+        self._extra = template.__pydantic_extra__
+        self._private = template.__pydantic_private__
+
+    def cast(self, fields: dict[str, Any]) -> Any:
+        """Make an object with `fields`, and the template's values for the rest."""
+        made = self._kind.__new__(self._kind)
+        _set(made, "__dict__", {**self._defaults, **fields})
+        _set(made, "__pydantic_fields_set__", set(fields))
+        _set(made, "__pydantic_extra__", None if self._extra is None else {})
+        _set(made, "__pydantic_private__", self._private)
+        return made
 
 
-def _clone(template: Any, fields: dict[str, Any]) -> Any:
-    """Make an object of the template's class without validating what was valid when stored."""
-    made = template.__class__.__new__(template.__class__)
-    for name in ("__pydantic_extra__", "__pydantic_private__"):
-        object.__setattr__(made, name, getattr(template, name))
-    object.__setattr__(made, "__pydantic_fields_set__", set(fields))
-    object.__setattr__(made, "__dict__", {**template.__dict__, **fields})
-    return made
+_set = object.__setattr__
+_message = _Mould(AIMessage(content="")).cast
+_chat = _Mould(ChatGeneration(message=AIMessage(content=""))).cast
+_text = _Mould(Generation(text="")).cast
 
 
 def _generation(document: dict[str, Any], hit: Hit) -> Generation:
+    text, info = document["text"], document["info"]
+    made: Generation
     if "message" not in document:
-        made: Generation = _clone(
-            _TEXT, {"text": document["text"], "generation_info": document["info"]}
-        )
+        made = _text({"text": text, "generation_info": info})
         return made
     ids = document.get("ids")
     if ids:
         document = renamed(document, {old: f"call_{uuid.uuid4().hex[:24]}" for old in ids})
-    fields = document["message"]
+    fields, metadata = document["message"], document["metadata"]
+    metadata["accel"] = where = describe(hit)
+    where["saved_usage"] = document["saved_usage"]
     fields["id"] = f"accel-{_run}-{next(_numbers)}"
-    fields["response_metadata"] = metadata = document["metadata"]
-    metadata["accel"] = {**describe(hit), "saved_usage": document["saved_usage"]}
-    message = _clone(_AI, fields)
-    chat: Generation = _clone(
-        _CHAT,
-        {"text": document["text"], "generation_info": document["info"], "message": message},
-    )
-    return chat
+    fields["response_metadata"] = metadata
+    made = _chat({"text": text, "generation_info": info, "message": _message(fields)})
+    return made
 
 
 def _new_run() -> None:

@@ -22,14 +22,13 @@ if TYPE_CHECKING:
 class Run:
     """A chat model's run in progress, in the context that started it."""
 
-    __slots__ = ("metadata", "options", "outer", "params", "run_id", "tags")
+    __slots__ = ("metadata", "outer", "params", "run_id", "tags")
 
     def __init__(self, run_id: UUID, outer: Run | None, details: Mapping[str, Any]) -> None:
         self.run_id, self.outer = run_id, outer
         self.tags: Sequence[str] = details.get("tags") or ()
         self.metadata: Mapping[str, Any] = details.get("metadata") or {}
         self.params: Mapping[str, Any] = details.get("invocation_params") or {}
-        self.options: Mapping[str, Any] = details.get("options") or {}
 
 
 class FailureListener(Protocol):

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 _TEMPERATURE = re.compile(r"""['"]temperature['"](?::|,)\s*['"]?([0-9][0-9.eE+-]*)""")
 _SEPARATOR = "---"
 _MEMO_CHARS = 4 << 20
+_PLAIN = (str, int, float, type)
 _UNSEEN_PARAMS = frozenset({"stream", "stream_options"})
 """How an answer travels, not what it says: streamed and whole answers are one."""
 
@@ -41,7 +42,7 @@ class Requests:
     ) -> Request | None:
         """Name a call from what a cache is given; None: it bypasses the cache."""
         tenant = self._accel.current_tenant()
-        freshness = None if run is None else fingerprint(run)
+        freshness = None if run is None else fingerprint(run, llm_string)
         key = (prompt, llm_string, tenant, controls.namespace, freshness)
         known = self._memo.get(key)
         if known is None:
@@ -104,15 +105,16 @@ def source(params: Mapping[str, Any]) -> str:
     return str(params.get("model") or params.get("model_name") or "")
 
 
-def fingerprint(run: Run) -> Hashable:
+def fingerprint(run: Run, llm_string: str) -> Hashable:
     """Return what of a run's parameters its ``llm_string`` may not show.
 
     Call arguments are in the string, but classes only by name; the model's own fields may be stale.
     """
     marks: list[Any] = []
     for name, value in run.params.items():
-        if isinstance(value, (str, int, float, type)) or value is None:
-            marks.append((name, value))
-        elif name not in run.options:
-            marks.append((name, repr(value)))
+        marks.append(name)
+        if value is None or isinstance(value, _PLAIN):
+            marks.append(value)
+        elif f"('{name}', " not in llm_string:
+            marks.append(repr(value))
     return tuple(marks)

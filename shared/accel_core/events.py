@@ -1,19 +1,18 @@
 """What happened, as frozen values: the one language of logs, metrics, tests and reports.
 
 An event holds no question and no answer: texts may be private. It names an entry by its id.
-All durations are seconds; similarities are cosines in [-1, 1].
+All durations are seconds; similarities are cosines in [-1, 1]. Named tuples, because one is made on
+every hit.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Tier = Literal["exact", "semantic"]
 
 
-@dataclass(frozen=True, slots=True)
-class CacheHit:
+class CacheHit(NamedTuple):
     """A stored answer was served. ``shared`` says that the caller had waited for a leader."""
 
     tier: Tier
@@ -23,8 +22,7 @@ class CacheHit:
     shared: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class CacheMiss:
+class CacheMiss(NamedTuple):
     """No stored answer was served; ``reason`` says why, in a fixed vocabulary.
 
     Reasons: ``no_entry``, ``below_threshold``, ``not_comparable`` (only an exact hit was possible),
@@ -37,8 +35,7 @@ class CacheMiss:
     similarity: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class CacheBypassed:
+class CacheBypassed(NamedTuple):
     """The cache was not consulted.
 
     Reasons: ``temperature``, ``no_cache``, ``tenant_required``, ``disabled``, ``several_answers``.
@@ -47,8 +44,7 @@ class CacheBypassed:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class CacheStored:
+class CacheStored(NamedTuple):
     """An answer was stored; ``semantic`` says whether it may be served by meaning."""
 
     entry_id: str
@@ -56,8 +52,7 @@ class CacheStored:
     ttl_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class CacheRefused:
+class CacheRefused(NamedTuple):
     """An answer was not stored, for ``reason``.
 
     Reasons: ``empty``, ``truncated``, ``refused``, ``error``, ``too_large``, ``no_store``,
@@ -67,23 +62,20 @@ class CacheRefused:
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
-class CacheEvicted:
+class CacheEvicted(NamedTuple):
     """An entry left for space (``reason="space"``) or age (``reason="expired"``)."""
 
     entry_id: str
     reason: Literal["space", "expired"]
 
 
-@dataclass(frozen=True, slots=True)
-class CacheInvalidated:
+class CacheInvalidated(NamedTuple):
     """Entries were removed because somebody asked for it."""
 
-    count: int
+    entries: int
 
 
-@dataclass(frozen=True, slots=True)
-class BackendFailed:
+class BackendFailed(NamedTuple):
     """A store, an index or an encoder failed; the call went on without it."""
 
     backend: str
@@ -91,23 +83,20 @@ class BackendFailed:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class SemanticUnavailable:
+class SemanticUnavailable(NamedTuple):
     """Answers are served exactly only; said once, with the remedy."""
 
     reason: str
     remedy: str
 
 
-@dataclass(frozen=True, slots=True)
-class WriteDropped:
-    """The background writer's queue was full and ``count`` of the oldest writes were dropped."""
+class WriteDropped(NamedTuple):
+    """The background writer's queue was full and so many of the oldest writes were dropped."""
 
-    count: int
+    writes: int
 
 
-@dataclass(frozen=True, slots=True)
-class ControlIgnored:
+class ControlIgnored(NamedTuple):
     """A per-call control had a value that cannot be used; the call went on without it."""
 
     name: str

@@ -105,14 +105,16 @@ class SemanticCache:
             maxlen=_REMEMBERED_INVALIDATIONS
         )
         self._mark = 0
+        self._near = tiers.near
 
     def lookup(self, request: Request, controls: Controls = DEFAULT) -> Hit | Miss:
         """Return the stored answer to `request`, or a miss that may lead a flight."""
-        return blocking.run(self._lookup(self._blocking, request, controls))
+        hit = self._at_once(request, controls)
+        return hit or blocking.run(self._lookup(self._blocking, request, controls))
 
     async def alookup(self, request: Request, controls: Controls = DEFAULT) -> Hit | Miss:
         """Async form of `lookup`."""
-        return await self._lookup(self._aio, request, controls)
+        return self._at_once(request, controls) or await self._lookup(self._aio, request, controls)
 
     def store(
         self,
@@ -183,6 +185,15 @@ class SemanticCache:
         """Start anew in a child process."""
         if self._flights is not None:
             self._flights.after_fork()
+
+    def _at_once(self, request: Request, controls: Controls) -> Hit | None:
+        """Serve from memory where nothing needs to be waited for, so without a flow."""
+        if controls.refresh or self._tiers.follows:
+            return None
+        hit = self._exact(request)
+        if hit is not None:
+            self._note(hit)
+        return hit
 
     async def _lookup(self, io: Io, request: Request, controls: Controls) -> Hit | Miss:
         if controls.refresh:
@@ -269,14 +280,14 @@ class SemanticCache:
             return Miss(verdict.reason, similarity=best)
         chosen, similarity = entries[verdict.chosen], candidates[verdict.chosen].similarity
         # Candidates that were only looked at are not wanted; the one that is served is.
-        self._tiers.near(chosen.key)
+        self._near(chosen.key)
         return self._hit(chosen, "semantic", similarity)
 
     def _exact(self, request: Request) -> Hit | None:
         """Look in memory for the very request."""
         if not self._policies.exact:
             return None
-        entry = self._tiers.near(request.key)
+        entry = self._near(request.key)
         if entry is None or not self._serves(entry, request):
             return None
         return self._hit(entry, "exact", 1.0)

@@ -95,22 +95,17 @@ class Tiers:
         self._revision = 0
         self._following = threading.Lock()
         self._followed = far if isinstance(far, SharedStore) else None
-        if self._followed is not None:
-            self._writer.submit(_Load())
+        self.follows = self._followed is not None
+        """Whether other processes write the shared store too."""
+        self.near = memory.fetch
+        """Returns the entry under a key in memory, and counts it as wanted."""
+        self._behind = True
+        """Nothing was taken over from the shared store yet."""
 
     @property
     def shared(self) -> bool:
         """Whether there is a store behind memory."""
         return self._far is not None
-
-    @property
-    def follows(self) -> bool:
-        """Whether other processes write the shared store too."""
-        return self._followed is not None
-
-    def near(self, key: bytes) -> Entry | None:
-        """Return the entry under `key` in memory, and count it as wanted."""
-        return self._memory.fetch(key)
 
     async def find(self, io: Io, key: bytes) -> Entry | None:
         """Return the entry under `key` from memory or the shared store, and keep it near."""
@@ -193,8 +188,9 @@ class Tiers:
         if far is not None and self._breakers["store"].allows(self._mono_now()):
             try:
                 # Inline in both colours: it reads a counter, and a thread hop costs more.
-                if far.stirred():
+                if self._behind or far.stirred():
                     await io.call(self._follow, far, _CATCH_UP)
+                    self._behind = False
             except Exception as error:
                 self._failed("store", "follow", error)
 
@@ -254,6 +250,7 @@ class Tiers:
     def after_fork(self) -> None:
         """Start anew in a child process: no thread and no lock of the parent's is usable here."""
         self._following = threading.Lock()
+        self._revision, self._behind = 0, True
         self._writer.after_fork()
         self._memory.after_fork()
         self._index.after_fork()

@@ -1,4 +1,7 @@
-"""One event, several observers; an observer that raises is reported once and left out."""
+"""One event, several observers; an observer that raises is reported once and left out.
+
+An observer may say which kinds of events it wants (``kinds``), so that a hit costs it nothing.
+"""
 
 from __future__ import annotations
 
@@ -15,18 +18,24 @@ _log = logging.getLogger("accel")
 
 
 class Fanout:
-    """Hands each event to every observer, in order."""
-
-    __slots__ = ("_observers",)
+    """Hands each event to every observer that wants it, in order."""
 
     def __init__(self, observers: Iterable[Observer]) -> None:
         self._observers = tuple(observers)
+        self._wanting: dict[type, tuple[Observer, ...]] = {}
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event, /) -> None:
         """Hand `event` on."""
-        for observer in self._observers:
+        wanting = self._wanting.get(type(event))
+        if wanting is None:
+            wanting = self._wanting[type(event)] = self._who_wants(type(event))
+        for observer in wanting:
             try:
                 observer(event)
             except Exception:
                 _log.exception("observer %r failed and is left out from now on", observer)
                 self._observers = tuple(o for o in self._observers if o is not observer)
+                self._wanting = {}
+
+    def _who_wants(self, kind: type) -> tuple[Observer, ...]:
+        return tuple(o for o in self._observers if kind in getattr(o, "kinds", (kind,)))

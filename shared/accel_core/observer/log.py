@@ -1,6 +1,6 @@
-"""Events in the standard log, under the logger ``accel``; no question and no answer is ever logged.
+"""What needs somebody's attention, in the standard log under the logger ``accel``.
 
-What needs somebody's attention is a warning, once per cause; everything else is at debug level.
+A warning once per cause, at debug level after that. No question and no answer is ever logged.
 """
 
 from __future__ import annotations
@@ -14,23 +14,22 @@ if TYPE_CHECKING:
     from accel_core.events import Event
 
 _MAX_CAUSES = 256
-_ATTENTION = frozenset({BackendFailed, ControlIgnored, SemanticUnavailable, WriteDropped})
 
 
 class LoggingObserver:
     """Writes events to a logger."""
 
+    kinds = frozenset({BackendFailed, ControlIgnored, SemanticUnavailable, WriteDropped})
+
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self._logger = logger or logging.getLogger("accel")
         self._seen: set[object] = set()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event, /) -> None:
         """Log `event`."""
-        if type(event) not in _ATTENTION:
-            if self._logger.isEnabledFor(logging.DEBUG):
-                self._logger.debug("%r", event)
-            return
-        cause = _cause(event)
+        cause: object = type(event)
+        if isinstance(event, BackendFailed):
+            cause = (event.backend, event.operation)
         if cause in self._seen or len(self._seen) >= _MAX_CAUSES:
             self._logger.debug("%r", event)
             return
@@ -39,10 +38,3 @@ class LoggingObserver:
             self._logger.warning("answers are served exactly only: %s", event.remedy)
         else:
             self._logger.warning("%r", event)
-
-
-def _cause(event: Event) -> object:
-    """Return what is warned of once."""
-    if isinstance(event, BackendFailed):
-        return (event.backend, event.operation)
-    return type(event)

@@ -76,7 +76,7 @@ class StatisticsObserver:
             elif isinstance(event, events.BackendFailed):
                 self._counts["failure", f"{event.backend}.{event.operation}"] += 1
             elif isinstance(event, events.CacheInvalidated):
-                self._counts["invalidated", ""] += event.count
+                self._counts["invalidated", ""] += event.entries
             elif isinstance(event, events.CacheStored):
                 self._counts["stored", ""] += 1
             else:
