@@ -78,6 +78,7 @@ _HOLDERS = (
     "runnable",  # RunnableWithFallbacks
     "fallbacks",
     "branches",  # RunnableBranch
+    "runnables",  # RouterRunnable
 )
 """Fields in which LangChain's runnables hold others."""
 

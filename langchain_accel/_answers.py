@@ -9,6 +9,7 @@ stands in ``response_metadata["accel"]``.
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import uuid
 from typing import TYPE_CHECKING, Any
@@ -97,6 +98,7 @@ def _document(generation: Generation, shared: dict[str, Any]) -> dict[str, Any] 
         if isinstance(metadata.get(key), dict):
             metadata[key] = zeroed(metadata[key])
     fields = {name: getattr(message, name) for name in _FIELDS}
+    fields["additional_kwargs"] = _reparsable(message)
     fields["usage_metadata"] = zeroed(message.usage_metadata)
     fields["refused"] = bool(message.additional_kwargs.get("refusal"))
     calls = [*message.tool_calls, *message.invalid_tool_calls]
@@ -109,6 +111,17 @@ def _document(generation: Generation, shared: dict[str, Any]) -> dict[str, Any] 
         "saved_usage": saved,
         **({"ids": [call["id"] for call in calls if call["id"]]} if asks else {}),
     }
+
+
+def _reparsable(message: AIMessage) -> dict[str, Any]:
+    """Return the extras with a parsed object as the data it was made from, where that is known."""
+    extras = message.additional_kwargs
+    if hasattr(extras.get("parsed"), "model_dump") and isinstance(message.content, str):
+        try:
+            return {**extras, "parsed": json.loads(message.content)}
+        except ValueError:
+            return extras
+    return extras
 
 
 class _Mould:

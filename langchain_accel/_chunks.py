@@ -26,9 +26,8 @@ _PIECE_CHARS = 64
 
 
 def snapshot(chunk: ChatGenerationChunk) -> ChatGenerationChunk:
-    """Return a copy of `chunk` that survives what LangChain does to the original."""
-    deep = not isinstance(chunk.message.content, str)
-    return chunk.model_copy(update={"message": chunk.message.model_copy(deep=deep)})
+    """Return a copy of `chunk` that survives what is done to the original."""
+    return chunk.model_copy(deep=True)
 
 
 def to_answer(chunks: Sequence[ChatGenerationChunk]) -> Answer | None:

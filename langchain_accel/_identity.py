@@ -53,8 +53,10 @@ def request_of(
     described = _describe(model)
     if not accel.admits(temperature(params, described)):
         return None
+    # LangChain turns the content into blocks after the model's methods, and before its cache.
+    whole = getattr(model, "output_version", None) != "v1"
     named = Prompt(
-        "langchain.chat",
+        "langchain.chat" if whole else "langchain.chat.unblocked",
         {"llm": described, "params": params},
         from_messages(messages),
         source=source(params),

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from accel_core.semantic_cache import Hit
 
 
+_SLOWLY = b" "
+"""Precedes JSON that only the standard library reads exactly."""
+
+
 def spell_payload(value: Any) -> bytes:
     """Spell `value`; Pydantic models by their JSON dump.
 
@@ -23,8 +27,10 @@ def spell_payload(value: Any) -> bytes:
     """
     spelled = json.dumps(
         value, default=_spell, ensure_ascii=False, allow_nan=False, separators=(",", ":")
-    )
-    return spelled.encode()
+    ).encode()
+    # orjson reads an integer beyond 64 bits as a float.
+    exact = orjson.loads(spelled) == json.loads(spelled)
+    return spelled if exact else _SLOWLY + spelled
 
 
 def read_payload(payload: bytes) -> Any:
@@ -33,12 +39,13 @@ def read_payload(payload: bytes) -> Any:
     Raises:
         ValueError: the bytes are not JSON.
     """
-    return orjson.loads(payload)
+    return json.loads(payload) if payload.startswith(_SLOWLY) else orjson.loads(payload)
 
 
 def _spell(value: Any) -> Any:
     if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
+        # By alias, which is what a model is made from.
+        return value.model_dump(mode="json", by_alias=True)
     raise TypeError(f"{type(value).__name__} cannot be stored")
 
 
