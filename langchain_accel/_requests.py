@@ -36,6 +36,11 @@ class Requests:
         self._accel = accel
         self._memo: dict[Hashable, tuple[Request | None, int]] = {}
         self._chars = 0
+        accel.remembers(self)
+
+    def forget_texts(self) -> None:
+        """Forget every prompt."""
+        self._memo, self._chars = {}, 0
 
     def of_dump(
         self, prompt: str, llm_string: str, run: Run | None, controls: Controls

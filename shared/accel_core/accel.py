@@ -11,7 +11,7 @@ import os
 import uuid
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from accel_core import build, events, tenancy
 from accel_core.call import Call
@@ -42,6 +42,13 @@ class Receipt(NamedTuple):
 
     removed: tuple[str, ...]
     dry_run: bool
+
+
+class TextHolder(Protocol):
+    """Keeps texts of calls, to save work."""
+
+    def forget_texts(self) -> None:
+        """Keep none of them any longer."""
 
 
 class Accel:
@@ -75,6 +82,7 @@ class Accel:
         self.config = config or AccelConfig()
         self.generated: dict[type, type] = {}
         """Classes that adapters generated for this object; they live as long as it does."""
+        self._holders: weakref.WeakSet[TextHolder] = weakref.WeakSet()
         self._default_tenant = tenant
         self._token = uuid.uuid4().hex
         self._portable = _Portable(self._token, config, tenant, encoder)
@@ -211,12 +219,22 @@ class Accel:
             TypeError: nothing is named, or something unknown.
         """
         removed = self.cache.invalidate(self._forgotten(**whom), dry_run=dry_run)
+        self._forget_texts(dry_run=dry_run)
         return Receipt(tuple(removed), dry_run)
 
     async def aforget(self, *, dry_run: bool = False, **whom: str) -> Receipt:
         """Async form of `forget`."""
         removed = await self.cache.ainvalidate(self._forgotten(**whom), dry_run=dry_run)
+        self._forget_texts(dry_run=dry_run)
         return Receipt(tuple(removed), dry_run)
+
+    def remembers(self, holder: TextHolder) -> None:
+        """Let `holder`, which keeps texts of calls, know when somebody is to be forgotten."""
+        self._holders.add(holder)
+
+    def _forget_texts(self, *, dry_run: bool) -> None:
+        for holder in () if dry_run else list(self._holders):
+            holder.forget_texts()
 
     def _forgotten(self, **whom: str) -> list[Selector]:
         unknown = set(whom) - {"tenant", "user", "tag", "text"}

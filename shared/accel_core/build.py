@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 _MIN_SECRET_BYTES = 32
 
 _NEEDS = {
-    "minilm": (("tokenizers", "onnxruntime"), ("sentence_transformers",)),
+    "minilm": (
+        ("tokenizers", "onnxruntime", "onnx", "safetensors"),
+        ("tokenizers", "torch", "transformers", "safetensors"),
+    ),
     "static": (("wordllama",),),
     "openai": (("openai",),),
 }

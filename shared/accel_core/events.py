@@ -26,7 +26,7 @@ class CacheMiss(NamedTuple):
     """No stored answer was served; ``reason`` says why, in a fixed vocabulary.
 
     Reasons: ``no_entry``, ``below_threshold``, ``not_comparable`` (only an exact hit was possible),
-    an encoder's distrust (``window``, ``unknown_tokens``, ``script``), ``no_encoder``,
+    an encoder's distrust (``empty``, ``window``, ``unknown_tokens``, ``script``), ``no_encoder``,
     ``uncalibrated``, ``backend`` (something failed), ``declined`` (the leader's answer may not
     be shared).
     """

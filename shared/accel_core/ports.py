@@ -203,7 +203,8 @@ class Encoder(Protocol):
     def distrust(self, text: str) -> str | None:
         """Return why `text` must not be compared by meaning, or None where it may.
 
-        Reasons: ``window`` (longer than what is read of it), ``unknown_tokens``, ``script``.
+        Reasons: ``empty``, ``window`` (longer than what is read of it), ``unknown_tokens``,
+        ``script``. It may load a model, and may raise.
         """
 
 
