@@ -22,7 +22,7 @@ from accel_core.policy.admission import Answer
 from accel_core.policy.canonical import renamed
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from accel_core.semantic_cache import Hit
 
@@ -62,7 +62,7 @@ def to_answer(
         return None
     return Answer(
         payload=spell_payload(documents),
-        text="".join(document["text"] for document in documents),
+        text="".join(generation.text for generation in generations),
         tool_calls=any(document.get("ids") is not None for document in documents),
         finish_reasons=tuple(reasons),
         refused=refused,
@@ -104,7 +104,8 @@ def _document(generation: Generation, shared: dict[str, Any]) -> dict[str, Any] 
     calls = [*message.tool_calls, *message.invalid_tool_calls]
     asks = bool(calls or message.additional_kwargs.get("function_call"))
     return {
-        "text": generation.text,
+        # Mostly the content, which is stored already.
+        "text": None if generation.text == message.content else generation.text,
         "info": generation.generation_info,
         "message": fields,
         "metadata": metadata,
@@ -124,38 +125,34 @@ def _reparsable(message: AIMessage) -> dict[str, Any]:
     return extras
 
 
-class _Mould:
-    """Makes objects of a template's class without validating what was valid when stored."""
+def _mould(template: AIMessage | Generation) -> Callable[[dict[str, Any]], Any]:
+    """Return what makes objects of the template's class without validating their fields again."""
+    kind: Any = type(template)
+    make, put = kind.__new__, object.__setattr__
+    defaults, private = dict(vars(template)), template.__pydantic_private__
+    extensible = template.__pydantic_extra__ is not None
 
-    __slots__ = ("_defaults", "_extra", "_kind", "_private")
-
-    def __init__(self, template: AIMessage | Generation) -> None:
-        self._kind: Any = type(template)
-        self._defaults = dict(vars(template))
-        self._extra = template.__pydantic_extra__
-        self._private = template.__pydantic_private__
-
-    def cast(self, fields: dict[str, Any]) -> Any:
-        """Make an object with `fields`, and the template's values for the rest."""
-        made = self._kind.__new__(self._kind)
-        _set(made, "__dict__", {**self._defaults, **fields})
-        _set(made, "__pydantic_fields_set__", set(fields))
-        _set(made, "__pydantic_extra__", None if self._extra is None else {})
-        _set(made, "__pydantic_private__", self._private)
+    def cast(fields: dict[str, Any]) -> Any:
+        made = make(kind)
+        put(made, "__dict__", {**defaults, **fields})
+        put(made, "__pydantic_fields_set__", set(fields))
+        put(made, "__pydantic_extra__", {} if extensible else None)
+        put(made, "__pydantic_private__", private)
         return made
 
+    return cast
 
-_set = object.__setattr__
-_message = _Mould(AIMessage(content="")).cast
-_chat = _Mould(ChatGeneration(message=AIMessage(content=""))).cast
-_text = _Mould(Generation(text="")).cast
+
+_message = _mould(AIMessage(content=""))
+_chat = _mould(ChatGeneration(message=AIMessage(content="")))
+_text = _mould(Generation(text=""))
 
 
 def _generation(document: dict[str, Any], hit: Hit) -> Generation:
-    text, info = document["text"], document["info"]
+    info = document["info"]
     made: Generation
     if "message" not in document:
-        made = _text({"text": text, "generation_info": info})
+        made = _text({"text": document["text"], "generation_info": info})
         return made
     ids = document.get("ids")
     if ids:
@@ -165,6 +162,7 @@ def _generation(document: dict[str, Any], hit: Hit) -> Generation:
     where["saved_usage"] = document["saved_usage"]
     fields["id"] = f"accel-{_run}-{next(_numbers)}"
     fields["response_metadata"] = metadata
+    text = fields["content"] if document["text"] is None else document["text"]
     made = _chat({"text": text, "generation_info": info, "message": _message(fields)})
     return made
 

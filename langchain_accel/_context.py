@@ -22,13 +22,25 @@ if TYPE_CHECKING:
 class Run:
     """A chat model's run in progress, in the context that started it."""
 
-    __slots__ = ("metadata", "outer", "params", "run_id", "tags")
+    __slots__ = ("details", "outer", "run_id")
 
     def __init__(self, run_id: UUID, outer: Run | None, details: Mapping[str, Any]) -> None:
-        self.run_id, self.outer = run_id, outer
-        self.tags: Sequence[str] = details.get("tags") or ()
-        self.metadata: Mapping[str, Any] = details.get("metadata") or {}
-        self.params: Mapping[str, Any] = details.get("invocation_params") or {}
+        self.run_id, self.outer, self.details = run_id, outer, details
+
+    @property
+    def tags(self) -> Sequence[str] | None:
+        """The call's tags."""
+        return self.details.get("tags")
+
+    @property
+    def metadata(self) -> Mapping[str, Any] | None:
+        """The call's metadata."""
+        return self.details.get("metadata")
+
+    @property
+    def params(self) -> Mapping[str, Any]:
+        """The model's fresh parameters, and the call's."""
+        return self.details.get("invocation_params") or {}
 
 
 class FailureListener(Protocol):

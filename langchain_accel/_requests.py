@@ -115,9 +115,8 @@ def fingerprint(run: Run, llm_string: str) -> Hashable:
 
     Call arguments are in the string, but classes only by name; the model's own fields may be stale.
     """
-    marks: list[Any] = []
+    marks: list[Any] = list(run.params)
     for name, value in run.params.items():
-        marks.append(name)
         if value is None or isinstance(value, _PLAIN):
             marks.append(value)
         elif f"('{name}', " not in llm_string:

@@ -99,6 +99,8 @@ class Accel:
             encoder=encoder,
             store=store,
         )
+        self._open = self.config.cache.enabled
+        self._tenant_required = self.config.security.tenant_required
         self._finalizer = weakref.finalize(self, self._tiers.close, _EXIT_FLUSH_S)
         _alive[self._token] = self
 
@@ -129,18 +131,16 @@ class Accel:
         self, metadata: Mapping[str, Any] | None, tags: Collection[str] | None
     ) -> Controls | None:
         """Read a call's own wishes; None: it bypasses the cache."""
-        if not self.config.cache.enabled or not self._finalizer.alive:
+        if not self._open:
             self._bypass("disabled")
             return None
-        if self.config.security.tenant_required and self.current_tenant() is None:
+        asking = tenancy.current()
+        if self._tenant_required and asking is None and self._default_tenant is None:
             self._bypass("tenant_required")
             return None
-        found = DEFAULT
-        if metadata or tags:
-            found, problems = read_controls(metadata or {}, tags or ())
-            for problem in problems:
-                self._emit(events.ControlIgnored(*problem))
-        asking = tenancy.current()
+        found, problems = read_controls(metadata or {}, tags or ())
+        for problem in problems:
+            self._emit(events.ControlIgnored(*problem))
         if asking is not None and asking.user:
             found = replace(found, user=asking.user)
         if found.no_cache:
@@ -286,6 +286,7 @@ class Accel:
 
     def close(self) -> None:
         """Write what is queued and release everything. Later calls bypass the cache."""
+        self._open = False
         self._finalizer()
 
     async def aclose(self) -> None:

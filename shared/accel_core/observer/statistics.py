@@ -65,12 +65,16 @@ class StatisticsObserver:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
+        self._exact_hits = 0
 
     def __call__(self, event: Event) -> None:
         """Count `event`."""
         with self._lock:
             if isinstance(event, events.CacheHit):
-                self._counts["hit", event.tier] += 1
+                if event.tier == "exact":
+                    self._exact_hits += 1
+                else:
+                    self._counts["hit", event.tier] += 1
                 if event.shared:
                     self._counts["hit", "shared"] += 1
             elif isinstance(event, events.BackendFailed):
@@ -85,13 +89,13 @@ class StatisticsObserver:
     def snapshot(self) -> Statistics:
         """Return the counts so far."""
         with self._lock:
-            counts = dict(self._counts)
+            counts, exact_hits = dict(self._counts), self._exact_hits
 
         def by_reason(kind: str) -> dict[str, int]:
             return {reason: n for (name, reason), n in counts.items() if name == kind}
 
         return Statistics(
-            exact_hits=counts.get(("hit", "exact"), 0),
+            exact_hits=exact_hits,
             semantic_hits=counts.get(("hit", "semantic"), 0),
             shared_hits=counts.get(("hit", "shared"), 0),
             misses=by_reason("CacheMiss"),
