@@ -11,6 +11,7 @@ import asyncio
 import threading
 import weakref
 from collections import defaultdict
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from accel_core.semantic_cache import Hit, Miss
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
     from accel_core.drive.flight import Flight
     from accel_core.policy.controls import Controls
     from accel_core.policy.identity import Request
+
+
+_leading_task: ContextVar[int | None] = ContextVar("accel_langchain_leading", default=None)
+"""The task whose lookup led a flight: LangChain reports its failure in a task of its own."""
 
 
 class Bridge:
@@ -80,12 +85,11 @@ class Bridge:
         self._store(prompt, llm_string, generations, id(asyncio.current_task()))
 
     def call_failed(self) -> None:
-        """Release the flights that this thread or task leads: their model failed."""
-        try:
-            owner: Hashable = id(asyncio.current_task())
-        except RuntimeError:
-            owner = threading.get_ident()
-        self._release(owner)
+        """Release what the failed call led, as a thread or as a task."""
+        self._release(threading.get_ident())
+        task = _leading_task.get()
+        if task is not None:
+            self._release(task)
 
     def _asked(self, prompt: str, llm_string: str) -> tuple[Request, Controls] | None:
         # Plain language models look up before any callback: what is current is not their call.
@@ -111,6 +115,7 @@ class Bridge:
         if task is not None and task not in self._watched:
             self._watched.add(task)
             task.add_done_callback(lambda done: self._release(id(done)))
+        _leading_task.set(id(task))
         return id(task)
 
     def _store(

@@ -63,6 +63,13 @@ def test_imports_load_nothing_heavy(statement: str, absent: list[str]) -> None:
     assert done.stdout.strip() == "[]"
 
 
+def test_index_and_encoder_libraries_live_together() -> None:
+    """The graph index can be loaded before the encoder's runtime without a crash."""
+    check = "import usearch.index, onnxruntime"
+    done = subprocess.run([sys.executable, "-c", check], capture_output=True, check=False)
+    assert done.returncode == 0
+
+
 def test_there_is_one_copy_of_the_core() -> None:
     """The core's folder is not a package under its folder's name."""
     assert not (ROOT / "shared" / "__init__.py").exists()
