@@ -1,1 +1,34 @@
-"""LlamaIndex: `accelerate`."""
+"""LlamaIndex: answers cached exactly and by meaning.
+
+``Settings.llm = accelerate(OpenAI(...))``: chat, completion and streams, with tools, agents, query
+and chat engines built on it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from accel_core.accel import Accel
+    from llamaindex_accel._accelerate import accelerate
+    from llamaindex_accel.encoder import EmbeddingsEncoder
+
+__all__ = ["Accel", "EmbeddingsEncoder", "accelerate"]
+
+_PLACES = {
+    "Accel": "accel_core.accel",
+    "EmbeddingsEncoder": "llamaindex_accel.encoder",
+    "accelerate": "llamaindex_accel._accelerate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    import importlib
+
+    if name in _PLACES:
+        return getattr(importlib.import_module(_PLACES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

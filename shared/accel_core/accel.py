@@ -128,43 +128,53 @@ class Accel:
         return self._default_tenant if found is None else found.id
 
     def controls(
-        self, metadata: Mapping[str, Any] | None, tags: Collection[str] | None
+        self,
+        metadata: Mapping[str, Any] | None,
+        tags: Collection[str] | None,
+        *,
+        report: bool = True,
     ) -> Controls | None:
-        """Read a call's own wishes; None: it bypasses the cache."""
+        """Read a call's own wishes; None: it bypasses the cache.
+
+        Args:
+            metadata: may hold ``accel_…`` settings; see `policy.controls`.
+            tags: may hold ``accel:…`` switches.
+            report: whether a bypass is an event; False where the same call was reported before.
+        """
         if not self._open:
-            self._bypass("disabled")
+            self._bypass("disabled", report=report)
             return None
         asking = tenancy.current()
         if self._tenant_required and asking is None and self._default_tenant is None:
-            self._bypass("tenant_required")
+            self._bypass("tenant_required", report=report)
             return None
         found, problems = read_controls(metadata or {}, tags or ())
-        for problem in problems:
+        for problem in problems if report else ():
             self._emit(events.ControlIgnored(*problem))
         if asking is not None and asking.user:
             found = replace(found, user=asking.user)
         if found.no_cache:
-            self._bypass("no_cache")
+            self._bypass("no_cache", report=report)
             return None
         return found
 
-    def admits(self, temperature: float | None) -> bool:
-        """Whether a request of this temperature may be cached; reports where not."""
+    def admits(self, temperature: float | None, *, report: bool = True) -> bool:
+        """Whether a request of this temperature may be cached."""
         reason = self.config.cache.admission.refuses_request(temperature)
         if reason is not None:
-            self._bypass(reason)
+            self._bypass(reason, report=report)
         return reason is None
 
     def namespace(self, narrower: str) -> str:
         """Return the configured namespace, narrowed by a call's own."""
         return "/".join(filter(None, (self.config.namespace, narrower)))
 
-    def identify(self, prompt: Prompt) -> Request | None:
+    def identify(self, prompt: Prompt, *, report: bool = True) -> Request | None:
         """Name a request; None where it holds something without a stable meaning."""
         try:
             return self._identifier.identify(prompt)
         except Unidentifiable:
-            self._bypass("unidentifiable")
+            self._bypass("unidentifiable", report=report)
             return None
 
     def call(
@@ -315,8 +325,9 @@ class Accel:
     def __repr__(self) -> str:
         return f"Accel(namespace={self.config.namespace!r}, hits={self.stats().hits})"
 
-    def _bypass(self, reason: str) -> None:
-        self._emit(events.CacheBypassed(reason))
+    def _bypass(self, reason: str, *, report: bool) -> None:
+        if report:
+            self._emit(events.CacheBypassed(reason))
 
     def after_fork(self) -> None:
         """Start anew in a child process; called by itself where the platform forks."""

@@ -7,6 +7,8 @@ What JSON cannot say exactly (a NaN, a lone surrogate, a foreign object) is refu
 from __future__ import annotations
 
 import json
+import secrets
+import string
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -14,6 +16,10 @@ import orjson
 if TYPE_CHECKING:
     from accel_core.semantic_cache import Hit
 
+
+_HEX = "0123456789abcdef"
+_SHORTEST_RANDOM = 8
+"""Signs of the shortest id that a provider draws at random."""
 
 _SLOWLY = b" "
 """Precedes JSON that only the standard library reads exactly."""
@@ -47,6 +53,21 @@ def _spell(value: Any) -> Any:
         # By alias, which is what a model is made from.
         return value.model_dump(mode="json", by_alias=True)
     raise TypeError(f"{type(value).__name__} cannot be stored")
+
+
+def fresh_id(old: str) -> str:
+    """Return a new id of the form of `old`: its prefix, then letters and digits in its places.
+
+    Providers check the form of ids that come back to them; one too short to be random stays.
+    """
+    prefix, mark, tail = old.rpartition("_")
+    signs = [sign for sign in tail if sign.isalnum()]
+    if len(signs) < _SHORTEST_RANDOM:
+        return old
+    letters = _HEX if set(signs) <= set(_HEX) else string.ascii_letters + string.digits
+    drawn = zip(tail, secrets.token_bytes(len(tail)), strict=True)
+    fresh = (letters[byte % len(letters)] if sign.isalnum() else sign for sign, byte in drawn)
+    return prefix + mark + "".join(fresh)
 
 
 def zeroed(usage: Any) -> Any:

@@ -55,7 +55,9 @@ class FlightTable:
     def __init__(self, lease_s: float, mono_now: Callable[[], float]) -> None:
         self.lease_s = lease_s
         self._mono_now = mono_now
-        self._lock = threading.Lock()
+        # Re-entrant: the garbage collector may close an abandoned stream, and so land its flight,
+        # while this very thread holds the lock.
+        self._lock = threading.RLock()
         self._flights: dict[bytes, Flight] = {}
         self._leading: Counter[Hashable] = Counter()
 
@@ -110,7 +112,7 @@ class FlightTable:
 
     def after_fork(self) -> None:
         """Forget the parent's flights: their leaders do not exist here."""
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._flights.clear()
         self._leading.clear()
 

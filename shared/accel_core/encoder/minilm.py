@@ -33,6 +33,7 @@ Backend = Literal["auto", "onnx", "torch"]
 WINDOW_TOKENS: Final = 256  # max_seq_length in the model's sentence_bert_config.json
 WINDOW_CHARACTERS: Final = 5_000  # 254 word pieces of 20 characters: beyond any real text
 SCRIPTS: Final = frozenset({"Latin"})
+_FRAME = 2  # [CLS] and [SEP] around every text
 _UNKNOWN, _SEPARATOR = 100, 102  # [UNK], [SEP] in the vocabulary of BERT uncased
 _BATCH = 16  # texts of like length run together; more gains nothing and costs memory
 _REMEMBERED = 64  # tokenised texts kept between `distrust` and `encode`
@@ -115,6 +116,8 @@ class MiniLMEncoder:
         if foreign_script(text, SCRIPTS):
             return "script"
         ids = self._tokenizer.get().encode(text).ids
+        if len(ids) <= _FRAME:
+            return "empty"  # characters that the tokenizer drops, and nothing else
         if len(ids) > WINDOW_TOKENS:
             return "window"
         if _UNKNOWN in ids:

@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
+from enum import Enum
 from typing import Any
 
 
@@ -28,8 +29,8 @@ def canonical_json(value: Any) -> str:
     """
     try:
         return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_spell)
-    except (TypeError, ValueError, RecursionError) as error:
-        raise Unidentifiable(str(error)) from error
+    except Exception as error:  # foreign objects raise what they like when they are spelled
+        raise Unidentifiable(type(error).__name__) from error
 
 
 def _spell(value: Any) -> Any:
@@ -44,26 +45,47 @@ def _spell(value: Any) -> Any:
         schema = getattr(value, "model_json_schema", None)
         return {"schema": schema()} if schema is not None else _spell_name(value)
     if hasattr(value, "get_secret_value"):
-        return {"secret": True}
+        secret = canonical_json(value.get_secret_value())
+        return {"secret": hashlib.blake2b(secret.encode(), digest_size=24).hexdigest()}
     if hasattr(value, "model_dump"):
-        return value.model_dump(mode="json")
+        return {"model": _spell_name(type(value)), "fields": value.model_dump(mode="json")}
+    if isinstance(value, Enum):
+        return {"enum": _spell_name(type(value)), "name": value.name}
+    if hasattr(value, "__fspath__"):
+        return value.__fspath__()
     return value.isoformat() if hasattr(value, "isoformat") else _spell_name(value)
 
 
 def _spell_name(value: Any) -> Any:
-    """Spell a function or class by its full name; lambdas and local ones share theirs."""
+    """Spell a function or class by its full name, where nothing else can have it.
+
+    Lambdas and local ones share theirs, and so do the methods of two objects and the wrappers
+    that a decorator makes.
+    """
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
-    if module is None or name is None or "<" in name:
+    shared = hasattr(value, "__wrapped__") or getattr(value, "__closure__", None) is not None
+    owner = getattr(value, "__self__", None)
+    if module is None or name is None or "<" in name or shared or owner is not None:
         raise TypeError(f"{name or type(value).__name__} has no stable spelling")
     return {"callable": f"{module}.{name}"}
 
 
+_IDS = frozenset({"id", "tool_call_id", "call_id", "tool_use_id"})
+_OPAQUE = frozenset({"args", "arguments", "input", "tool_kwargs", "text"})
+"""What a call is about; an id that happens to stand there is data."""
+
+
 def renamed(value: Any, names: dict[str, str]) -> Any:
-    """Return `value` with every string that is one of `names` replaced."""
-    if isinstance(value, str):
-        return names.get(value, value)
+    """Return `value` with the ids of tool calls replaced, wherever ids stand."""
     if isinstance(value, dict):
-        return {key: renamed(item, names) for key, item in value.items()}
+        return {
+            key: names.get(item, item)
+            if key in _IDS and isinstance(item, str)
+            else item
+            if key in _OPAQUE
+            else renamed(item, names)
+            for key, item in value.items()
+        }
     if isinstance(value, (list, tuple)):
         return [renamed(item, names) for item in value]
     return value

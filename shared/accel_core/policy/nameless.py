@@ -15,7 +15,7 @@ import weakref
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 from accel_core.policy.canonical import canonical_json
@@ -34,17 +34,26 @@ def named(value: Any) -> Any:
     """
     if isinstance(value, _PLAIN):
         return value
+    try:
+        return _walked(value)
+    except Exception:  # foreign objects raise what they like, and some hold themselves
+        return {"class": class_name(type(value)), "is": token(value)}
+
+
+def _walked(value: Any) -> Any:
+    if isinstance(value, _PLAIN):
+        return value
     if isinstance(value, Mapping):
-        return {str(key): named(item) for key, item in value.items()}
+        return {str(key): _walked(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [named(item) for item in value]
+        return [_walked(item) for item in value]
     if isinstance(value, AbstractSet):
-        return {"set": sorted(canonical_json(named(item)) for item in value)}
+        return {"set": sorted(canonical_json(_walked(item)) for item in value)}
     return {"class": class_name(type(value)), "is": _spelled(value)}
 
 
-def class_name(kind: type) -> str:
-    """Return the full name of a class; that of a local one, which others may share, has a token."""
+def class_name(kind: type | FunctionType) -> str:
+    """Return the full name of a class or function; a local one's has a token."""
     name = f"{kind.__module__}.{kind.__qualname__}"
     return f"{name} {token(kind)}" if "<" in name else name
 
@@ -66,6 +75,9 @@ def _spelled(value: Any) -> str:
     owner = getattr(value, "__self__", None)
     if owner is not None and not isinstance(owner, (type, ModuleType)):
         return f"{getattr(value, '__name__', '')} {token(owner)}"
+    if isinstance(value, FunctionType):
+        # A decorator gives each of its wrappers the name of what it wraps.
+        return class_name(value) if value.__closure__ is None else token(value)
     if isinstance(value, Enum):
         return value.name
     try:

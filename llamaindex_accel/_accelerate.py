@@ -1,0 +1,75 @@
+"""`accelerate`: one verb for LlamaIndex's language models.
+
+Engines and agents keep the model they were built with, so the model is what is accelerated, before
+they are built. Anything else is refused with a message that names what works, rather than returned
+unchanged.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from accel_core.accel import Accel
+
+T = TypeVar("T")
+
+_WORKS = (
+    "accelerate() takes a LlamaIndex LLM, for example OpenAI(...) or a CustomLLM; accelerate it "
+    "before engines and agents are built: Settings.llm = accelerate(llm)"
+)
+
+
+def accelerate(llm: T, accel: Accel | None = None) -> T:
+    """Return a copy of `llm` that answers from `accel`.
+
+    Args:
+        llm: any LlamaIndex LLM; it is left untouched.
+        accel: the configured object; None takes this process's default.
+
+    Raises:
+        UnsupportedError: it is not a LlamaIndex LLM.
+
+    Example:
+        >>> Settings.llm = accelerate(OpenAI(model="gpt-4o-mini"))  # doctest: +SKIP
+    """
+    from llama_index.core.base.llms.base import BaseLLM
+
+    from accel_core.accel import default_accel
+    from accel_core.errors import UnsupportedError
+
+    if not isinstance(llm, BaseLLM):
+        raise UnsupportedError(f"{_WORKS}; got {_kind(llm)}{_advice(llm)}")
+    made: Any = _accelerated(llm, accel if accel is not None else default_accel())
+    accelerated: T = made
+    return accelerated
+
+
+def _accelerated(llm: Any, accel: Accel) -> Any:
+    from llama_index.core.llms.structured_llm import StructuredLLM
+
+    from llamaindex_accel.llm import accelerate_llm
+
+    if isinstance(llm, StructuredLLM):
+        # Its answers hold the parsed object, which no store can; the model inside asks for it.
+        inner = accelerate(llm.llm, accel)
+        return llm if inner is llm.llm else llm.model_copy(update={"llm": inner})
+    return accelerate_llm(llm, accel)
+
+
+def _kind(value: Any) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def _advice(value: Any) -> str:
+    """Say what to do instead, for what people try."""
+    if isinstance(value, type):
+        return ": give it an instance"
+    kinds = {kind.__name__ for kind in type(value).__mro__}
+    if "BaseEmbedding" in kinds:
+        return ": for embeddings as the cache's encoder use EmbeddingsEncoder(...)"
+    if kinds & {"BaseChatModel", "BaseLLM", "Runnable"}:
+        return ": for LangChain use langchain_accel.accelerate(...)"
+    if kinds & {"BaseQueryEngine", "BaseChatEngine", "BaseRetriever", "BaseWorkflowAgent"}:
+        return ": accelerate the LLM it is built with"
+    return ""

@@ -1,0 +1,53 @@
+"""What LlamaIndex's instrumentation is told of a hit.
+
+A hit asks no model, so it emits none of LlamaIndex's own LLM events: whoever counts tokens or calls
+by them stays right. It emits this one instead. It holds no question and no answer.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from llama_index.core.instrumentation.events import BaseEvent
+from llama_index_instrumentation import get_dispatcher
+
+if TYPE_CHECKING:
+    from accel_core.semantic_cache import Hit
+
+_dispatcher = get_dispatcher("llamaindex_accel")
+
+
+class CacheHitEvent(BaseEvent):
+    """A stored answer was served.
+
+    Attributes:
+        method: the LLM's method that was called, for example ``astream_chat``.
+        tier: ``exact`` or ``semantic``.
+        similarity: cosine between the question asked and the one answered before, in [-1, 1].
+        age_s: seconds since the answer was stored.
+        entry_id: the entry's id, as ``Accel.invalidate`` takes it.
+    """
+
+    method: str
+    tier: str
+    similarity: float
+    age_s: float
+    entry_id: str
+
+    @classmethod
+    def class_name(cls) -> str:
+        """Return the name handlers tell events apart by."""
+        return "CacheHitEvent"
+
+
+def announce(hit: Hit, method: str) -> None:
+    """Tell LlamaIndex's event handlers that `method` was answered by `hit`."""
+    _dispatcher.event(
+        CacheHitEvent(
+            method=method,
+            tier=hit.tier,
+            similarity=hit.similarity,
+            age_s=hit.age_s,
+            entry_id=hit.entry.id,
+        )
+    )

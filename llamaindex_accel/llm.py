@@ -1,0 +1,70 @@
+"""Language models accelerated by a generated subclass of the user's own class.
+
+The copy stays an instance of its class, so ``isinstance``, ``metadata``, private attributes, tools,
+structured output and agents work as before. Overridden are the eight methods that ask the model
+(`_methods`), and what renders templates, to listen (`_templates`). The eight are marked as already
+in a span: a miss then has exactly the spans and events of the user's own method, and a hit has none
+but `CacheHitEvent`.
+
+State lives on the generated class, not on the instance: ``model_copy`` makes new instances of it.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from typing import TYPE_CHECKING, Any
+
+from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR
+
+from llamaindex_accel._identity import MARK, own_class
+from llamaindex_accel._methods import METHODS
+from llamaindex_accel._templates import RENDERING
+
+if TYPE_CHECKING:
+    from llama_index.core.base.llms.base import BaseLLM
+
+    from accel_core.accel import Accel
+
+
+def accelerate_llm(llm: BaseLLM, accel: Accel) -> BaseLLM:
+    """Return a copy of `llm` that answers from `accel`; `llm` is untouched."""
+    if getattr(type(llm), MARK, None) is accel:
+        return llm
+    made = _original(llm)
+    object.__setattr__(made, "__class__", _accelerated(type(made), accel))
+    return made
+
+
+def _original(llm: BaseLLM) -> BaseLLM:
+    """Return a copy of `llm` of the user's own class."""
+    made = llm.model_copy()
+    object.__setattr__(made, "__class__", own_class(type(made)))  # a frozen model would refuse
+    return made
+
+
+def _accelerated(base: type[BaseLLM], accel: Accel) -> type[BaseLLM]:
+    """Return the subclass of `base` that answers from `accel`, generated once."""
+    made: type[BaseLLM] | None = accel.generated.get(base)
+    if made is None:
+        made = accel.generated.setdefault(base, _subclass(base, accel))
+    return made
+
+
+def _subclass(base: type[BaseLLM], accel: Accel) -> type[BaseLLM]:
+    namespace: dict[str, Any] = {
+        "__module__": base.__module__,
+        "__qualname__": base.__qualname__,
+        "__doc__": base.__doc__,
+        "__reduce__": lambda self: (accelerate_llm, (_original(self), accel)),
+        MARK: accel,
+    }
+    for name, (kind, make) in METHODS.items():
+        method = functools.update_wrapper(make(kind, name, base, accel), getattr(base, name))
+        setattr(method, DISPATCHER_SPAN_DECORATED_ATTR, True)
+        namespace[name] = method
+    for name, wrap in RENDERING.items():
+        if hasattr(base, name):
+            own = getattr(base, name)
+            namespace[name] = functools.update_wrapper(wrap(own), own)
+    return types.new_class(base.__name__, (base,), exec_body=lambda body: body.update(namespace))
