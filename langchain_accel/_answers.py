@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
-from accel_core.payload import describe, read_payload, spell_payload, zeroed
+from accel_core.payload import describe, fresh_id, read_payload, spell_payload, zeroed
 from accel_core.policy.admission import Answer
 from accel_core.policy.canonical import renamed
 
@@ -75,13 +75,16 @@ def to_generations(hit: Hit) -> list[Generation]:
     Raises:
         ValueError, KeyError, TypeError, AttributeError: the payload is not one of ours.
     """
-    return [_generation(document, hit) for document in read_payload(hit.entry.payload)]
+    made = [_generation(document, hit) for document in read_payload(hit.entry.payload)]
+    if not made:
+        raise ValueError("an answer without a generation")
+    return made
 
 
 def _document(generation: Generation, shared: dict[str, Any]) -> dict[str, Any] | None:
     """Spell one generation; None where its kind is not stored."""
     if not isinstance(generation, ChatGeneration):
-        return {"text": generation.text, "info": generation.generation_info}
+        return {"plain": True, "text": generation.text, "info": generation.generation_info}
     message = generation.message
     if not isinstance(message, AIMessage):
         return None
@@ -149,20 +152,23 @@ _text = _mould(Generation(text=""))
 
 
 def _generation(document: dict[str, Any], hit: Hit) -> Generation:
-    info = document["info"]
+    info, text = document["info"], document["text"]
     made: Generation
-    if "message" not in document:
-        made = _text({"text": document["text"], "generation_info": info})
+    if "plain" in document:
+        made = _text({"text": text, "generation_info": info})
         return made
     ids = document.get("ids")
     if ids:
-        document = renamed(document, {old: f"call_{uuid.uuid4().hex[:24]}" for old in ids})
+        document = renamed(document, {old: fresh_id(old) for old in ids})
     fields, metadata = document["message"], document["metadata"]
     metadata["accel"] = where = describe(hit)
     where["saved_usage"] = document["saved_usage"]
     fields["id"] = f"accel-{_run}-{next(_numbers)}"
     fields["response_metadata"] = metadata
-    text = fields["content"] if document["text"] is None else document["text"]
+    if text is None:
+        text = fields["content"]
+    if not isinstance(text, str) or not (info is None or isinstance(info, dict)):
+        raise TypeError("an answer without a text")
     made = _chat({"text": text, "generation_info": info, "message": _message(fields)})
     return made
 

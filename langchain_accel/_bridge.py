@@ -91,15 +91,20 @@ class Bridge:
         if task is not None:
             self._release(task)
 
-    def _asked(self, prompt: str, llm_string: str) -> tuple[Request, Controls] | None:
+    def _asked(
+        self, prompt: str, llm_string: str, *, report: bool = True
+    ) -> tuple[Request, Controls] | None:
+        """Name a call and read its wishes; None: it bypasses the cache."""
         # Plain language models look up before any callback: what is current is not their call.
         run = current_run() if is_dump(prompt) else None
         controls = self.accel.controls(
-            None if run is None else run.metadata, None if run is None else run.tags
+            None if run is None else run.metadata,
+            None if run is None else run.tags,
+            report=report,
         )
         if controls is None:
             return None
-        request = self._requests.of_dump(prompt, llm_string, run, controls)
+        request = self._requests.of_dump(prompt, llm_string, run, controls, report=report)
         return None if request is None else (request, controls)
 
     def _replay(self, hit: Hit) -> list[Generation] | None:
@@ -121,7 +126,7 @@ class Bridge:
     def _store(
         self, prompt: str, llm_string: str, generations: Sequence[Generation], owner: Hashable
     ) -> None:
-        asked = self._asked(prompt, llm_string)
+        asked = self._asked(prompt, llm_string, report=False)
         if asked is None:
             return
         request, controls = asked

@@ -6,14 +6,13 @@ of what it was before.
 
 from __future__ import annotations
 
-import json
-import uuid
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
 
-from accel_core.policy.canonical import Unidentifiable, canonical_json
+from accel_core.policy.canonical import canonical_json
 from accel_core.policy.identity import Prompt
+from accel_core.policy.nameless import class_name, named
 from langchain_accel._requests import identify, seen, source, temperature
 from langchain_accel._turns import from_messages
 
@@ -26,10 +25,6 @@ if TYPE_CHECKING:
 
 _INFRASTRUCTURE = frozenset(BaseChatModel.model_fields)
 """Fields every chat model has: callbacks, cache, limiter and the like; none changes an answer."""
-
-_process = uuid.uuid4().hex
-_nameless: dict[int, object] = {}
-"""Field values without a stable spelling, held so that no later object takes their address."""
 
 
 def request_of(
@@ -50,7 +45,7 @@ def request_of(
     """
     model.__dict__.pop("_serialized", None)
     params = seen(model._get_invocation_params(**arguments))
-    described = _describe(model)
+    described = _describe(model, arguments)
     if not accel.admits(temperature(params, described)):
         return None
     # LangChain turns the content into blocks after the model's methods, and before its cache.
@@ -64,23 +59,16 @@ def request_of(
     return identify(accel, named, controls)
 
 
-def _describe(model: BaseChatModel) -> str:
-    """Spell the model: its serialised form, or the fields of one that has none."""
+def _describe(model: BaseChatModel, arguments: dict[str, Any]) -> str:
+    """Spell the model as LangChain does for its cache, or by its fields where that is too little.
+
+    A model that LangChain cannot serialise is named by parameters that instances may share.
+    """
     if model.is_lc_serializable():
-        return model._get_llm_string(stop=None).partition("---")[0]
+        return model._get_llm_string(**arguments)
     fields = {
-        name: _spelled(value)
+        name: named(value)
         for name, value in vars(model).items()
         if name in type(model).model_fields and name not in _INFRASTRUCTURE
     }
-    name = f"{type(model).__module__}.{type(model).__qualname__}"
-    return json.dumps({"class": name, "fields": fields}, sort_keys=True)
-
-
-def _spelled(value: Any) -> str:
-    """Spell a field's value; an object without a stable spelling is only ever itself."""
-    try:
-        return canonical_json(value)
-    except Unidentifiable:
-        _nameless[id(value)] = value
-        return f"{type(value).__qualname__}@{_process}.{id(value)}"
+    return canonical_json({"class": class_name(type(model)), "fields": fields})

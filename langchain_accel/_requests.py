@@ -7,14 +7,16 @@ callbacks see are therefore part of the name wherever they are known.
 
 from __future__ import annotations
 
+import marshal
 import re
 from typing import TYPE_CHECKING, Any
 
+from accel_core.policy.canonical import Unidentifiable
 from accel_core.policy.identity import Prompt, Turn
 from langchain_accel._turns import from_dump
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Mapping
+    from collections.abc import Mapping
 
     from accel_core.accel import Accel
     from accel_core.policy.controls import Controls
@@ -24,9 +26,12 @@ if TYPE_CHECKING:
 _TEMPERATURE = re.compile(r"""['"]temperature['"](?::|,)\s*['"]?([0-9][0-9.eE+-]*)""")
 _SEPARATOR = "---"
 _MEMO_CHARS = 4 << 20
-_PLAIN = (str, int, float, type)
 _UNSEEN_PARAMS = frozenset({"stream", "stream_options"})
 """How an answer travels, not what it says: streamed and whole answers are one."""
+
+
+_Key = tuple[str, str, str | None, str, bytes | None]
+"""Prompt, model, tenant, namespace, fresh parameters."""
 
 
 class Requests:
@@ -34,7 +39,7 @@ class Requests:
 
     def __init__(self, accel: Accel) -> None:
         self._accel = accel
-        self._memo: dict[Hashable, tuple[Request | None, int]] = {}
+        self._memo: dict[_Key, Request] = {}
         self._chars = 0
         accel.remembers(self)
 
@@ -43,52 +48,60 @@ class Requests:
         self._memo, self._chars = {}, 0
 
     def of_dump(
-        self, prompt: str, llm_string: str, run: Run | None, controls: Controls
+        self, prompt: str, llm_string: str, run: Run | None, controls: Controls, *, report: bool
     ) -> Request | None:
         """Name a call from what a cache is given; None: it bypasses the cache."""
         tenant = self._accel.current_tenant()
-        freshness = None if run is None else fingerprint(run, llm_string)
-        key = (prompt, llm_string, tenant, controls.namespace, freshness)
-        known = self._memo.get(key)
-        if known is None:
-            known = self._name(prompt, llm_string, run, controls), len(prompt) + len(llm_string)
-            self._remember(key, known)
-        return known[0]
+        mark = b"" if run is None else fingerprint(run.params)
+        key = (prompt, llm_string, tenant, controls.namespace, mark)
+        request = None if mark is None else self._memo.get(key)
+        if request is None:
+            request = self._name(prompt, llm_string, run, controls, report=report)
+            if request is not None and mark is not None:
+                self._remember(key, request, len(prompt) + len(llm_string) + len(mark))
+        return request
 
     def _name(
-        self, prompt: str, llm_string: str, run: Run | None, controls: Controls
+        self, prompt: str, llm_string: str, run: Run | None, controls: Controls, *, report: bool
     ) -> Request | None:
-        turns = from_dump(prompt) if run is not None or _SEPARATOR in llm_string else None
+        try:
+            turns = from_dump(prompt) if run is not None or _SEPARATOR in llm_string else None
+        except Unidentifiable:
+            self._accel.bypass("unidentifiable", report=report)
+            return None
         params = {} if run is None or turns is None else seen(run.params)
-        if not self._accel.admits(temperature(params, llm_string)):
+        if not self._accel.admits(temperature(params, llm_string), report=report):
             return None
         if turns is None:
             named = Prompt("langchain.llm", llm_string, (Turn("user", (prompt,)),))
         elif params:
-            model = {"llm": llm_string.partition(_SEPARATOR)[0], "params": params}
+            model = {"llm": llm_string, "params": params}
             named = Prompt("langchain.chat", model, turns, source=source(params))
         else:
             named = Prompt("langchain.chat", llm_string, turns)
-        return identify(self._accel, named, controls)
+        return identify(self._accel, named, controls, report=report)
 
-    def _remember(self, key: Hashable, known: tuple[Request | None, int]) -> None:
-        size = known[1]
-        if known[0] is None or size > _MEMO_CHARS // 8:
+    def _remember(self, key: _Key, request: Request, chars: int) -> None:
+        if chars > _MEMO_CHARS // 8:
             return
-        self._memo[key] = known
-        self._chars += size
+        self._memo[key] = request
+        self._chars += chars
         while self._chars > _MEMO_CHARS:
             try:
                 oldest = next(iter(self._memo))
-                self._chars -= self._memo.pop(oldest)[1]
+                self._memo.pop(oldest)
             except (StopIteration, KeyError, RuntimeError):
                 return  # another thread is trimming
+            self._chars -= len(oldest[0]) + len(oldest[1]) + len(oldest[4] or b"")
 
 
-def identify(accel: Accel, prompt: Prompt, controls: Controls) -> Request | None:
+def identify(
+    accel: Accel, prompt: Prompt, controls: Controls, *, report: bool = True
+) -> Request | None:
     """Name `prompt` as the caller's own."""
     namespace = accel.namespace(controls.namespace)
-    return accel.identify(prompt._replace(tenant=accel.current_tenant(), namespace=namespace))
+    owned = prompt._replace(tenant=accel.current_tenant(), namespace=namespace)
+    return accel.identify(owned, report=report)
 
 
 def seen(params: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,15 +123,13 @@ def source(params: Mapping[str, Any]) -> str:
     return str(params.get("model") or params.get("model_name") or "")
 
 
-def fingerprint(run: Run, llm_string: str) -> Hashable:
-    """Return what of a run's parameters its ``llm_string`` may not show.
+def fingerprint(params: Mapping[str, Any]) -> bytes | None:
+    """Return a spelling of fresh parameters that is cheap; None where there is none.
 
-    Call arguments are in the string, but classes only by name; the model's own fields may be stale.
+    It only has to differ whenever they differ: an ``llm_string`` may be stale, and names objects
+    by how they print. Version 2 of the format does not depend on which objects are shared.
     """
-    marks: list[Any] = list(run.params)
-    for name, value in run.params.items():
-        if value is None or isinstance(value, _PLAIN):
-            marks.append(value)
-        elif f"('{name}', " not in llm_string:
-            marks.append(repr(value))
-    return tuple(marks)
+    try:
+        return marshal.dumps(list(params.items()), 2)
+    except ValueError:
+        return None  # an object that is not plain data: name the call anew each time

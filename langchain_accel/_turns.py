@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from accel_core.policy.canonical import Unidentifiable
 from accel_core.policy.identity import Turn
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ _ROLES = {
     "function": "function",
 }
 
+_UNSPELLED = '"type": "not_implemented"'
+"""Stands for an object in a dump, with how it prints, which others may share."""
+
 _OWN_IDS = frozenset({"text", "reasoning", "thinking", "refusal"})
 """Blocks whose ``id`` only numbers the provider's output."""
 
@@ -41,14 +45,21 @@ def from_messages(messages: Iterable[BaseMessage]) -> tuple[Turn, ...]:
 
 
 def from_dump(prompt: str) -> tuple[Turn, ...] | None:
-    """Return the turns of a dumped message list, or None where `prompt` is not one."""
+    """Return the turns of a dumped message list, or None where `prompt` is not one.
+
+    Raises:
+        Unidentifiable: it holds an object without a stable spelling.
+    """
     if not is_dump(prompt):
         return None
     try:
         dumped = json.loads(prompt)
-        return tuple(_turn(message["kwargs"]) for message in dumped if _is_message(message))
+        turns = tuple(_turn(message["kwargs"]) for message in dumped if _is_message(message))
     except (ValueError, KeyError, TypeError):
         return None
+    if _UNSPELLED in prompt and any(_holds_unspelled(turn.rest) for turn in turns):
+        raise Unidentifiable("a message holds an object that LangChain cannot spell")
+    return turns
 
 
 def is_dump(prompt: str) -> bool:
@@ -60,6 +71,14 @@ def _is_message(dumped: Any) -> bool:
     if dumped["lc"] != 1 or dumped["type"] != "constructor":
         raise ValueError("not a message")
     return True
+
+
+def _holds_unspelled(value: Any) -> bool:
+    """Whether an object that was only printed stands where the model would see it."""
+    if isinstance(value, dict):
+        printed = value.get("type") == "not_implemented" and "lc" in value
+        return printed or any(_holds_unspelled(item) for item in value.values())
+    return isinstance(value, (list, tuple)) and any(_holds_unspelled(item) for item in value)
 
 
 def _turn(fields: Mapping[str, Any]) -> Turn:

@@ -12,8 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from accel_core.payload import fresh_id
 from llama_index.core.llms.llm import ToolSelection
+
+from accel_core.payload import fresh_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

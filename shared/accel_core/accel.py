@@ -142,11 +142,11 @@ class Accel:
             report: whether a bypass is an event; False where the same call was reported before.
         """
         if not self._open:
-            self._bypass("disabled", report=report)
+            self.bypass("disabled", report=report)
             return None
         asking = tenancy.current()
         if self._tenant_required and asking is None and self._default_tenant is None:
-            self._bypass("tenant_required", report=report)
+            self.bypass("tenant_required", report=report)
             return None
         found, problems = read_controls(metadata or {}, tags or ())
         for problem in problems if report else ():
@@ -154,7 +154,7 @@ class Accel:
         if asking is not None and asking.user:
             found = replace(found, user=asking.user)
         if found.no_cache:
-            self._bypass("no_cache", report=report)
+            self.bypass("no_cache", report=report)
             return None
         return found
 
@@ -162,7 +162,7 @@ class Accel:
         """Whether a request of this temperature may be cached."""
         reason = self.config.cache.admission.refuses_request(temperature)
         if reason is not None:
-            self._bypass(reason, report=report)
+            self.bypass(reason, report=report)
         return reason is None
 
     def namespace(self, narrower: str) -> str:
@@ -174,7 +174,7 @@ class Accel:
         try:
             return self._identifier.identify(prompt)
         except Unidentifiable:
-            self._bypass("unidentifiable", report=report)
+            self.bypass("unidentifiable", report=report)
             return None
 
     def call(
@@ -325,7 +325,8 @@ class Accel:
     def __repr__(self) -> str:
         return f"Accel(namespace={self.config.namespace!r}, hits={self.stats().hits})"
 
-    def _bypass(self, reason: str, *, report: bool) -> None:
+    def bypass(self, reason: str, *, report: bool = True) -> None:
+        """Report that a call bypasses the cache, unless it was reported before."""
         if report:
             self._emit(events.CacheBypassed(reason))
 

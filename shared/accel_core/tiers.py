@@ -283,14 +283,13 @@ class Tiers:
 
     def _place(self, write: _Write) -> Entry:
         """Add an entry to the index and return it with its vector."""
-        entry, vector, encoder = write.entry, write.vector, self._encoder
+        entry, encoder = write.entry, self._encoder
         if not entry.semantic or encoder is None:
             return entry
+        vector = write.vector if write.vector is not None else self._sensed(encoder, entry.text)
+        if vector is None:
+            return entry
         try:
-            if vector is None:
-                if encoder.distrust(entry.text) is not None:
-                    return entry
-                vector = encoder.encode_one(entry.text)
             # Alone, memory may have let the entry go while it waited here.
             if self._far is not None or self._memory.peek(entry.key) is not None:
                 self._index.add(entry.scope, entry.key, vector)
@@ -298,6 +297,16 @@ class Tiers:
             self._failed("index", "add", error)
             return entry
         return replace(entry, encoder=encoder.name, vector=pack(vector))
+
+    def _sensed(self, encoder: Sensor, text: str) -> Vector | None:
+        """Return the vector of `text`; None where it is distrusted or the encoder fails."""
+        if not self._breakers["encoder"].allows(self._mono_now()):
+            return None
+        try:
+            return encoder.encode_one(text) if encoder.distrust(text) is None else None
+        except Exception as error:
+            self._failed("encoder", "encode", error)
+            return None
 
     def _remove_far(self, keys: tuple[bytes, ...]) -> None:
         if self._far is not None:

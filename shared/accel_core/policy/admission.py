@@ -58,7 +58,7 @@ class Admission:
 
     def refuses_request(self, temperature: float | None) -> str | None:
         """Return why a request must bypass the cache, or None."""
-        if temperature is not None and temperature > self.max_temperature:
+        if temperature is not None and not temperature <= self.max_temperature:
             return "temperature"
         return None
 

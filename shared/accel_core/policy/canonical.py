@@ -14,6 +14,7 @@ import json
 from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from enum import Enum
+from types import ModuleType
 from typing import Any
 
 
@@ -65,7 +66,8 @@ def _spell_name(value: Any) -> Any:
     module, name = getattr(value, "__module__", None), getattr(value, "__qualname__", None)
     shared = hasattr(value, "__wrapped__") or getattr(value, "__closure__", None) is not None
     owner = getattr(value, "__self__", None)
-    if module is None or name is None or "<" in name or shared or owner is not None:
+    bound = owner is not None and not isinstance(owner, ModuleType)
+    if module is None or name is None or "<" in name or shared or bound:
         raise TypeError(f"{name or type(value).__name__} has no stable spelling")
     return {"callable": f"{module}.{name}"}
 

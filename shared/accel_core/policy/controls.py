@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 _MAX_NAME = 256
+_MAX_SECONDS = 1e12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +67,11 @@ def read_controls(
             and ``accel_user``.
         tags: may hold ``accel:no-cache``, ``accel:no-store`` and ``accel:refresh``.
     """
-    if _WATCHED.isdisjoint(metadata) and _SWITCHES.keys().isdisjoint(tags):
+    if not tags and _WATCHED.isdisjoint(metadata):
         return DEFAULT, []
-    found: dict[str, Any] = {_SWITCHES[tag]: True for tag in tags if tag in _SWITCHES}
+    # A client may send anything for a tag.
+    words = (tag for tag in tags if isinstance(tag, str))
+    found: dict[str, Any] = {_SWITCHES[word]: True for word in words if word in _SWITCHES}
     problems: list[Problem] = []
     for key, (name, read, expected) in _FIELDS.items():
         if key not in metadata:
@@ -87,8 +90,8 @@ def user_tag(user: str) -> str:
 
 
 def _seconds(value: Any) -> float | None:
-    usable = isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0
-    return float(value) if usable else None
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) if number and 0 < value <= _MAX_SECONDS else None
 
 
 def _name(value: Any) -> str | None:
