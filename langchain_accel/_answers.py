@@ -165,8 +165,8 @@ def _generation(document: dict[str, Any], hit: Hit) -> Generation:
     where["saved_usage"] = document["saved_usage"]
     fields["id"] = f"accel-{_run}-{next(_numbers)}"
     fields["response_metadata"] = metadata
-    if text is None:
-        text = fields["content"]
+    content = fields["content"]
+    text = content if text is None else text
     if not isinstance(text, str) or not (info is None or isinstance(info, dict)):
         raise TypeError("an answer without a text")
     made = _chat({"text": text, "generation_info": info, "message": _message(fields)})

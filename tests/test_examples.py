@@ -11,6 +11,7 @@ from textwrap import dedent
 from typing import Any
 
 import pytest
+
 from accel_core.testing.model_server import ModelServer
 
 ROOT = Path(__file__).parents[1]
@@ -45,11 +46,12 @@ def test_examples_run(path: Path) -> None:
 
 def test_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     """The README's Python runs as it stands, one block after another."""
-    from accel_core.accel import default_accel
     from langchain_core.embeddings import DeterministicFakeEmbedding
     from langchain_core.globals import set_llm_cache
     from langchain_core.messages import AIMessage
     from llama_index.core import Settings
+
+    from accel_core.accel import default_accel
 
     monkeypatch.chdir(ROOT / "examples")
     names: dict[str, Any] = {

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from accel_core.ports import (
         Entry,
         Io,
+        Located,
         Neighbour,
         Observer,
         Sensor,
@@ -202,12 +203,10 @@ class Tiers:
             if changes.reset:
                 self._memory.remove(self._memory.select(Selector()))
                 self._index.clear()
-            self._memory.remove(changes.removed)
-            encoder = self._encoder
-            for key, scope, name, vector in changes.located:
-                self._memory.remove([key])
-                if encoder is not None and name == encoder.name:
-                    self._index.add(scope, key, unpack(vector))
+            # All that is out of date leaves before anything else can fail.
+            self._memory.remove([*changes.removed, *(found.key for found in changes.located)])
+            for found in changes.located:
+                self._locate(found)
         more = len(changes.located) >= limit
         if more:
             self._writer.submit(_Load())
@@ -232,6 +231,15 @@ class Tiers:
         if backend in self._breakers:
             self._breakers[backend].failed(self._mono_now())
         self._emit(events.BackendFailed(backend, operation, f"{type(error).__name__}: {error}"))
+
+    def _locate(self, found: Located) -> None:
+        """Add an entry that another process stored to the index."""
+        if self._encoder is None or found.encoder != self._encoder.name:
+            return
+        try:
+            self._index.add(found.scope, found.key, unpack(found.vector))
+        except Exception as error:
+            self._failed("index", "add", error)
 
     def flush(self) -> None:
         """Return when everything kept so far is where it belongs, durably."""

@@ -9,11 +9,12 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
 from accel_core.accel import Accel
 from accel_core.config import AccelConfig, from_mapping, from_yaml
 from accel_core.errors import ConfigError
-from hypothesis import given
-from hypothesis import strategies as st
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "accel.yaml"
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+
 from accel_core import events
 from accel_core.accel import Accel
 from accel_core.build import Secrets
