@@ -86,7 +86,7 @@ def _document(generation: Generation, shared: dict[str, Any]) -> dict[str, Any] 
     if not isinstance(generation, ChatGeneration):
         return {"plain": True, "text": generation.text, "info": generation.generation_info}
     message = generation.message
-    if not isinstance(message, AIMessage):
+    if not isinstance(message, AIMessage) or message.model_extra:
         return None
     metadata = {
         **shared,

@@ -22,10 +22,13 @@ if TYPE_CHECKING:
 class Run:
     """A chat model's run in progress, in the context that started it."""
 
-    __slots__ = ("details", "outer", "run_id")
+    __slots__ = ("details", "outer", "run_id", "serialized")
 
-    def __init__(self, run_id: UUID, outer: Run | None, details: Mapping[str, Any]) -> None:
-        self.run_id, self.outer, self.details = run_id, outer, details
+    def __init__(
+        self, run_id: UUID, outer: Run | None, serialized: Any, details: Mapping[str, Any]
+    ) -> None:
+        self.run_id, self.outer = run_id, outer
+        self.serialized, self.details = serialized, details
 
     @property
     def tags(self) -> Sequence[str] | None:
@@ -36,6 +39,12 @@ class Run:
     def metadata(self) -> Mapping[str, Any] | None:
         """The call's metadata."""
         return self.details.get("metadata")
+
+    @property
+    def printed(self) -> str:
+        """How a model prints that LangChain cannot serialise, and so names by less."""
+        serialized = self.serialized
+        return serialized.get("repr") or "" if isinstance(serialized, dict) else ""
 
     @property
     def params(self) -> Mapping[str, Any]:
@@ -74,7 +83,7 @@ class _Hook(BaseCallbackHandler):
         self, serialized: Any, messages: Any, *, run_id: UUID, **details: Any
     ) -> None:
         """Note the run."""
-        _run.set(Run(run_id, _run.get(), details))
+        _run.set(Run(run_id, _run.get(), serialized, details))
 
     def on_llm_start(self, serialized: Any, prompts: Any, **_: Any) -> None:
         """Plain language models look up before this; there is nothing to note."""

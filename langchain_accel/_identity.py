@@ -65,10 +65,21 @@ def _describe(model: BaseChatModel, arguments: dict[str, Any]) -> str:
     A model that LangChain cannot serialise is named by parameters that instances may share.
     """
     if model.is_lc_serializable():
-        return model._get_llm_string(**arguments)
+        return model._get_llm_string(**arguments) + _unserialised(model)
     fields = {
         name: named(value)
         for name, value in vars(model).items()
         if name in type(model).model_fields and name not in _INFRASTRUCTURE
     }
-    return canonical_json({"class": class_name(type(model)), "fields": fields})
+    private = named(model.__pydantic_private__ or {})
+    return canonical_json({"class": class_name(type(model)), "fields": fields, "private": private})
+
+
+def _unserialised(model: BaseChatModel) -> str:
+    """Spell the fields that LangChain leaves out because it cannot serialise them."""
+    left_out = {
+        name: named(getattr(model, name, None))
+        for name, spelled in model._serialized.get("kwargs", {}).items()
+        if isinstance(spelled, dict) and spelled.get("type") == "not_implemented"
+    }
+    return canonical_json(left_out) if left_out else ""

@@ -52,7 +52,7 @@ class Requests:
     ) -> Request | None:
         """Name a call from what a cache is given; None: it bypasses the cache."""
         tenant = self._accel.current_tenant()
-        mark = b"" if run is None else fingerprint(run.params)
+        mark = b"" if run is None else fingerprint(run)
         key = (prompt, llm_string, tenant, controls.namespace, mark)
         request = None if mark is None else self._memo.get(key)
         if request is None:
@@ -75,7 +75,8 @@ class Requests:
         if turns is None:
             named = Prompt("langchain.llm", llm_string, (Turn("user", (prompt,)),))
         elif params:
-            model = {"llm": llm_string, "params": params}
+            printed = "" if run is None else run.printed
+            model = {"llm": llm_string + printed, "params": params}
             named = Prompt("langchain.chat", model, turns, source=source(params))
         else:
             named = Prompt("langchain.chat", llm_string, turns)
@@ -123,13 +124,13 @@ def source(params: Mapping[str, Any]) -> str:
     return str(params.get("model") or params.get("model_name") or "")
 
 
-def fingerprint(params: Mapping[str, Any]) -> bytes | None:
+def fingerprint(run: Run) -> bytes | None:
     """Return a spelling of fresh parameters that is cheap; None where there is none.
 
     It only has to differ whenever they differ: an ``llm_string`` may be stale, and names objects
     by how they print. Version 2 of the format does not depend on which objects are shared.
     """
     try:
-        return marshal.dumps(list(params.items()), 2)
+        return marshal.dumps([run.printed, *run.params.items()], 2)
     except ValueError:
         return None  # an object that is not plain data: name the call anew each time

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from accel_core.policy.canonical import Unidentifiable
+from accel_core.policy.canonical import Unidentifiable, mark_id
 from accel_core.policy.identity import Turn
 
 if TYPE_CHECKING:
@@ -35,6 +35,9 @@ _UNSPELLED = '"type": "not_implemented"'
 
 _OWN_IDS = frozenset({"text", "reasoning", "thinking", "refusal"})
 """Blocks whose ``id`` only numbers the provider's output."""
+
+_CALL_IDS = frozenset({"id", "call_id", "tool_call_id", "tool_use_id"})
+"""Where blocks name a tool call."""
 
 _UNSEEN_KWARGS = frozenset({"parsed", "refusal"})
 
@@ -88,9 +91,11 @@ def _turn(fields: Mapping[str, Any]) -> Turn:
     rest: dict[str, Any] = {}
     if layout is not None:
         rest["layout"] = layout
-    for name in ("name", "tool_call_id", "status"):
+    for name in ("name", "status"):
         if fields.get(name) not in {None, "", "success"}:
             rest[name] = fields[name]
+    if fields.get("tool_call_id"):
+        rest["tool_call_id"] = mark_id(fields["tool_call_id"])
     calls = [_call(call) for call in fields.get("tool_calls") or ()]
     invalid = [_call(call) for call in fields.get("invalid_tool_calls") or ()]
     if calls or invalid:
@@ -98,13 +103,13 @@ def _turn(fields: Mapping[str, Any]) -> Turn:
     kwargs = _seen_kwargs(fields.get("additional_kwargs") or {}, bool(calls))
     if kwargs:
         rest["additional_kwargs"] = kwargs
-    ids = tuple(call["id"] for call in calls + invalid if call["id"])
+    ids = tuple(call["id"] for call in calls + invalid)
     role = _ROLES.get(kind) or f"{kind}:{fields.get('role', '')}"
     return Turn(role, texts, rest or None, ids)
 
 
 def _call(call: Mapping[str, Any]) -> dict[str, Any]:
-    return {"id": call.get("id"), "name": call.get("name"), "args": call.get("args")}
+    return {"id": mark_id(call.get("id")), "name": call.get("name"), "args": call.get("args")}
 
 
 def _seen_kwargs(kwargs: Mapping[str, Any], has_calls: bool) -> dict[str, Any]:  # noqa: FBT001
@@ -141,4 +146,8 @@ def _plain(block: Mapping[str, Any]) -> dict[str, Any]:
     block_id = block.get("id")
     passing = block.get("type") in _OWN_IDS or str(block_id).startswith("lc_")
     unseen = {"index", "id"} if passing else {"index"}
-    return {key: value for key, value in block.items() if key not in unseen}
+    return {
+        key: mark_id(value) if key in _CALL_IDS else value
+        for key, value in block.items()
+        if key not in unseen
+    }

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 class AccelCache(BaseCache):
     """Answers cached exactly and by meaning, for chat models and plain language models.
 
+    LangChain tells a cache only how a model describes itself. Two models of a class of your own
+    that describe themselves alike share answers here; under `accelerate`, which sees the model,
+    they do not.
+
     Args:
         accel: the configured object; None makes one with default settings.
 

@@ -38,6 +38,9 @@ if TYPE_CHECKING:
 _MARK = "__accel__"
 """Class attribute of generated classes: the `Accel` they belong to."""
 
+_ABSENT: Any = object()
+"""Stands for an argument that LangChain did not pass, and so is not passed on."""
+
 _inside: ContextVar[bool] = ContextVar("accel_langchain_inside", default=False)
 """Set while the provider's own method runs: some call another of the overridden ones."""
 
@@ -145,6 +148,36 @@ def _provider() -> Iterator[None]:
         _inside.reset(token)
 
 
+def _pulled(stream: Iterator[ChatGenerationChunk]) -> Iterator[ChatGenerationChunk]:
+    """Iterate the provider's own stream as `_provider` runs its other methods."""
+    try:
+        while True:
+            with _provider():
+                chunk = next(stream, None)
+            if chunk is None:
+                return
+            yield chunk
+    finally:
+        if hasattr(stream, "close"):
+            stream.close()
+
+
+async def _apulled(
+    stream: AsyncIterator[ChatGenerationChunk],
+) -> AsyncIterator[ChatGenerationChunk]:
+    """Async form of `_pulled`."""
+    try:
+        while True:
+            with _provider():
+                chunk = await anext(stream, None)
+            if chunk is None:
+                return
+            yield chunk
+    finally:
+        if hasattr(stream, "aclose"):
+            await stream.aclose()
+
+
 def _replayed(call: Call, hit: Hit | None) -> list[ChatGeneration] | None:
     """Return the hit's generations, or None where there are none to serve."""
     if hit is None:
@@ -158,9 +191,8 @@ def _replayed(call: Call, hit: Hit | None) -> list[ChatGeneration] | None:
 
 
 def _takes_run_manager(method: Callable[..., Any]) -> bool:
-    """Whether a model's own method takes a run manager; not every one does."""
-    parameters = inspect.signature(method).parameters.values()
-    return any(p.name == "run_manager" or p.kind is p.VAR_KEYWORD for p in parameters)
+    """Whether a model's own method takes a run manager; LangChain looks, too."""
+    return "run_manager" in inspect.signature(method).parameters
 
 
 def _make_generate(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]:
@@ -170,11 +202,11 @@ def _make_generate(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any
         self: BaseChatModel,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: Any = None,
+        run_manager: Any = _ABSENT,
         **kwargs: Any,
     ) -> ChatResult:
         call = _begin(accel, self, messages, {"stop": stop, **kwargs})
-        if takes_run_manager:
+        if takes_run_manager and run_manager is not _ABSENT:
             kwargs["run_manager"] = run_manager
         found = _replayed(call, call.lookup())
         if found is not None:
@@ -199,11 +231,11 @@ def _make_agenerate(base: type[BaseChatModel], accel: Accel) -> Callable[..., An
         self: BaseChatModel,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: Any = None,
+        run_manager: Any = _ABSENT,
         **kwargs: Any,
     ) -> ChatResult:
         call = _begin(accel, self, messages, {"stop": stop, **kwargs})
-        if takes_run_manager:
+        if takes_run_manager and run_manager is not _ABSENT:
             kwargs["run_manager"] = run_manager
         found = _replayed(call, await call.alookup())
         if found is not None:
@@ -228,11 +260,11 @@ def _make_stream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]:
         self: BaseChatModel,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: Any = None,
+        run_manager: Any = _ABSENT,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         call = _begin(accel, self, messages, {"stop": stop, **kwargs})
-        if takes_run_manager:
+        if takes_run_manager and run_manager is not _ABSENT:
             kwargs["run_manager"] = run_manager
         found = _replayed(call, call.lookup())
         if found is not None:
@@ -242,7 +274,7 @@ def _make_stream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]:
         try:
             if (limiter := _limiter(self)) is not None:
                 limiter.acquire(blocking=True)
-            for chunk in base._stream(self, messages, stop=stop, **kwargs):
+            for chunk in _pulled(base._stream(self, messages, stop=stop, **kwargs)):
                 taken.append(_chunks.snapshot(chunk))
                 yield chunk
             call.store(lambda: _chunks.to_answer(taken))
@@ -259,11 +291,11 @@ def _make_astream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]
         self: BaseChatModel,
         messages: list[BaseMessage],
         stop: list[str] | None = None,
-        run_manager: Any = None,
+        run_manager: Any = _ABSENT,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         call = _begin(accel, self, messages, {"stop": stop, **kwargs})
-        if takes_run_manager:
+        if takes_run_manager and run_manager is not _ABSENT:
             kwargs["run_manager"] = run_manager
         found = _replayed(call, await call.alookup())
         if found is not None:
@@ -274,7 +306,7 @@ def _make_astream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]
         try:
             if (limiter := _limiter(self)) is not None:
                 await limiter.aacquire(blocking=True)
-            async for chunk in base._astream(self, messages, stop=stop, **kwargs):
+            async for chunk in _apulled(base._astream(self, messages, stop=stop, **kwargs)):
                 taken.append(_chunks.snapshot(chunk))
                 yield chunk
             call.store(lambda: _chunks.to_answer(taken))

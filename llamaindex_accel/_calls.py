@@ -26,23 +26,24 @@ def spell_calls(kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, An
     """Return `kwargs` without their tool calls, and these as plain data; None where there are none.
 
     Raises:
-        TypeError: a call is an object of an unknown kind, or they are of several kinds.
+        TypeError: a call is an object of an unknown kind.
     """
     rest = dict(kwargs)
     calls = rest.pop(_CALLS, None)
     if not calls:
         return dict(kwargs), None
-    kinds = {_kind(call) for call in calls}
-    if len(kinds) > 1:
-        raise TypeError("tool calls of several kinds cannot be stored")
-    return rest, {"kind": kinds.pop(), "calls": [_dump(call) for call in calls]}
+    return rest, {
+        "kinds": [_kind(call) for call in calls],
+        "calls": [_dump(call) for call in calls],
+    }
 
 
 def read_calls(spelled: dict[str, Any] | None) -> dict[str, Any]:
     """Return what `spell_calls` took out, as fresh objects, to be put back."""
     if spelled is None:
         return {}
-    return {_CALLS: [_read(spelled["kind"], call) for call in spelled["calls"]]}
+    pairs = zip(spelled["kinds"], spelled["calls"], strict=True)
+    return {_CALLS: [_read(kind, call) for kind, call in pairs]}
 
 
 def _kind(call: Any) -> str:

@@ -23,6 +23,7 @@ from llama_index.core.base.llms.types import (
 )
 from llama_index.core.bridge.pydantic import BaseModel
 
+from accel_core.policy.canonical import mark_id
 from accel_core.policy.identity import Turn
 from llamaindex_accel._templates import rendering_of
 from llamaindex_accel._usage import is_usage
@@ -123,7 +124,7 @@ def _id(call_id: Any, ids: list[str]) -> Any:
     """
     if not isinstance(call_id, str) or not call_id:
         return call_id
-    ids.append(f"call id {call_id}")
+    ids.append(mark_id(call_id))
     return ids[-1]
 
 

@@ -167,7 +167,12 @@ class Accel:
 
     def namespace(self, narrower: str) -> str:
         """Return the configured namespace, narrowed by a call's own."""
-        return "/".join(filter(None, (self.config.namespace, narrower)))
+        # A slash inside a name is escaped, so that no two pairs make one namespace.
+        own, asked = (
+            part.replace("%", "%25").replace("/", "%2F")
+            for part in (self.config.namespace, narrower)
+        )
+        return f"{own}/{asked}" if asked else own
 
     def identify(self, prompt: Prompt, *, report: bool = True) -> Request | None:
         """Name a request; None where it holds something without a stable meaning."""

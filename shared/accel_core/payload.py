@@ -31,6 +31,7 @@ def spell_payload(value: Any) -> bytes:
     Raises:
         TypeError, ValueError: it holds something that JSON cannot say.
     """
+    _require_texts_as_keys(value)
     spelled = json.dumps(
         value, default=_spell, ensure_ascii=False, allow_nan=False, separators=(",", ":")
     ).encode()
@@ -46,6 +47,18 @@ def read_payload(payload: bytes) -> Any:
         ValueError: the bytes are not JSON.
     """
     return json.loads(payload) if payload.startswith(_SLOWLY) else orjson.loads(payload)
+
+
+def _require_texts_as_keys(value: Any) -> None:
+    """Refuse mappings that JSON would read back with other keys."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise TypeError("JSON has no keys but texts")
+            _require_texts_as_keys(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            _require_texts_as_keys(item)
 
 
 def _spell(value: Any) -> Any:

@@ -18,6 +18,7 @@ from accel_core.accel import Accel
 from accel_core.build import Clocks
 from accel_core.testing.encoders import HashEncoder
 from accel_core.testing.model_server import ModelServer
+from accel_core.testing.replies import echo
 from langchain_accel import AccelCache
 
 if TYPE_CHECKING:
@@ -124,10 +125,21 @@ class Clock:
         return Clocks(wall_now=self, mono_now=self, chance=lambda: 0.0)
 
 
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
+@pytest.fixture(scope="session")
+def _running_server() -> Iterator[ModelServer]:
     with ModelServer() as server:
         yield server
+
+
+@pytest.fixture
+def server(_running_server: ModelServer) -> Iterator[ModelServer]:
+    """One server for all tests, since ending one takes 20 ms: without calls, and echoing."""
+    _running_server.reset()
+    _running_server._answer = echo
+    yield _running_server
+    failure, _running_server._failure = _running_server._failure, None
+    if failure is not None:
+        raise failure
 
 
 @pytest.fixture

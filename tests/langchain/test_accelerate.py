@@ -28,7 +28,7 @@ from pydantic import BaseModel, Field
 
 from accel_core import events as happened
 from accel_core.errors import UnsupportedError
-from accel_core.testing.replies import Reply
+from accel_core.testing.replies import Reply, echo
 from langchain_accel import AccelCache, accelerate
 
 if TYPE_CHECKING:
@@ -107,6 +107,31 @@ class TestCalls:
         colour.invoke(model, QUESTION)
         accel.flush()
         assert colour.invoke(model, "Tell me a joke").content == "Answer to: Tell me a joke"
+
+    @pytest.mark.parametrize("way", ["accelerate", "set_llm_cache"])
+    def test_default_settings(
+        self,
+        make_accel: MakeAccel,
+        chat: MakeChat,
+        server: ModelServer,
+        colour: Colour,
+        *,
+        way: str,
+    ) -> None:
+        """As it comes, with the real encoder, it knows a question in other words, and a new one."""
+        accel = make_accel(encoder=None)
+        set_llm_cache(AccelCache(accel) if way == "set_llm_cache" else None)
+        model: Any = chat() if way == "set_llm_cache" else accelerate(chat(), accel)
+        prompt = "You are the assistant of a shop. " * 20
+        for question, calls in (
+            ("How do I reset my password?", 1),
+            ("How can I reset my password?", 1),
+            ("How do I delete my account?", 2),
+            ("How do I change my e-mail address?", 3),
+        ):
+            colour.invoke(model, [("system", prompt), ("user", question)])
+            accel.flush()
+            assert server.call_count == calls
 
     def test_hit_differs_from_the_answer_by_provenance_alone(
         self, accel: Accel, chat: MakeChat, colour: Colour
@@ -368,8 +393,16 @@ class TestStructuredOutput:
         assert answers[0] == answers[1]
 
     @pytest.mark.parametrize("method", ["function_calling", "json_schema"])
+    @pytest.mark.parametrize("way", ["accelerate", "set_llm_cache"])
     def test_aliases(
-        self, accel: Accel, chat: MakeChat, server: ModelServer, colour: Colour, method: Any
+        self,
+        accel: Accel,
+        chat: MakeChat,
+        server: ModelServer,
+        colour: Colour,
+        *,
+        method: Any,
+        way: str,
     ) -> None:
         """A schema whose fields have aliases is parsed from memory as from the model."""
 
@@ -379,10 +412,40 @@ class TestStructuredOutput:
             name: str = Field(alias="cityName")
             inhabitants: int = Field(validation_alias="people", serialization_alias="count")
 
-        model = accelerate(chat(), accel).with_structured_output(Aliased, method=method)
+        set_llm_cache(AccelCache(accel) if way == "set_llm_cache" else None)
+        plain = chat()
+        made = plain if way == "set_llm_cache" else accelerate(plain, accel)
+        model = made.with_structured_output(Aliased, method=method)
         first, second = (colour.invoke(model, QUESTION) for _ in range(2))
         assert first == second
         assert server.call_count == 1
+
+    @pytest.mark.filterwarnings("ignore:Pydantic serializer warnings")  # the OpenAI client's own
+    @pytest.mark.parametrize("method", ["function_calling", "json_schema", "json_mode"])
+    def test_streamed(
+        self,
+        accel: Accel,
+        chat: MakeChat,
+        server: ModelServer,
+        colour: Colour,
+        *,
+        method: Any,
+    ) -> None:
+        """Streamed from memory it ends in the same object, and shares with `invoke`."""
+        answer_with(
+            server,
+            lambda request: (
+                json.dumps({"name": "Paris"}) if method == "json_mode" else echo(request)
+            ),
+        )
+        model = accelerate(chat(), accel).with_structured_output(City, method=method)
+        whole = colour.invoke(model, QUESTION)
+        streams = [colour.stream(model, QUESTION) for _ in range(2)]
+        assert [stream[-1] for stream in streams] == [whole, whole]
+        assert server.call_count == 1
+        streamed = colour.stream(model, "What is another?")
+        assert colour.invoke(model, "What is another?") == streamed[-1]
+        assert server.call_count == 2
 
     def test_dict_schema(
         self, accel: Accel, chat: MakeChat, server: ModelServer, colour: Colour
@@ -734,6 +797,17 @@ class TestWithGlobalCache:
             colour.invoke(fast, QUESTION)
         assert accel.stats().lookups == 3
         assert accel.stats().stored == 1
+
+    def test_cache_of_one_model(
+        self, accel: Accel, chat: MakeChat, server: ModelServer, colour: Colour
+    ) -> None:
+        """A cache given to one model serves that one, and not its neighbour."""
+        cached, plain = chat(cache=AccelCache(accel)), chat()
+        for _ in range(2):
+            colour.invoke(cached, QUESTION)
+        assert server.call_count == 1
+        colour.invoke(plain, QUESTION)
+        assert server.call_count == 2
 
     def test_without_a_global_cache(self, accel: Accel, chat: MakeChat, colour: Colour) -> None:
         """A model that insists on a cache is content with its own."""

@@ -431,8 +431,19 @@ class TestTexts:
             ("?", "!"),
             ("", " "),
             ("\u200b", "\u200d"),
+            ("¿Cuántos años tienes?", "¿Cuántos anos tienes?"),
         ],
-        ids=["han", "cyrillic", "emoji", "long", "very long", "marks", "empty", "invisible"],
+        ids=[
+            "han",
+            "cyrillic",
+            "emoji",
+            "long",
+            "very long",
+            "marks",
+            "empty",
+            "invisible",
+            "accents",
+        ],
     )
     @pytest.mark.parametrize("way", ["accelerate", "set_llm_cache"])
     def test_never_taken_for_one_another(

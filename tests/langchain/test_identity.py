@@ -545,6 +545,27 @@ class TestTenants:
                 colour.invoke(model, QUESTION)
         assert server.call_count == 3
 
+    def test_clear(self, accel: Accel, model: Any, server: ModelServer, colour: Colour) -> None:
+        """`clear` inside a tenant removes that tenant's answers, outside everybody's."""
+        cache = AccelCache(accel)
+
+        def ask_all() -> int:
+            server.reset()
+            colour.invoke(model, QUESTION)
+            for tenant in ("ann", "bob"):
+                with accel.tenant(tenant):
+                    colour.invoke(model, QUESTION)
+            return server.call_count
+
+        assert ask_all() == 3
+        with accel.tenant("ann"):
+            cache.clear()
+        assert ask_all() == 1
+        cache.clear()
+        assert ask_all() == 3
+        asyncio.run(cache.aclear())
+        assert ask_all() == 3
+
     def test_of_the_constructor(
         self, make_accel: MakeAccel, chat: MakeChat, server: ModelServer, colour: Colour
     ) -> None:

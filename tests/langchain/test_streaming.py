@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,9 +14,9 @@ from langchain_core.tools import tool
 
 from accel_core.testing.replies import Reply
 from langchain_accel import accelerate
+from langchain_accel._context import current_run
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable
 
     from accel_core.accel import Accel
@@ -274,6 +276,42 @@ class TestStream:
             assert [chunk.content for chunk in colour.stream(model, QUESTION)] == [ANSWER]
         assert server.call_count == 1
         assert not server.calls[0].get("stream")
+
+
+class TestAbandoned:
+    """Streams that nobody reads to their end, or closes."""
+
+    def test_leave_no_run_behind(
+        self, accel: Accel, chat: MakeChat, server: ModelServer, runner: asyncio.Runner
+    ) -> None:
+        """In a task that lives on, streams left alone are not taken for runs in progress."""
+        model = accelerate(chat(), accel)
+
+        async def leave() -> Any:
+            for number in range(5):
+                stream = model.astream(f"question {number}")
+                await anext(stream)
+                del stream
+            gc.collect()
+            await model.ainvoke(QUESTION)
+            return current_run()
+
+        assert runner.run(leave()) is None
+
+    def test_keep_nobody_waiting(
+        self, accel: Accel, chat: MakeChat, server: ModelServer, runner: asyncio.Runner
+    ) -> None:
+        """A stream left alone frees its followers as soon as it is collected."""
+        model = accelerate(chat(), accel)
+
+        async def leave() -> Any:
+            stream = model.astream(QUESTION)
+            await anext(stream)
+            del stream
+            gc.collect()
+            return await asyncio.create_task(model.ainvoke(QUESTION))
+
+        assert runner.run(leave()).content == ANSWER
 
 
 class TestEvents:

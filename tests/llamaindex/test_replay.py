@@ -22,10 +22,10 @@ from llama_index.core.llms.llm import ToolSelection
 from pydantic import BaseModel
 
 from accel_core.events import CacheRefused
+from accel_core.payload import fresh_id as _fresh
 from accel_core.testing.model_server import ModelServer
 from accel_core.testing.replies import Reply
 from llamaindex_accel import accelerate
-from accel_core.payload import fresh_id as _fresh
 from tests.llamaindex.support import ALL_METHODS, QUESTION, accel_of, origin, text_of, user
 
 if TYPE_CHECKING:

@@ -49,9 +49,9 @@ def _spell(value: Any) -> Any:
         secret = canonical_json(value.get_secret_value())
         return {"secret": hashlib.blake2b(secret.encode(), digest_size=24).hexdigest()}
     if hasattr(value, "model_dump"):
-        return {"model": _spell_name(type(value)), "fields": value.model_dump(mode="json")}
+        return {"model": type(value).__qualname__, "fields": value.model_dump(mode="json")}
     if isinstance(value, Enum):
-        return {"enum": _spell_name(type(value)), "name": value.name}
+        return {"enum": type(value).__qualname__, "name": value.name}
     if hasattr(value, "__fspath__"):
         return value.__fspath__()
     return value.isoformat() if hasattr(value, "isoformat") else _spell_name(value)
@@ -72,13 +72,23 @@ def _spell_name(value: Any) -> Any:
     return {"callable": f"{module}.{name}"}
 
 
+_MARK = "call id "
+
+
+def mark_id(call_id: Any) -> str:
+    """Spell a tool call's id as nothing else is spelled, wherever it stands."""
+    return f"{_MARK}{call_id}"
+
+
 _IDS = frozenset({"id", "tool_call_id", "call_id", "tool_use_id"})
 _OPAQUE = frozenset({"args", "arguments", "input", "tool_kwargs", "text"})
 """What a call is about; an id that happens to stand there is data."""
 
 
 def renamed(value: Any, names: dict[str, str]) -> Any:
-    """Return `value` with the ids of tool calls replaced, wherever ids stand."""
+    """Return `value` with the ids of tool calls replaced, where ids stand or are marked."""
+    if isinstance(value, str):
+        return names.get(value, value) if value.startswith(_MARK) else value
     if isinstance(value, dict):
         return {
             key: names.get(item, item)

@@ -33,7 +33,7 @@ class Turn(NamedTuple):
         texts: its text parts, in order.
         rest: everything else the model sees of it, JSON-like: images, tool calls, names, the
             layout of the parts. None for plain text.
-        call_ids: ids of tool calls that appear in `rest`.
+        call_ids: ids of tool calls as they appear in `rest`, best marked by `mark_id`.
     """
 
     role: str
