@@ -250,10 +250,8 @@ def test_objects_make_the_model(accel: Accel, colour: Colour) -> None:
 
     for name in ("ann", "bob"):
         model: Any = Serialisable(persona=Persona(name))
-        assert (
-            colour.invoke(accelerate(model, accel), QUESTION).content
-            == f"Persona(name='{name}'): {QUESTION}"
-        )
+        answer = colour.invoke(accelerate(model, accel), QUESTION)
+        assert answer.content == f"Persona(name='{name}'): {QUESTION}"
 
 
 def test_objects_without_a_spelling_are_themselves(accel: Accel, colour: Colour) -> None:
