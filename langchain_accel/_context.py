@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 class Run:
     """A chat model's run in progress, in the context that started it."""
 
-    __slots__ = ("details", "outer", "run_id", "serialized")
+    __slots__ = ("details", "ended", "outer", "run_id", "serialized")
 
     def __init__(
         self, run_id: UUID, outer: Run | None, serialized: Any, details: Mapping[str, Any]
     ) -> None:
-        self.run_id, self.outer = run_id, outer
+        self.run_id, self.outer, self.ended = run_id, outer, False
         self.serialized, self.details = serialized, details
 
     @property
@@ -65,7 +65,11 @@ _listeners: weakref.WeakSet[Any] = weakref.WeakSet()
 
 def current_run() -> Run | None:
     """Return the chat model's run in progress, if any."""
-    return _run.get()
+    run = _run.get()
+    # A run may have ended in another context, where it could not be taken out of this one.
+    while run is not None and run.ended:
+        run = run.outer
+    return run
 
 
 class _Hook(BaseCallbackHandler):
@@ -83,7 +87,7 @@ class _Hook(BaseCallbackHandler):
         self, serialized: Any, messages: Any, *, run_id: UUID, **details: Any
     ) -> None:
         """Note the run."""
-        _run.set(Run(run_id, _run.get(), serialized, details))
+        _run.set(Run(run_id, current_run(), serialized, details))
 
     def on_llm_start(self, serialized: Any, prompts: Any, **_: Any) -> None:
         """Plain language models look up before this; there is nothing to note."""
@@ -100,21 +104,16 @@ class _Hook(BaseCallbackHandler):
 
 
 def _end(run_id: UUID) -> None:
-    """Make the innermost run that has not ended the current one again.
+    """Mark a run ended, and make the innermost one that has not ended the current one again.
 
-    Runs of one batch end in any order, in one context: an ended run is unlinked where it stands.
+    Runs of one batch end in any order, in one context.
     """
     run = _run.get()
-    if run is None:
-        return
-    if run.run_id == run_id:
-        _run.set(run.outer)
-        return
-    while run.outer is not None:
-        if run.outer.run_id == run_id:
-            run.outer = run.outer.outer
-            return
+    while run is not None and run.run_id != run_id:
         run = run.outer
+    if run is not None:
+        run.ended = True
+        _run.set(current_run())
 
 
 _hook = _Hook()

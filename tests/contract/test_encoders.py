@@ -174,7 +174,8 @@ def test_threshold_separates_paraphrase_from_stranger(onnx: MiniLMEncoder) -> No
         ("what is λ calculus", "script"),
         ("a parrot 🦜", "unknown_tokens"),
         ("x" * 101, "unknown_tokens"),
-        ("déjà vu — “quoted”, 3 € …", None),
+        ("voilà — “quoted”, 3 € …", "unknown_tokens"),
+        ("so — “quoted”, 3 € …", None),
     ],
 )
 def test_minilm_distrust_reasons(onnx: MiniLMEncoder, text: str, reason: str | None) -> None:

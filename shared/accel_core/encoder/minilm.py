@@ -11,6 +11,7 @@ fail, because nobody's question should wait for 91 MB. `warm` does all of it at 
 from __future__ import annotations
 
 import threading
+import unicodedata
 from functools import partial
 from typing import TYPE_CHECKING, Final, Literal, get_args
 
@@ -115,6 +116,8 @@ class MiniLMEncoder:
             return "window"
         if foreign_script(text, SCRIPTS):
             return "script"
+        if not text.isascii() and _has_marks(text):
+            return "unknown_tokens"  # the tokenizer drops accents: "año" would be "ano"
         ids = self._tokenizer.get().encode(text).ids
         if len(ids) <= _FRAME:
             return "empty"  # characters that the tokenizer drops, and nothing else
@@ -220,6 +223,10 @@ class _Download:
             self.failure = error
         with self._lock:
             self._under_way = False
+
+
+def _has_marks(text: str) -> bool:
+    return any(unicodedata.combining(sign) for sign in unicodedata.normalize("NFD", text))
 
 
 def _batches(lengths: list[int]) -> Iterator[list[int]]:

@@ -89,6 +89,10 @@ class SqliteFile:
             with _Reported(self.path, "close"):
                 lines.close()
 
+    def open_lines(self) -> tuple[_Line, ...]:
+        """Return the connections open now."""
+        return tuple(self._lines or ())
+
     def after_fork(self) -> None:
         """Leave the parent's connections to the parent; a child's next use opens new ones."""
         self._opening = threading.Lock()
@@ -250,11 +254,32 @@ def _place(private: Path, path: Path) -> None:
         raise _refused(path, why) from error
 
 
-def _after_fork() -> None:
+_FORK_WAIT_S = 1.0
+_held: list[threading.Lock] = []
+
+
+def _before_fork() -> None:
+    """Let no thread be inside SQLite: the child would inherit a mutex that nobody releases."""
+    for file in list(_FILES):
+        locks = (line.lock for line in file.open_lines())
+        _held.extend(lock for lock in locks if lock.acquire(timeout=_FORK_WAIT_S))
+
+
+def _after_fork_in_parent() -> None:
+    while _held:
+        _held.pop().release()
+
+
+def _after_fork_in_child() -> None:
+    _held.clear()
     for file in list(_FILES):
         file.after_fork()
 
 
-# It runs before any other code of the child, so it races with nothing.
+# The child's runs before any other code there, so it races with nothing.
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=_after_fork_in_parent,
+        after_in_child=_after_fork_in_child,
+    )
