@@ -7,7 +7,7 @@ model.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from accel_core.errors import ConfigError
 from accel_core.policy.trust import foreign_script
@@ -18,11 +18,14 @@ if TYPE_CHECKING:
     from accel_core.ports import Vectors
 
 
-class ForeignEncoder:
+Model = TypeVar("Model")
+
+
+class ForeignEncoder(Generic[Model]):
     """Encodes through `embed` and `aembed`, which a subclass provides.
 
     Args:
-        model: the application's embeddings, to take a name from.
+        model: the application's embeddings.
         name: identifies the vector space in stores; the class and model name where left out.
         min_similarity: cosine from which two questions count as one; None: no semantic hits.
         window_chars: longer texts are distrusted.
@@ -31,7 +34,7 @@ class ForeignEncoder:
 
     def __init__(
         self,
-        model: Any,
+        model: Model,
         *,
         name: str | None = None,
         min_similarity: float | None = None,
@@ -40,6 +43,7 @@ class ForeignEncoder:
     ) -> None:
         if not window_chars > 0:
             raise ConfigError("window_chars", window_chars, "must be above 0")
+        self._model = model
         self.name = name or _name(model)
         self.min_similarity = min_similarity
         self._window_chars = window_chars
