@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 _USAGE_KEYS = ("token_usage", "usage")
 _REASON_KEYS = ("finish_reason", "stop_reason", "done_reason", "status")
-_FIELDS = ("content", "additional_kwargs", "tool_calls", "invalid_tool_calls", "name")
+_FIELDS = ("content", "tool_calls", "invalid_tool_calls", "name")
 
 _numbers = itertools.count()
 _run = uuid.uuid4().hex
@@ -55,7 +55,8 @@ def to_answer(
         if document is None:
             return None
         documents.append(document)
-        info = {**(document.get("info") or {}), **document.get("metadata", {})}
+        metadata = document.get("message", {}).get("response_metadata", {})
+        info = {**(document.get("info") or {}), **metadata}
         reasons += [info[key] for key in _REASON_KEYS if isinstance(info.get(key), str)]
         refused = refused or bool(document.get("message", {}).pop("refused", False))
     if not documents:
@@ -100,10 +101,14 @@ def _document(generation: Generation, shared: dict[str, Any]) -> dict[str, Any] 
     for key in _USAGE_KEYS:
         if isinstance(metadata.get(key), dict):
             metadata[key] = zeroed(metadata[key])
-    fields = {name: getattr(message, name) for name in _FIELDS}
-    fields["additional_kwargs"] = _reparsable(message)
-    fields["usage_metadata"] = zeroed(message.usage_metadata)
-    fields["refused"] = bool(message.additional_kwargs.get("refusal"))
+    fields = {
+        **vars(_BLANK),
+        **{name: getattr(message, name) for name in _FIELDS},
+        "additional_kwargs": _reparsable(message),
+        "response_metadata": metadata,
+        "usage_metadata": zeroed(message.usage_metadata),
+        "refused": bool(message.additional_kwargs.get("refusal")),
+    }
     calls = [*message.tool_calls, *message.invalid_tool_calls]
     asks = bool(calls or message.additional_kwargs.get("function_call"))
     return {
@@ -111,7 +116,6 @@ def _document(generation: Generation, shared: dict[str, Any]) -> dict[str, Any] 
         "text": None if generation.text == message.content else generation.text,
         "info": generation.generation_info,
         "message": fields,
-        "metadata": metadata,
         "saved_usage": saved,
         **({"ids": [call["id"] for call in calls if call["id"]]} if asks else {}),
     }
@@ -133,12 +137,14 @@ def _mould(template: AIMessage | Generation) -> Callable[[dict[str, Any]], Any]:
     kind: Any = type(template)
     make, put = kind.__new__, object.__setattr__
     defaults, private = dict(vars(template)), template.__pydantic_private__
-    extensible = template.__pydantic_extra__ is not None
+    extensible, all_set = template.__pydantic_extra__ is not None, set(defaults)
 
     def cast(fields: dict[str, Any]) -> Any:
+        if fields.keys() != all_set:  # written by another version of LangChain
+            fields = {**defaults, **{name: fields[name] for name in all_set & fields.keys()}}
         made = make(kind)
-        put(made, "__dict__", {**defaults, **fields})
-        put(made, "__pydantic_fields_set__", set(fields))
+        put(made, "__dict__", fields)
+        put(made, "__pydantic_fields_set__", all_set.copy())
         put(made, "__pydantic_extra__", {} if extensible else None)
         put(made, "__pydantic_private__", private)
         return made
@@ -146,7 +152,8 @@ def _mould(template: AIMessage | Generation) -> Callable[[dict[str, Any]], Any]:
     return cast
 
 
-_message = _mould(AIMessage(content=""))
+_BLANK = AIMessage(content="")
+_message = _mould(_BLANK)
 _chat = _mould(ChatGeneration(message=AIMessage(content="")))
 _text = _mould(Generation(text=""))
 
@@ -155,21 +162,23 @@ def _generation(document: dict[str, Any], hit: Hit) -> Generation:
     info, text = document["info"], document["text"]
     made: Generation
     if "plain" in document:
-        made = _text({"text": text, "generation_info": info})
+        made = _text({"text": text, "generation_info": info, "type": "Generation"})
         return made
     ids = document.get("ids")
     if ids:
         document = renamed(document, {old: fresh_id(old) for old in ids})
-    fields, metadata = document["message"], document["metadata"]
-    metadata["accel"] = where = describe(hit)
+    fields = document["message"]
+    fields["response_metadata"]["accel"] = where = describe(hit)
     where["saved_usage"] = document["saved_usage"]
     fields["id"] = f"accel-{_run}-{next(_numbers)}"
-    fields["response_metadata"] = metadata
     content = fields["content"]
     text = content if text is None else text
     if not isinstance(text, str) or not (info is None or isinstance(info, dict)):
         raise TypeError("an answer without a text")
-    made = _chat({"text": text, "generation_info": info, "message": _message(fields)})
+    message = _message(fields)
+    made = _chat(
+        {"text": text, "generation_info": info, "type": "ChatGeneration", "message": message}
+    )
     return made
 
 

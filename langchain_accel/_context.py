@@ -109,7 +109,7 @@ def _end(run_id: UUID) -> None:
     Runs of one batch end in any order, in one context.
     """
     run = _run.get()
-    while run is not None and run.run_id != run_id:
+    while run is not None and run.run_id is not run_id and run.run_id != run_id:
         run = run.outer
     if run is not None:
         run.ended = True

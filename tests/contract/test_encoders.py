@@ -279,7 +279,7 @@ def test_finds_the_hub_cache_without_network(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights in the hub's local cache are found by name, and absent ones are not looked up."""
-    constants = pytest.importorskip("huggingface_hub").constants
+    constants = pytest.importorskip("huggingface_hub.constants")
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
     name = "sentence-transformers/all-MiniLM-L6-v2"

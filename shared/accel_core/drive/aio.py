@@ -49,7 +49,7 @@ class AsyncIo:
 
     async def join(self, flight: Flight, timeout_s: float) -> Any:
         """Wait until `flight` lands; `DECLINED` when `timeout_s` passed first."""
-        waiting = asyncio.wrap_future(flight.future)
+        waiting = asyncio.wrap_future(flight.follow())
         try:
             return await asyncio.wait_for(waiting, timeout_s)
         except TimeoutError:

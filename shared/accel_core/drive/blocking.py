@@ -55,7 +55,7 @@ class BlockingIo:
     async def join(self, flight: Flight, timeout_s: float) -> Any:
         """Wait until `flight` lands; `DECLINED` when `timeout_s` passed first."""
         try:
-            return flight.future.result(timeout_s)
+            return flight.follow().result(timeout_s)
         except FutureTimeoutError:
             return DECLINED
 

@@ -1,23 +1,25 @@
 """Single flight: one computation per key in progress, whoever asks, from threads and tasks alike.
 
 The first to claim a key leads; the others follow and wait for it to land. One table serves both
-colours: a follower thread blocks on the flight's future, a follower task awaits it.
+colours: every follower has a future of its own, on which a thread blocks and which a task awaits.
 
 Invariants: whoever leads a flight never waits for another (two crossing callers could wait for each
-other); nobody waits longer than `lease_s`; a cancelled follower harms nobody (the future is marked
-running at birth, so that it cannot be cancelled from outside); a leader that vanished is replaced
-when its lease ends.
+other); nobody waits longer than `lease_s`; a cancelled follower harms nobody; a leader that
+vanished is replaced when its lease ends.
 """
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
+
+
+_IN_THE_AIR = object()
 
 
 class Flight:
@@ -28,13 +30,35 @@ class Flight:
         vector: the question's vector, once the leader has it, so that storing needs no encoder.
     """
 
-    __slots__ = ("__weakref__", "began_s", "future", "key", "mark", "owner", "vector")
+    __slots__ = (
+        "__weakref__", "_followers", "_outcome", "began_s", "key", "mark", "owner", "vector"
+    )  # fmt: skip
 
     def __init__(self, key: bytes, owner: Hashable, began_s: float, mark: int) -> None:
         self.key, self.owner, self.began_s, self.mark = key, owner, began_s, mark
         self.vector: Any = None
-        self.future: Future[Any] = Future()
-        self.future.set_running_or_notify_cancel()
+        self._followers: list[Future[Any]] = []
+        self._outcome: Any = _IN_THE_AIR
+
+    def follow(self) -> Future[Any]:
+        """Return a future of the outcome, the caller's to wait for or to cancel."""
+        future: Future[Any] = Future()
+        # Lined up before looking, as `land` looks after landing: one of the two sees the other.
+        self._followers.append(future)
+        if self._outcome is not _IN_THE_AIR:
+            self._tell(future)
+        return future
+
+    def land(self, outcome: Any) -> None:
+        """Give every follower `outcome`. Landing again does nothing."""
+        if self._outcome is _IN_THE_AIR:
+            self._outcome = outcome
+            for future in tuple(self._followers):
+                self._tell(future)
+
+    def _tell(self, future: Future[Any]) -> None:
+        with suppress(InvalidStateError):  # cancelled, or told already
+            future.set_result(self._outcome)
 
 
 FAILED = object()
@@ -59,7 +83,7 @@ class FlightTable:
         # while this very thread holds the lock.
         self._lock = threading.RLock()
         self._flights: dict[bytes, Flight] = {}
-        self._leading: Counter[Hashable] = Counter()
+        self._leading: dict[Hashable, int] = {}
 
     def claim(self, key: bytes, owner: Hashable, mark: int) -> tuple[Flight | None, bool]:
         """Return the flight under `key`, and whether the caller leads it.
@@ -72,9 +96,9 @@ class FlightTable:
             flight = self._flights.get(key)
             if flight is None:
                 flight = self._flights[key] = Flight(key, owner, now, mark)
-                self._leading[owner] += 1
+                self._leading[owner] = self._leading.get(owner, 0) + 1
                 return flight, True
-            if self._leading[owner]:
+            if owner in self._leading:
                 return None, False
             return flight, False
 
@@ -92,9 +116,7 @@ class FlightTable:
             if self._flights.get(flight.key) is flight:
                 del self._flights[flight.key]
                 self._leave(flight)
-            landed = flight.future.done()
-            if not landed:
-                flight.future.set_result(outcome)
+            flight.land(outcome)
 
     def _drop_expired(self, now_s: float) -> None:
         """Forget flights whose leader vanished; they stand in the order they began."""
@@ -106,8 +128,10 @@ class FlightTable:
             self._leave(oldest)
 
     def _leave(self, flight: Flight) -> None:
-        self._leading[flight.owner] -= 1
-        if self._leading[flight.owner] <= 0:
+        left = self._leading[flight.owner] - 1
+        if left:
+            self._leading[flight.owner] = left
+        else:
             del self._leading[flight.owner]
 
     def after_fork(self) -> None:

@@ -5,8 +5,8 @@ Two sizes of block: `LoneBlock` holds the single entry that most scopes have, as
 serves from then on, so that a scope grows and shrinks without its owner knowing the sizes.
 
 Mutations come one at a time (the owner's lock sees to it); searches may come from any thread at
-any time. Nothing here checks dimensions or lengths: rows and queries arrive checked and in the
-kernel's dtype.
+any time. Nothing here checks dimensions or lengths: rows and queries arrive checked, and rows in
+the kernel's dtype.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from accel_core.ports import Vector
 
     Row = NDArray[np.floating[Any]]
     """Shape (dimensions,), unit length, in the kernel's dtype."""
@@ -109,9 +111,10 @@ class LoneBlock:
         """Return the block without `key`; None where nothing is left."""
         return None if key == self._key else self
 
-    def nearest(self, query: Row, limit: int) -> list[Neighbour]:
+    def nearest(self, query: Vector, limit: int) -> list[Neighbour]:
         """Return the entry, however far it is. `limit` is at least 1."""
-        product = self._kernel.dots(self._unpacked()[None], query)[0]
+        row = query.astype(self._kernel.dtype)
+        product = self._kernel.dots(self._unpacked()[None], row)[0]
         return [Neighbour(self._key, cosine(float(product)))][:limit]
 
     def __len__(self) -> int:
@@ -170,12 +173,13 @@ class ExactBlock:
                 self._resize(max(_FIRST_CAPACITY, last * 2))
         return self if last else None
 
-    def nearest(self, query: Row, limit: int) -> list[Neighbour]:
+    def nearest(self, query: Vector, limit: int) -> list[Neighbour]:
         """Return up to `limit` neighbours, nearest first. `limit` is at least 1."""
         with self._lock:
             if not self._keys:
                 return []
-            products = self._kernel.dots(self._matrix[: len(self._keys)], query)
+            row = query.astype(self._kernel.dtype)
+            products = self._kernel.dots(self._matrix[: len(self._keys)], row)
             return [
                 Neighbour(self._keys[position], cosine(float(products[position])))
                 for position in _highest(products, limit)

@@ -51,7 +51,7 @@ class Block(Protocol):
     def remove(self, key: bytes) -> Block | None:
         """Forget `key`, and return the block that serves from now on, if any."""
 
-    def nearest(self, query: Row, limit: int) -> list[Neighbour]:
+    def nearest(self, query: Vector, limit: int) -> list[Neighbour]:
         """Return up to `limit` neighbours, nearest first."""
 
     def __len__(self) -> int:
@@ -94,7 +94,7 @@ class MovingBlock:
         self._target.remove(key)
         return None if left is None else self._moved()
 
-    def nearest(self, query: Row, limit: int) -> list[Neighbour]:
+    def nearest(self, query: Vector, limit: int) -> list[Neighbour]:
         """Return up to `limit` neighbours, nearest first."""
         return self._source.nearest(query, limit)
 
@@ -142,7 +142,7 @@ class ScopedIndex:
         kernel = self._kernel
         if kernel is None:
             kernel = self._kernel = load_kernel()
-        row = _checked(vector, "add").astype(kernel.dtype)
+        row = _checked(vector).astype(kernel.dtype)
         with self._lock:
             block = self._blocks.get(scope)
             if block is None:
@@ -183,15 +183,13 @@ class ScopedIndex:
         """Return up to `limit` neighbours in `scope`, nearest first.
 
         Raises:
-            VectorIndexError: `vector` is not of unit length or of the scope's dimensions, or
-                usearch failed.
+            VectorIndexError: `vector` is not of the scope's dimensions, or usearch failed.
         """
-        block, kernel = self._blocks.get(scope), self._kernel
-        if block is None or kernel is None or limit < 1:
+        block = self._blocks.get(scope)
+        if block is None or limit < 1:
             return []
-        query = _checked(vector, "search").astype(kernel.dtype)
-        _require_dimensions(block, query, "search")
-        return block.nearest(query, limit)
+        _require_dimensions(block, vector, "search")
+        return block.nearest(vector, limit)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -231,17 +229,17 @@ class ScopedIndex:
         return ExactBlock(self._kernel, block.dimensions)
 
 
-def _checked(vector: Vector, operation: str) -> Vector:
+def _checked(vector: Vector) -> Vector:
     """Return `vector`; raise where a dot product with it would not be a cosine."""
     if vector.ndim != 1:
-        raise VectorIndexError("exact", operation, f"expected one vector, got {vector.shape}")
+        raise VectorIndexError("exact", "add", f"expected one vector, got {vector.shape}")
     squared = float(vector.dot(vector))
     if not abs(squared - 1.0) <= _UNIT_TOLERANCE:  # so written, NaN is refused too
-        raise VectorIndexError("exact", operation, f"expected unit length, got {squared**0.5:.3g}")
+        raise VectorIndexError("exact", "add", f"expected unit length, got {squared**0.5:.3g}")
     return vector
 
 
-def _require_dimensions(block: Block, row: Row, operation: str) -> None:
-    if len(row) != block.dimensions:
-        detail = f"expected {block.dimensions} dimensions, got {len(row)}"
+def _require_dimensions(block: Block, vector: Row | Vector, operation: str) -> None:
+    if vector.shape != (block.dimensions,):
+        detail = f"expected {block.dimensions} dimensions, got {vector.shape[-1]}"
         raise VectorIndexError(block.backend, operation, detail)

@@ -29,7 +29,7 @@ def canonical_json(value: Any) -> str:
         Unidentifiable: `value` holds an object without a stable meaning.
     """
     try:
-        return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_spell)
+        return _encode(value)
     except Exception as error:  # foreign objects raise what they like when they are spelled
         raise Unidentifiable(type(error).__name__) from error
 
@@ -55,6 +55,9 @@ def _spell(value: Any) -> Any:
     if hasattr(value, "__fspath__"):
         return value.__fspath__()
     return value.isoformat() if hasattr(value, "isoformat") else _spell_name(value)
+
+
+_encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_spell).encode
 
 
 def _spell_name(value: Any) -> Any:

@@ -14,7 +14,6 @@ guesses about tenants or questions. During rotation the previous secret's keys a
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from accel_core.policy.canonical import canonical_json, renamed
@@ -63,8 +62,7 @@ class Prompt(NamedTuple):
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request's identity.
 
     Attributes:
@@ -108,23 +106,24 @@ class Identifier:
         """
         question = prompt.turns[-1] if prompt.turns and prompt.turns[-1].role == "user" else None
         document = canonical_json([FORMAT, prompt.kind, prompt.model, _turns(prompt, question)])
-        scopes = [self._scope(secret, prompt, document) for secret in self._secrets]
+        shared = _encode((prompt.namespace, document))
         texts = question.texts if question else ()
-        keys = [_digest(s, b"key", scope, *_encode(texts)) for s, scope in scopes]
+        words = _encode(texts)
+        named: list[tuple[bytes, bytes, bytes]] = []
+        for secret in self._secrets:
+            tenant = _tenant(secret, prompt.tenant)
+            scope = _digest(secret, b"scope", tenant, *shared)
+            named.append((scope, _digest(secret, b"key", scope, *words), tenant))
+        scope, key, tenant = named[0]
         return Request(
-            scope=scopes[0][1],
-            key=keys[0],
-            text="\n".join(texts).strip(),
-            tenant=_tenant(self._secrets[0], prompt.tenant),
-            namespace=prompt.namespace,
-            source=prompt.source,
-            aliases=tuple(keys[1:]),
+            scope,
+            key,
+            "\n".join(texts).strip(),
+            tenant,
+            prompt.namespace,
+            prompt.source,
+            tuple(older for _, older, _ in named[1:]),
         )
-
-    @staticmethod
-    def _scope(secret: bytes, prompt: Prompt, document: str) -> tuple[bytes, bytes]:
-        parts = _encode((prompt.namespace, document))
-        return secret, _digest(secret, b"scope", _tenant(secret, prompt.tenant), *parts)
 
     def __repr__(self) -> str:
         return f"Identifier(keyed={self._secrets != (b'',)}, secrets={len(self._secrets)})"
@@ -153,8 +152,5 @@ def _encode(texts: tuple[str, ...]) -> list[bytes]:
 
 def _digest(secret: bytes, purpose: bytes, *parts: bytes) -> bytes:
     """Hash `parts` unambiguously: each is preceded by its length, and purposes never meet."""
-    state = hashlib.blake2b(key=secret, digest_size=_DIGEST_BYTES, person=purpose)
-    for part in parts:
-        state.update(len(part).to_bytes(8, "big"))
-        state.update(part)
-    return state.digest()
+    framed = b"".join([piece for part in parts for piece in (len(part).to_bytes(8, "big"), part)])
+    return hashlib.blake2b(framed, key=secret, digest_size=_DIGEST_BYTES, person=purpose).digest()
