@@ -23,10 +23,17 @@ class Candidate(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """The candidate to serve, or None, and why."""
+    """A decision.
+
+    Attributes:
+        chosen: place of the candidate to serve, or None.
+        reason: why, in a fixed vocabulary; a gate's refusal is ``gate:`` and its name.
+        probability: that the best candidate has the right answer, where that was worked out.
+    """
 
     chosen: int | None
     reason: str
+    probability: float | None = None
 
 
 class SimilarityPolicy(Protocol):
@@ -36,11 +43,20 @@ class SimilarityPolicy(Protocol):
     def candidates(self) -> int:
         """How many nearest entries it wants to see."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether it decides at once; the first decision may take a file's reading."""
+
     def comparable(self, text: str) -> bool:
         """Whether questions such as `text` may be compared by meaning at all."""
 
     def decide(self, question: str, candidates: Sequence[Candidate]) -> Verdict:
         """Choose among `candidates`, nearest first."""
+
+
+def short_enough(text: str, max_words: int) -> bool:
+    """Whether `text` has at most `max_words` words, none of them absurdly long on average."""
+    return len(text) <= 32 * max_words and len(text.split()) <= max_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +72,7 @@ class FixedThreshold:
     min_similarity: float
     max_words: int = 64
     candidates: int = 1
+    ready = True
 
     def __post_init__(self) -> None:
         if not 0 <= self.min_similarity <= 1:
@@ -65,7 +82,7 @@ class FixedThreshold:
 
     def comparable(self, text: str) -> bool:
         """Whether `text` has at most `max_words` words."""
-        return len(text) <= 32 * self.max_words and len(text.split()) <= self.max_words
+        return short_enough(text, self.max_words)
 
     def decide(self, question: str, candidates: Sequence[Candidate]) -> Verdict:  # noqa: ARG002
         """Choose the nearest, where it reaches the threshold."""

@@ -1,0 +1,61 @@
+"""Any decision, with the structural gates behind it: what it would serve, a gate may refuse."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from accel_core.policy.difference import compare
+from accel_core.policy.gates import fired
+from accel_core.policy.reading import read
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from accel_core.policy.difference import Lexicon
+    from accel_core.policy.gates import Gate
+    from accel_core.policy.similarity import Candidate, SimilarityPolicy, Verdict
+
+
+class Gated:
+    """A `SimilarityPolicy`: another one's decision, unless a gate refuses its candidate.
+
+    Args:
+        decides: the decision.
+        lexicon: word knowledge.
+        gates: by name, in the order in which they are asked.
+    """
+
+    def __init__(
+        self, decides: SimilarityPolicy, lexicon: Lexicon, gates: Mapping[str, Gate]
+    ) -> None:
+        self._decides, self._lexicon, self._gates = decides, lexicon, dict(gates)
+
+    @property
+    def candidates(self) -> int:
+        """How many nearest entries the decision wants to see."""
+        return self._decides.candidates
+
+    @property
+    def ready(self) -> bool:
+        """Whether the lexicon is at hand."""
+        return self._lexicon.ready
+
+    def comparable(self, text: str) -> bool:
+        """Whether `text` may be compared by meaning at all."""
+        return self._decides.comparable(text)
+
+    def decide(self, question: str, candidates: Sequence[Candidate]) -> Verdict:
+        """Decide, then ask the gates about what would be served."""
+        verdict = self._decides.decide(question, candidates)
+        if verdict.chosen is None:
+            return verdict
+        served = candidates[verdict.chosen].text
+        if served == question:
+            return verdict
+        gate = fired(
+            compare(read(question), read(served), self._lexicon), self._lexicon, self._gates
+        )
+        return verdict if gate is None else verdict._replace(chosen=None, reason=f"gate:{gate}")
+
+    def __repr__(self) -> str:
+        return f"Gated({self._decides!r}, gates={len(self._gates)})"
