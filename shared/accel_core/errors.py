@@ -6,7 +6,8 @@
     ├── ConfigError (ValueError)         a setting is wrong: path, value, expected
     ├── MissingExtraError (ImportError)  an optional library is not installed: extra, feature
     ├── UnsupportedError (TypeError)     accelerate() was given something it cannot wrap
-    ├── TenantRequiredError                   an operation needs a tenant and none is set
+    ├── LabelledFileError (ValueError)   a file of labelled questions is wrong: path, line, remedy
+    ├── TenantRequiredError              an operation needs a tenant and none is set
     └── BackendError                     the world failed: backend, operation; the cause is chained
         ├── StoreError
         ├── VectorIndexError
@@ -62,6 +63,22 @@ class MissingExtraError(AccelError, ImportError):
 
 class UnsupportedError(AccelError, TypeError):
     """``accelerate()`` was given an object it cannot wrap; the message names what works."""
+
+
+class LabelledFileError(AccelError, ValueError):
+    """A file of labelled questions cannot be used.
+
+    Attributes:
+        path: the file.
+        line: the number of the line, from 1; None where the whole file is meant.
+        problem: what is wrong with it.
+        remedy: what to do about it.
+    """
+
+    def __init__(self, path: object, line: int | None, problem: str, remedy: str) -> None:
+        place = f"{path}" if line is None else f"{path}, line {line}"
+        super().__init__(f"{place} {problem}; {remedy}")
+        self.path, self.line, self.problem, self.remedy = str(path), line, problem, remedy
 
 
 class TenantRequiredError(AccelError):

@@ -1,0 +1,200 @@
+"""``accel``: measure and calibrate the similarity decision on questions of your own.
+
+Thin: every command reads its files, shows progress, calls `accel_core.evaluation` and tells what
+came out. Errors of the files end a command with their message and code 2; nothing is written then.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+
+try:
+    import typer
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.table import Table
+except ImportError as error:
+    raise SystemExit(f"the accel command needs: pip install 'llm-accel[cli]' ({error})") from error
+
+from accel_core import build
+from accel_core.config import EncoderConfig, SemanticConfig
+from accel_core.errors import AccelError
+from accel_core.evaluation import fit, labelled, measure
+from accel_core.evaluation.page import page
+
+if TYPE_CHECKING:
+    from accel_core.config import EncoderKind
+    from accel_core.ports import Encoder, Vector
+
+T = TypeVar("T")
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Measure and calibrate when a stored answer is served to another question.",
+)
+_told, _asides = Console(), Console(stderr=True)
+
+Questions = Annotated[
+    Path,
+    typer.Argument(
+        help="labelled pairs (a, b, same) or questions (text, intent): .jsonl, .csv or .tsv"
+    ),
+]
+Kind = Annotated[str, typer.Option("--encoder", help="minilm or static")]
+CalibrationFile = Annotated[
+    Path | None, typer.Option("--calibration", help="what accel calibrate wrote")
+]
+
+
+@app.command("eval")
+def evaluate(
+    questions: Questions,
+    encoder: Kind = "minilm",
+    calibration: CalibrationFile = None,
+    cosine: Annotated[float, typer.Option(help="the plain threshold shown beside it")] = 0.92,
+    seed: Annotated[int, typer.Option(help="of the order in which questions arrive")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of a table")] = False,
+    html: Annotated[Path | None, typer.Option(help="also write a page with the curves")] = None,
+) -> None:
+    """Say how often a hit is wrong, and how many repeats are served, on your questions."""
+    with _mistakes_told(), _progress() as step:
+        clusters = labelled.read_clusters(questions)
+        encodes = _encoder(encoder)
+        settings = SemanticConfig(calibration=str(calibration) if calibration else None)
+        decision = build.build_similarity(settings, encodes)
+        opened = build.build_similarity(replace(settings, serve_from=fit.EVERYTHING), encodes)
+        if decision is None or opened is None:
+            _fail(f"encoder {encodes.name!r} is not calibrated; run: accel calibrate {questions}")
+        vectors = _vectors(encodes, labelled.texts_of(clusters), step)
+        found = measure.evaluate(
+            clusters, vectors, decision, cosine,
+            opened=opened, seed=seed, report=step("deciding"),
+        )  # fmt: skip
+    if html is not None:
+        html.write_text(page(f"accel eval {questions.name}", found), encoding="utf-8")
+    if as_json:
+        _told.print_json(json.dumps(found.to_json()))
+    else:
+        _tell(found)
+
+
+@app.command()
+def calibrate(
+    questions: Questions,
+    out: Annotated[Path, typer.Option("--out", "-o", help="where to write")] = Path(
+        "calibration.json"
+    ),
+    encoder: Kind = "minilm",
+    max_wrong: Annotated[
+        float, typer.Option(help="share of wrong hits to stay under, between 0 and 1")
+    ] = 0.05,
+) -> None:
+    """Fit the decision to an encoder and your labelled pairs, and say what will change."""
+    if not 0 < max_wrong < 1:
+        _fail(f"--max-wrong: must be between 0 and 1, got {max_wrong}")
+    with _mistakes_told(), _progress() as step:
+        halves = labelled.halves(labelled.read_pairs(questions))
+        encodes = _encoder(encoder)
+        texts = [text for half in halves for text in labelled.texts_of(half)]
+        vectors = _vectors(encodes, texts, step)
+        decision = build.shipped_decision()
+        fitted = fit.calibrate(
+            encodes.name, halves, vectors, decision, max_wrong=max_wrong, report=step("fitting")
+        )
+    written = json.dumps(fitted.calibration.to_json(), indent=2)
+    partial = out.with_name(f"{out.name}.part")
+    partial.write_text(f"{written}\n", encoding="utf-8")
+    partial.replace(out)
+    _explain(fitted, out, max_wrong)
+
+
+def _explain(fitted: fit.Fitted, out: Path, max_wrong: float) -> None:
+    """Say in plain words what a calibration does."""
+    threshold = fitted.calibration.serve_from
+    _told.print(f"Written to [bold]{out}[/]. Measured on the half that was not fitted to:")
+    if fitted.at is None or not fitted.at.hit_ratio:
+        _told.print(f"  No answer is served by meaning: none can be at {max_wrong:.1%} wrong hits.")
+        return
+    at, plain = fitted.at, fitted.plain
+    _told.print(
+        f"  From a probability of {threshold:.3f} up, {at.recall:.1%} of the repeated questions are"
+        f" served,\n  and {at.wrong_share:.1%} of what is served is wrong."
+    )
+    if plain is not None:
+        _told.print(
+            f"  A plain cosine with as few wrong hits would be {plain.threshold:.3f}, and serve"
+            f" {plain.recall:.1%}."
+        )
+    _told.print(f"  To use it: [bold]cache: {{semantic: {{calibration: {out}}}}}[/]")
+
+
+def _tell(found: measure.Evaluation) -> None:
+    table = Table(title=f"{found.arrivals:,} questions, {found.repeats:,} repeats")
+    for column in ("", "wrong among hits", "recall", "hit ratio", "area"):
+        table.add_column(column, justify="left" if not column else "right")
+    for name, one, area in (
+        ("this decision", found.decided, found.curve.area),
+        (f"plain cosine {found.threshold:g}", found.plain, found.plain_curve.area),
+    ):
+        shares = (f"{share:.1%}" for share in (one.wrong_share, one.recall, one.hit_ratio))
+        table.add_row(name, *shares, f"{area:.3f}")
+    _told.print(table)
+    refused = Table(title=f"refused at a cosine of {found.threshold:g} and more")
+    for column in ("reason", "times", "the answer was wrong"):
+        refused.add_column(column, justify="left" if column == "reason" else "right")
+    for reason, refusals in found.refusals.items():
+        refused.add_row(reason, f"{refusals.count:,}", f"{refusals.wrong / refusals.count:.0%}")
+    _told.print(refused)
+
+
+def _encoder(kind: str) -> Encoder:
+    kinds: dict[str, EncoderKind] = {"minilm": "minilm", "static": "static"}
+    if kind not in kinds:
+        _fail(f"--encoder: must be one of {', '.join(kinds)}, got {kind!r}")
+    found = build.build_encoder(EncoderConfig(kind=kinds[kind]), None)
+    if found is None:
+        _fail(f"the {kind} encoder needs: pip install 'llm-accel[{build.extra_of(kind)}]'")
+    return found
+
+
+Step = Callable[[str], Callable[[float], None]]
+
+
+def _vectors(encoder: Encoder, texts: list[str], step: Step) -> dict[str, Vector]:
+    return measure.encoded(encoder, texts, step(f"encoding {len(texts):,} questions"))
+
+
+@contextmanager
+def _progress() -> Iterator[Step]:
+    """Show a bar on standard error for every step that is begun."""
+    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=_asides, transient=True) as progress:
+
+        def step(description: str) -> Callable[[float], None]:
+            task = progress.add_task(description, total=1.0)
+            return lambda share: progress.update(task, completed=share)
+
+        yield step
+
+
+@contextmanager
+def _mistakes_told() -> Iterator[None]:
+    try:
+        yield
+    except (AccelError, fit.TooLittleError) as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    _asides.print(f"[bold red]accel:[/] {message}", highlight=False)
+    raise typer.Exit(2)
+
+
+if __name__ == "__main__":
+    app()

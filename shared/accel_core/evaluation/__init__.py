@@ -1,0 +1,1 @@
+"""Measuring and fitting the similarity decision on labelled questions; behind ``accel eval``."""
