@@ -16,7 +16,7 @@ from benchmarks import harness
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-GROUPS = ("cache",)
+GROUPS = ("cache", "decision")
 """Modules of this package, in the order of `--list`."""
 
 
@@ -35,14 +35,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.group is None:
         parser.error(f"name a group: {', '.join(GROUPS)}")
-    if options.questions is not None and not options.questions.is_file():
-        parser.error(f"--questions: there is no file {options.questions}")
+    files = {name: getattr(options, name) for name in ("questions", "pairs", "prompts")}
+    for name, path in files.items():
+        if path is not None and not path.is_file():
+            parser.error(f"--{name}: there is no file {path}")
     group = load(options.group)
     try:
         rows = group.chosen(options.rows, quick=options.quick)
     except ValueError as error:
         parser.error(str(error))
-    context = harness.Context(quick=options.quick, questions=options.questions, seed=options.seed)
+    context = harness.Context(quick=options.quick, seed=options.seed, **files)
     return run(group, rows, context)
 
 
@@ -61,6 +63,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--list", action="store_true", help="list groups and rows, measure nothing")
     add("--quick", action="store_true", help="fewer rounds, and without the longest rows")
     add("--questions", type=Path, metavar="FILE", help="measure with these questions, not our own")
+    add("--pairs", type=Path, metavar="FILE", help="labelled pairs: a, b, same")
+    add("--prompts", type=Path, metavar="FILE", help="prompts that repeat nothing: text")
     add("--seed", type=int, default=1, help="of all dice (default: 1)")
     return parser
 

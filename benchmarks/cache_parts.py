@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from benchmarks.questions import Vectors
 
 ENTRIES = 10_000
+PLAIN = {"min_similarity": 0.92, "gates": {"enabled": False}}
+"""The bare lookup, as peers have it; the group ``decision`` measures what a decision adds."""
 ANSWER = Answer(b'{"answer":"forty-two"}', "forty-two")
 _WRITTEN_AT_ONCE = 5_000  # the background writer holds 10,000 and then drops the oldest
 
@@ -74,7 +76,8 @@ def roomy(entries: int, encoder: Encoder) -> Accel:
     """Return a cache that has room for `entries`, and keeps them while it is measured."""
     memory = {"max_entries": max(entries, ENTRIES), "max_bytes": 1 << 40}
     return Accel.from_mapping(
-        {"cache": {"memory": memory, "ttl": {"base_s": 86_400}}}, encoder=encoder
+        {"cache": {"memory": memory, "semantic": PLAIN, "ttl": {"base_s": 86_400}}},
+        encoder=encoder,
     )
 
 

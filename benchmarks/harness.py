@@ -58,6 +58,8 @@ class Context:
     Args:
         quick: take fewer rounds.
         questions: a file of questions to measure with; None means the package's own.
+        pairs: a file of labelled pairs, for rows that need one.
+        prompts: a file of prompts that repeat nothing, likewise.
         seed: of all dice.
         report: told the share of the current row that is done, in [0, 1].
     """
@@ -67,10 +69,13 @@ class Context:
         *,
         quick: bool = False,
         questions: Path | None = None,
+        pairs: Path | None = None,
+        prompts: Path | None = None,
         seed: int = 1,
         report: Callable[[float], None] = lambda _: None,
     ) -> None:
-        self.quick, self.questions, self.seed, self.report = quick, questions, seed, report
+        self.quick, self.seed, self.report = quick, seed, report
+        self.questions, self.pairs, self.prompts = questions, pairs, prompts
         self.versions: dict[str, str] = {}
         """Of what is not installed in this environment; rows add to it."""
         self._made: dict[Callable[[Context], object], object] = {}

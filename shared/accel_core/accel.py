@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from accel_core.drive.flight import Flight
     from accel_core.observer.statistics import Statistics
     from accel_core.policy.controls import Controls
+    from accel_core.policy.gates import Gate
     from accel_core.policy.identity import Prompt, Request
     from accel_core.ports import Encoder, Observer, Store
 
@@ -59,6 +60,7 @@ class Accel:
         tenant: whose every call is where none is set by `tenant`.
         encoder: used instead of the configured one.
         store: used instead of the configured one.
+        gates: functions that refuse to treat two questions as one, by name; see `policy.gates`.
         observers: receive every event, after statistics and log.
         secrets: used instead of the environment variables the configuration names.
         clocks: time and dice, for tests.
@@ -75,6 +77,7 @@ class Accel:
         tenant: str | None = None,
         encoder: Encoder | None = None,
         store: Store | None = None,
+        gates: Mapping[str, Gate] | None = None,
         observers: Iterable[Observer] = (),
         secrets: build.Secrets | None = None,
         clocks: build.Clocks | None = None,
@@ -85,7 +88,7 @@ class Accel:
         self._holders: weakref.WeakSet[TextHolder] = weakref.WeakSet()
         self._default_tenant = tenant
         self._token = uuid.uuid4().hex
-        self._portable = _Portable(self._token, config, tenant, encoder)
+        self._portable = _Portable(self._token, config, tenant, encoder, gates)
         self._sealed_off = secrets is not None or store is not None
         self._statistics = StatisticsObserver()
         self._emit = Fanout([self._statistics, LoggingObserver(), *observers])
@@ -98,6 +101,7 @@ class Accel:
             clocks or build.Clocks(),
             encoder=encoder,
             store=store,
+            gates=gates,
         )
         self._open = self.config.cache.enabled
         self._tenant_required = self.config.security.tenant_required
@@ -177,10 +181,15 @@ class Accel:
     def identify(self, prompt: Prompt, *, report: bool = True) -> Request | None:
         """Name a request; None where it holds something without a stable meaning."""
         try:
-            return self._identifier.identify(prompt)
+            request = self._identifier.identify(prompt)
         except Unidentifiable:
             self.bypass("unidentifiable", report=report)
             return None
+        never = self.config.cache.never
+        kind = never.kind(request.text) if request.text else None
+        if kind is None:
+            return request
+        return request._replace(never=kind, never_ttl_s=never.lifetime_s(kind))
 
     def call(
         self, request: Request | None, controls: Controls | None, flight: Flight | None = None
@@ -349,6 +358,7 @@ class _Portable(NamedTuple):
     config: AccelConfig | None
     tenant: str | None
     encoder: Encoder | None
+    gates: Mapping[str, Gate] | None
 
 
 _alive: weakref.WeakValueDictionary[str, Accel] = weakref.WeakValueDictionary()
@@ -358,7 +368,8 @@ _alive: weakref.WeakValueDictionary[str, Accel] = weakref.WeakValueDictionary()
 def _revive(portable: _Portable) -> Accel:
     accel = _alive.get(portable.token)
     if accel is None:
-        accel = Accel(portable.config, tenant=portable.tenant, encoder=portable.encoder)
+        _, config, tenant, encoder, gates = portable
+        accel = Accel(config, tenant=tenant, encoder=encoder, gates=gates)
         # So that everything unpickled from one origin shares one cache.
         _alive[portable.token] = accel
     return accel

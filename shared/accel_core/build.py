@@ -10,17 +10,22 @@ import importlib.util
 import os
 import random
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from accel_core import events
+from accel_core.calibration.shipped import forest, read_calibration, shipped
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo
 from accel_core.drive.flight import FlightTable
 from accel_core.encoder.batching import BatchingEncoder
 from accel_core.errors import ConfigError
 from accel_core.index.scoped import ScopedIndex
+from accel_core.lexicon.english import English
+from accel_core.policy.gated import Gated
+from accel_core.policy.gates import chosen
 from accel_core.policy.identity import Identifier
+from accel_core.policy.resemblance import Decision
 from accel_core.policy.seal import Seal
 from accel_core.policy.similarity import FixedThreshold
 from accel_core.semantic_cache import Policies, SemanticCache
@@ -28,12 +33,24 @@ from accel_core.store.memory import MemoryStore
 from accel_core.tiers import Tiers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
-    from accel_core.config import AccelConfig, EncoderConfig, SecurityConfig, StoreConfig
+    from accel_core.config import (
+        AccelConfig,
+        EncoderConfig,
+        SecurityConfig,
+        SemanticConfig,
+        StoreConfig,
+    )
+    from accel_core.policy.gates import Gate
+    from accel_core.policy.similarity import SimilarityPolicy
     from accel_core.ports import Encoder, Entry, Observer, Store
 
 _MIN_SECRET_BYTES = 32
+_lexicon = English()
+"""One for all caches of the process: it is loaded at its first question."""
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_lexicon.after_fork)
 
 _NEEDS = {
     "minilm": (
@@ -139,6 +156,7 @@ def build_cache(
     *,
     encoder: Encoder | None = None,
     store: Store | None = None,
+    gates: Mapping[str, Gate] | None = None,
 ) -> tuple[SemanticCache, Tiers]:
     """Wire a cache.
 
@@ -149,9 +167,10 @@ def build_cache(
         clocks: time and dice.
         encoder: used instead of the configured one.
         store: used instead of the configured one.
+        gates: the application's own, by name.
     """
     settings = config.cache
-    encoder, similarity, off = _semantic(config, emit, encoder)
+    encoder, similarity, off = _semantic(config, emit, encoder, gates or {})
     tiers: Tiers
 
     def evicted(entry: Entry) -> None:
@@ -191,8 +210,8 @@ def build_identifier(secrets: Secrets) -> Identifier:
 
 
 def _semantic(
-    config: AccelConfig, emit: Observer, encoder: Encoder | None
-) -> tuple[Encoder | None, FixedThreshold | None, str]:
+    config: AccelConfig, emit: Observer, encoder: Encoder | None, gates: Mapping[str, Gate]
+) -> tuple[Encoder | None, SimilarityPolicy | None, str]:
     """Return encoder, similarity policy and, where there is none, the reason."""
     settings = config.cache.semantic
     if not settings.enabled:
@@ -202,12 +221,54 @@ def _semantic(
         remedy = f"pip install 'llm-accel[{_EXTRAS[settings.encoder.kind]}]'"
         emit(events.SemanticUnavailable("no_encoder", remedy))
         return None, None, "no_encoder"
-    threshold = settings.min_similarity
-    if threshold is None:
-        threshold = encoder.min_similarity
-    if threshold is None:
-        remedy = f"set cache.semantic.min_similarity for encoder {encoder.name!r}"
+    policy = build_similarity(settings, encoder, gates)
+    if policy is None:
+        remedy = (
+            f"accel calibrate PAIRS --encoder {encoder.name!r}, and name its file under"
+            " cache.semantic.calibration; or set cache.semantic.min_similarity"
+        )
         emit(events.SemanticUnavailable("uncalibrated", remedy))
         return None, None, "uncalibrated"
-    policy = FixedThreshold(min_similarity=threshold, max_words=settings.max_words)
     return encoder, policy, ""
+
+
+def extra_of(kind: str) -> str:
+    """Return the extra that installs the encoder of that kind."""
+    return _EXTRAS[kind]
+
+
+def shipped_decision() -> Decision:
+    """Return what a calibration calibrates: the shipped forest, word knowledge, and gates."""
+    return Decision(forest(), _lexicon, chosen((), strict=False, extra={}))
+
+
+def build_similarity(
+    settings: SemanticConfig, encoder: Encoder, gates: Mapping[str, Gate] | None = None
+) -> SimilarityPolicy | None:
+    """Return what decides about `encoder`'s neighbours; None where it is not calibrated.
+
+    Args:
+        settings: which decision, and which gates.
+        encoder: whose cosines are judged.
+        gates: the application's own, by name, asked after the package's.
+
+    Raises:
+        ConfigError: the calibration is not one of `encoder`'s, or a gate's name is wrong.
+    """
+    asked = chosen(settings.gates.skip, strict=settings.gates.strict, extra=gates or {})
+    if not settings.gates.enabled:
+        asked = dict(gates or {})
+    threshold, calibration = settings.min_similarity, None
+    if settings.calibration is not None:
+        calibration = read_calibration(settings.calibration, encoder.name)
+    elif threshold is None:
+        calibration = shipped(encoder.name)
+    if calibration is not None:
+        if settings.serve_from is not None:
+            calibration = replace(calibration, serve_from=settings.serve_from)
+        return Decision(forest(), _lexicon, asked).under(calibration, settings.max_words)
+    threshold = encoder.min_similarity if threshold is None else threshold
+    if threshold is None:
+        return None
+    policy = FixedThreshold(min_similarity=threshold, max_words=settings.max_words)
+    return Gated(policy, _lexicon, asked) if asked else policy

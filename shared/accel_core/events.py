@@ -25,10 +25,12 @@ class CacheHit(NamedTuple):
 class CacheMiss(NamedTuple):
     """No stored answer was served; ``reason`` says why, in a fixed vocabulary.
 
-    Reasons: ``no_entry``, ``below_threshold``, ``not_comparable`` (only an exact hit was possible),
+    Reasons: ``no_entry``, ``below_threshold`` (the nearest is far), ``improbable`` (near, and
+    probably another question), ``gate:`` and the name of the gate that refused (`policy.gates`),
+    ``not_comparable`` (only an exact hit was possible),
     an encoder's distrust (``empty``, ``window``, ``unknown_tokens``, ``script``), ``no_encoder``,
     ``uncalibrated``, ``backend`` (something failed), ``declined`` (the leader's answer may not
-    be shared).
+    be shared); ``volatile``, ``personal``, ``acting`` (the same words deserve another answer).
     """
 
     reason: str
@@ -56,7 +58,7 @@ class CacheRefused(NamedTuple):
     """An answer was not stored, for ``reason``.
 
     Reasons: ``empty``, ``truncated``, ``refused``, ``error``, ``too_large``, ``no_store``,
-    ``unserialisable``, ``unsupported``.
+    ``unserialisable``, ``unsupported``; ``volatile``, ``personal``, ``acting``.
     """
 
     reason: str

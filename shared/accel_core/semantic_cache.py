@@ -216,7 +216,7 @@ class SemanticCache:
     async def _fly(self, io: Io, request: Request) -> Hit | Miss | None:
         """Lead, follow, or search alone; None: the leader failed, so try again."""
         flights = self._flights
-        if flights is None:
+        if flights is None or (request.never and not request.never_ttl_s):
             return await self._search(io, request, None)
         flight, leads = flights.claim(request.key, io.owner(), self._mark)
         if flight is None or not (leads or io.may_wait()):
@@ -256,6 +256,8 @@ class SemanticCache:
                 entry = await self._tiers.find(io, key)
                 if entry is not None and self._serves(entry, request):
                     return self._hit(entry, "exact", 1.0)
+        if request.never:
+            return Miss(request.never)
         policy = self._policies.similarity
         if policy is None:
             return Miss(self._policies.similarity_off)
@@ -282,7 +284,12 @@ class SemanticCache:
             elif entry.semantic and self._serves(entry, request):
                 entries.append(entry)
                 candidates.append(Candidate(entry.text, similarity))
-        verdict = policy.decide(request.text, candidates[: policy.candidates])
+                if len(entries) == policy.candidates:
+                    break
+        if policy.ready:
+            verdict = policy.decide(request.text, candidates)
+        else:
+            verdict = await io.call(policy.decide, request.text, candidates)
         if verdict.chosen is None:
             best = candidates[0].similarity if candidates else None
             return Miss(verdict.reason, similarity=best)
@@ -331,11 +338,17 @@ class SemanticCache:
         policies = self._policies
         reason = "no_store" if controls.no_store else None
         reason = reason or policies.admission.refuses_answer(answer, request.text)
+        # An answer that asks for tools leaves to them what changes.
+        never = request.never and not answer.tool_calls
+        if never and not request.never_ttl_s:
+            reason = reason or request.never
         if reason is not None:
             self._emit(events.CacheRefused(reason))
             return None
         now = self._wall_now()
         lifetime_s = policies.ttl.lifetime_s(self._chance(), controls.ttl_s)
+        if never:
+            lifetime_s = min(lifetime_s, request.never_ttl_s)
         users = (user_tag(controls.user),) if controls.user else ()
         return Entry(
             key=request.key,
@@ -354,7 +367,9 @@ class SemanticCache:
     def _comparable(self, request: Request) -> bool:
         """Whether other questions may be compared with this one by meaning."""
         similarity = self._policies.similarity
-        return similarity is not None and bool(request.text) and similarity.comparable(request.text)
+        if similarity is None or not request.text or request.never:
+            return False
+        return similarity.comparable(request.text)
 
     def _invalidated_since(self, mark: int, entry: Entry) -> bool:
         """Whether an invalidation that means `entry` came after its question was asked."""

@@ -36,7 +36,8 @@ def paths(value: Any, prefix: str = "") -> set[str]:
     """Return the dotted names of all settings in nested mappings."""
     if not isinstance(value, dict):
         return {prefix}
-    nested = (paths(item, f"{prefix}.{key}".lstrip(".")) for key, item in value.items())
+    named = {key: item for key, item in value.items() if not key.startswith("_")}
+    nested = (paths(item, f"{prefix}.{key}".lstrip(".")) for key, item in named.items())
     return set().union(*nested)
 
 

@@ -118,7 +118,7 @@ def test_the_same_request_is_answered_exactly(rig: Rig) -> None:
 def test_another_wording_is_answered_by_meaning(rig: Rig) -> None:
     """A question near enough in the same scope is served the stored answer, and says how near."""
     stored = rig.put("what is the return policy")
-    found = rig.lookup(rig.request("the return policy is what"))
+    found = rig.lookup(rig.request("What is the return policy?"))
     assert isinstance(found, Hit)
     assert (found.tier, found.entry.id) == ("semantic", stored)
     assert found.similarity > 0.9
@@ -129,7 +129,7 @@ def test_meaning_never_crosses_a_scope(rig: Rig) -> None:
     """The nearest question of another scope is no candidate."""
     rig.put("what is the return policy", scope="model a")
     assert not rig.hits("what is the return policy", scope="model b")
-    assert not rig.hits("the return policy is what", scope="model b")
+    assert not rig.hits("What is the return policy?", scope="model b")
     assert not rig.hits("what is the return policy", scope="model a", namespace="n")
 
 
@@ -149,7 +149,7 @@ def test_nothing_is_served_past_its_time(rig: Rig) -> None:
     assert rig.hits("what is the return policy")
     rig.clock.advance(1)
     assert not rig.hits("what is the return policy")
-    assert not rig.hits("the return policy is what")
+    assert not rig.hits("What is the return policy?")
     assert rig.seen.of(events.CacheEvicted)[0].reason == "expired"
 
 
@@ -279,7 +279,7 @@ def test_nothing_crosses_a_tenant(rig: Rig) -> None:
     assert not rig.hits("what is our secret")
     with rig.accel.tenant("other"):
         assert not rig.hits("what is our secret")
-        assert not rig.hits("our secret is what")
+        assert not rig.hits("What is our secret?")
         assert rig.remove() == []
         assert rig.remove(id=stored) == []
         assert rig.forget(tenant="acme") == ()
@@ -331,18 +331,18 @@ def test_a_restart_finds_what_was_stored(make: Callable[..., Rig], tmp_path: Pat
     second = make(config=sqlite(tmp_path))
     second.accel.flush()
     assert second.hits("what is the return policy")
-    assert second.hits("the return policy is what")
+    assert second.hits("What is the return policy?")
 
 
 def test_processes_share_a_file(make: Callable[..., Rig], tmp_path: Path) -> None:
     """What one handle stores another serves; what one removes no other serves again."""
     one, two = make(config=sqlite(tmp_path)), make(config=sqlite(tmp_path))
     one.put("what is the return policy")
-    assert two.hits("the return policy is what")
+    assert two.hits("What is the return policy?")
     assert two.hits("what is the return policy")
     assert len(two.remove()) == 1
     assert not one.hits("what is the return policy")
-    assert not one.hits("the return policy is what")
+    assert not one.hits("What is the return policy?")
 
 
 def test_a_refreshed_answer_replaces_the_old_one_everywhere(
@@ -401,7 +401,7 @@ def test_no_encoder_is_said_once_with_the_remedy(
     ]
     rig.put("what is the return policy")
     assert rig.hits("what is the return policy")
-    assert not rig.hits("the return policy is what")
+    assert not rig.hits("What is the return policy?")
     assert len(rig.seen.of(events.SemanticUnavailable)) == 1
 
 
@@ -409,11 +409,11 @@ def test_an_uncalibrated_encoder_gives_no_semantic_hits(make: Callable[..., Rig]
     """A threshold belongs to one encoder: without one, exact only, until it is set."""
     rig = make(encoder=HashEncoder(min_similarity=None))
     rig.put("what is the return policy")
-    assert not rig.hits("the return policy is what")
+    assert not rig.hits("What is the return policy?")
     assert rig.seen.of(events.SemanticUnavailable)[0].reason == "uncalibrated"
     told = make(
         encoder=HashEncoder(min_similarity=None),
         config={"cache": {"semantic": {"min_similarity": 0.9}}},
     )
     told.put("what is the return policy")
-    assert told.hits("the return policy is what")
+    assert told.hits("What is the return policy?")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from accel_core.testing.model_server import ModelServer
     from tests.langchain.conftest import Colour, MakeChat
 
-QUESTION = "What is the weather in Paris?"
+QUESTION = "What is the climate of Paris?"
 runs: list[str] = []
 
 

@@ -69,9 +69,9 @@ def test_nothing_is_served_by_meaning_until_a_threshold_is_set(
         encoder = EmbeddingsEncoder(WordsEmbedding(), min_similarity=threshold)
         accel = make_accel(encoder=encoder)
         llm = accelerate(make_llm(), accel)
-        ask(llm, "chat", "where is my parcel")
+        ask(llm, "chat", "how is a parcel returned")
         accel.flush()
-        found.append(origin(ask(llm, "achat", "where my parcel is")[0]))
+        found.append(origin(ask(llm, "achat", "How is a parcel returned?")[0]))
     assert found == [None, "semantic"]
 
 

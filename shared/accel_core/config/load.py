@@ -66,7 +66,8 @@ def _read(cls: type[T], data: Any, path: str) -> T:
     if not isinstance(data, dict):
         raise ConfigError(path or "configuration", data, "must be a mapping of settings")
     hints = typing.get_type_hints(cls)
-    names = [field.name for field in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    fields = dataclasses.fields(cls)  # type: ignore[arg-type]
+    names = [field.name for field in fields if field.init]
     values: dict[str, Any] = {}
     for key, value in data.items():
         place = f"{path}.{key}" if path else str(key)
@@ -94,6 +95,8 @@ def _value(hint: Any, value: Any, place: str) -> Any:
             listed = ", ".join(repr(choice) for choice in choices)
             raise ConfigError(place, value, f"must be one of {listed}")
         return value
+    if typing.get_origin(hint) is tuple:
+        return _texts(value, place)
     if isinstance(hint, types.UnionType):
         if value is None:
             return None
@@ -101,6 +104,12 @@ def _value(hint: Any, value: Any, place: str) -> Any:
     if hint is float and isinstance(value, str) and place.endswith("_s"):
         value = _seconds(value, place)
     return _scalar(hint, value, place)
+
+
+def _texts(value: Any, place: str) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
+        raise ConfigError(place, value, "must be a list of texts")
+    return tuple(_expanded(text, place) for text in value)
 
 
 def _scalar(hint: Any, value: Any, place: str) -> Any:

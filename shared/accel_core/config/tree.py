@@ -13,11 +13,15 @@ from typing import Literal
 from accel_core.errors import ConfigError
 from accel_core.policy.admission import Admission
 from accel_core.policy.expiry import TtlPolicy
+from accel_core.policy.never_cache import NeverCache
 
 
 def _positive(name: str, value: float) -> None:
     if not value > 0:
         raise ConfigError(name, value, "must be above 0")
+
+
+EncoderKind = Literal["minilm", "static", "openai"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +34,7 @@ class EncoderConfig:
         model: a folder or hub name for ``minilm``, a model name for ``openai``.
     """
 
-    kind: Literal["minilm", "static", "openai"] = "minilm"
+    kind: EncoderKind = "minilm"
     model: str | None = None
 
     def __post_init__(self) -> None:
@@ -41,25 +45,55 @@ class EncoderConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GateConfig:
+    """Structural differences that refuse to treat two questions as one; see `policy.gates`.
+
+    Attributes:
+        enabled: whether any gate is asked.
+        skip: names of gates that are not asked.
+        strict: also asks those that refuse many true repeats: one content word exchanged, and
+            conditions added.
+    """
+
+    enabled: bool = True
+    skip: tuple[str, ...] = ()
+    strict: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SemanticConfig:
     """Answers served by meaning.
 
     Attributes:
         enabled: whether they are.
-        min_similarity: cosine from which two questions count as one, in [0, 1]; None takes the
-            encoder's own calibration, and an encoder without one serves exactly only.
+        min_similarity: cosine from which two questions count as one, in [0, 1]: a plain threshold
+            instead of a calibrated probability. None takes the encoder's calibration; an encoder
+            without one serves exactly only.
+        calibration: a file that ``accel calibrate`` wrote; None takes the one shipped for the
+            encoder.
+        serve_from: probability from which an answer is served, in (0, 1); None takes the
+            calibration's own.
         max_words: longer questions are served exactly only.
+        gates: structural differences that refuse a hit.
         encoder: what turns questions into vectors.
     """
 
     enabled: bool = True
     min_similarity: float | None = None
+    calibration: str | None = None
+    serve_from: float | None = None
     max_words: int = 64
+    gates: GateConfig = field(default_factory=GateConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
 
     def __post_init__(self) -> None:
         if self.min_similarity is not None and not 0 <= self.min_similarity <= 1:
             raise ConfigError("min_similarity", self.min_similarity, "must be in [0, 1]")
+        if self.serve_from is not None and not 0 < self.serve_from < 1:
+            raise ConfigError("serve_from", self.serve_from, "must be between 0 and 1")
+        if self.min_similarity is not None and (self.calibration or self.serve_from is not None):
+            expected = "a plain threshold has no calibration; leave one of them out"
+            raise ConfigError("min_similarity", self.min_similarity, expected)
         _positive("max_words", self.max_words)
 
 
@@ -123,12 +157,14 @@ class CacheConfig:
     Attributes:
         enabled: whether anything is cached.
         exact: whether the very same request is answered from memory.
+        never: questions whose answer must not be said twice.
     """
 
     enabled: bool = True
     exact: bool = True
     ttl: TtlPolicy = field(default_factory=TtlPolicy)
     admission: Admission = field(default_factory=Admission)
+    never: NeverCache = field(default_factory=NeverCache)
     semantic: SemanticConfig = field(default_factory=SemanticConfig)
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     store: StoreConfig = field(default_factory=StoreConfig)

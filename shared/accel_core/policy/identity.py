@@ -73,6 +73,9 @@ class Request(NamedTuple):
         namespace: as given.
         source: as given.
         aliases: the keys the same request had under the previous secret.
+        never: why the same words deserve another answer each time (`policy.never_cache`), or
+            ``""``. Such a request is served exactly, if at all.
+        never_ttl_s: how long its answer is kept all the same; what asks for tools is kept as ever.
     """
 
     scope: bytes
@@ -82,6 +85,8 @@ class Request(NamedTuple):
     namespace: str = ""
     source: str = ""
     aliases: tuple[bytes, ...] = ()
+    never: str = ""
+    never_ttl_s: float = 0.0
 
 
 class Identifier:
