@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from accel_core.policy.resemblance import Decision, Resemblance
     from accel_core.ports import Vector
 
-REFERENCE = (26.0, -22.0)
+REFERENCE = (14.67, -12.29)
 """Slope and intercept of the default encoder's line: log-odds of a right hit at a cosine."""
 REFERENCE_LOWEST = 0.72
 EVERYTHING = 1e-9
