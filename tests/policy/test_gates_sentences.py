@@ -33,6 +33,11 @@ FIRES = {
         Will 100 Mbps be enough for streaming? ~ Will 100 MBps be enough for streaming?
         ¿Puedo tomar 500 mg al día? ~ ¿Puedo tomar 500 g al día?
         Do you pay weekly interest? ~ Do you pay monthly interest?
+        Is the fee 2% per month over 3 years? ~ Is the fee 2% per year over 3 years?
+        What's the top speed in mph? ~ What's the top speed in km/h?
+        How many rows fit in 1 GB? ~ How many rows fit in 1 TB?
+        How much is 20 Turkish lira? ~ How much is 20 Polish zloty?
+        How much horsepower does it make? ~ How many kilowatts does it make?
     """,
     "date": r"""
         Is the branch open on Monday? ~ Is the branch open on Tuesday?
@@ -92,6 +97,9 @@ FIRES = {
         How old is he? ~ How old is she?
         How do call options work? ~ How do put options work?
         What about the former? ~ What about the latter?
+        Is overtime compulsory? ~ Is overtime optional?
+        Is the train ahead of schedule? ~ Is the train behind schedule?
+        Does the bolt turn clockwise? ~ Does the bolt turn counterclockwise?
     """,
     "comparator": r"""
         What if I earn more than the limit? ~ What if I earn less than the limit?
@@ -132,6 +140,13 @@ FIRES = {
         Cancel a single order ~ Cancel all orders
         What is a noble gas? ~ List the noble gases
         Does any juror have to agree? ~ Does every juror have to agree?
+        Do all employees get overtime pay? ~ Do some employees get overtime pay?
+        Do both parents have to sign? ~ Does either parent have to sign?
+        Give me a list of vegan restaurants ~ Give me a vegan restaurant
+        How much does each ticket cost? ~ How much do the tickets cost altogether?
+        What is the average salary of a pilot? ~ What is the total salary of the pilots?
+        Summarize the entire article ~ Summarize part of the article
+        Protect one of the sheets ~ Protect every one of the sheets
     """,
     "direction": r"""
         Convert euros to dollars ~ Convert dollars to euros
@@ -143,6 +158,16 @@ FIRES = {
         What percentage of 80 is 20? ~ What percentage of 20 is 80?
         Does stress cause insomnia? ~ Does insomnia cause stress?
         Merge main into dev ~ Merge dev into main
+        Who taught Plato? ~ Who did Plato teach?
+        Which companies did Google acquire? ~ Which company acquired Google?
+        Was Bach influenced by Vivaldi? ~ Was Vivaldi influenced by Bach?
+        Can my employer sue me? ~ Can I sue my employer?
+        Should the milk go in before the tea? ~ Should I put the tea in before the milk?
+        Is vodka stronger than gin? ~ Is gin a stronger drink than vodka?
+        What do I get if I divide 90 by 6? ~ What is 6 divided by 90?
+        Which drugs can aspirin replace? ~ Which drugs can replace aspirin?
+        What depends on libfoo? ~ What does libfoo depend on?
+        And if he hits me first? ~ And if I hit him first?
     """,
     "exchange": r"""
         How do I open a checking account? ~ How do I open a brokerage account?
@@ -163,6 +188,10 @@ FIRES = {
         Can I get a loan? ~ Can I get a loan with bad credit?
         Is coffee safe? ~ Is coffee safe for toddlers?
         How is a will signed? ~ How is a will signed if the testator is blind?
+        Are electric cars taxed? ~ Are leased electric cars taxed?
+        Who won the marathon? ~ Who won the women's marathon?
+        easy chocolate cake recipe ~ easy gluten free chocolate cake recipe
+        How do I get a mortgage? ~ How do self-employed people get a mortgage?
     """,
     "restriction": r"""
         What is the usual dose of codeine? ~ What is the usual dose of codeine in children under 6?
@@ -207,6 +236,9 @@ SILENT = {
         Is 37 °C a fever? ~ Is 37 degrees Celsius a fever?
         How long is 5 ft in inches? ~ How many inches are 5 feet?
         What costs 10 EUR? ~ What costs 10 euros?
+        What's the top speed in mph? ~ What's the top speed in miles per hour?
+        Is 100 Mbps enough? ~ Is 100 megabits per second enough?
+        Give me the angle in radians ~ Give me the angle in rad
     """,
     "date": r"""
         What is due on Sept 5? ~ What is due on September 5?
@@ -257,6 +289,8 @@ SILENT = {
         Why is my internet slow? ~ Why is my internet so slow?
         How do I shut down a server? ~ How do I shut a server down?
         What is an open market? ~ What's an open market?
+        Is Dallas east of Houston? ~ Is Houston west of Dallas?
+        Who did Federer lose to? ~ Which player beat Federer?
     """,
     "comparator": r"""
         Find users older than 18 ~ Find users over 18
@@ -267,6 +301,7 @@ SILENT = {
         Is rust better than go? ~ Is rust better than go to learn?
         What should I eat prior to surgery? ~ What should I eat before surgery?
         Can I rent at under 25? ~ Can I rent below 25?
+        Is the fee no more than 50 dollars? ~ Is the fee at most 50 dollars?
     """,
     "superlative": r"""
         What is the best way to save? ~ What is the easiest way to save?
@@ -287,6 +322,8 @@ SILENT = {
         How come cats purr? ~ Why do cats purr?
         How safe is it to fly? ~ Is it safe to fly?
         Is it safe to run? Why? ~ Why is it safe to run?
+        How much does a brick weigh? ~ What does a brick weigh?
+        How much is that in pesos? ~ What is that in pesos?
     """,
     "quantity": r"""
         What are the symptoms of flu? ~ What are all the symptoms of flu?
@@ -297,6 +334,10 @@ SILENT = {
         Why do all cats purr? ~ Why do cats purr?
         Is every dog loyal? ~ Are all dogs loyal?
         How do I remove an item? ~ How do I remove items?
+        Do all employees get overtime pay? ~ Does every employee get overtime pay?
+        Can the bank close all of my accounts? ~ Can the bank close every one of my accounts?
+        suggest several names for a puppy ~ suggest a few names for a puppy
+        Is everyone in the house insured? ~ Is everybody in the house insured?
     """,
     "direction": r"""
         How do a will and a trust differ? ~ How do a trust and a will differ?
@@ -307,6 +348,13 @@ SILENT = {
         Compare stocks to bonds ~ Compare bonds to stocks
         Who wrote the penal code? ~ The penal code was written by whom?
         git undo last commit ~ undo last commit git
+        Who taught Plato? ~ Who was Plato taught by?
+        Was Bach influenced by Vivaldi? ~ Did Vivaldi influence Bach?
+        What companies were acquired by Google? ~ Which companies did Google acquire?
+        What percentage of 60 is 45? ~ 45 is what percentage of 60?
+        Does stress cause insomnia? ~ Can stress cause insomnia?
+        Should the milk go in before the tea? ~ Should I put the milk in before the tea?
+        What is 90 divided by 6? ~ What do I get if I divide 90 by 6?
     """,
     "exchange": r"""
         How do I purchase a car? ~ How do I buy a car?
@@ -329,6 +377,8 @@ SILENT = {
         How do I sort a list? Thanks in advance! ~ How do I sort a list?
         Which roads are not safe? ~ Which roads are unsafe?
         Which answers are not good? ~ Which answers are bad?
+        How do I laugh? ~ How does one laugh?
+        How do I thaw lobster? ~ How do I quickly thaw lobster?
     """,
     "restriction": r"""
         How do I sort a list? ~ Hello, how do I sort a list?

@@ -126,6 +126,12 @@ UNIT_WORDS = _words(
     " centimeter centimetre millimeter millimetre milliliter millilitre micron kilo daily"
     " weekly monthly yearly annual annually hourly quarterly decade century"
     " lbs kgs hrs mins secs"
+    " franc peso ruble rouble lira zloty krona krone yuan renminbi rupiah ringgit shekel baht rand"
+    " dirham cny chf penny pence quid buck atm mmhg torr carat furlong fathom fortnight barrel"
+    " bushel horsepower hp megawatt milliwatt gigawatt kwh milliamp ohm millivolt kilovolt"
+    " electronvolt ev btu lumen lux decibel db pixel px rpm dpi petabyte exabyte nanometer"
+    " nanometre nanogram decimeter deciliter kilobit megabit gigabit mbps kbps gbps kmh kilocalorie"
+    " megahertz gigahertz kilohertz khz rad fortnightly biweekly semester square cubic nautical"
 )
 """Units of measure, singular, and how often something happens."""
 
@@ -144,9 +150,21 @@ UNIT_ALIASES = {
     "mo": "month", "yr": "year", "yrs": "year", "lbs": "pound", "kgs": "kilogram", "g": "gram",
     "l": "liter", "m": "meter", "c": "celsius", "f": "fahrenheit", "w": "watt", "kw": "kilowatt",
     "v": "volt", "$": "dollar", "€": "euro", "£": "pound", "¥": "yen", "₹": "rupee",
-    "h": "hour", "kcal": "calorie", "cal": "calorie",
+    "h": "hour", "kcal": "calorie", "cal": "calorie", "kilocalorie": "calorie",
+    "rouble": "ruble", "cny": "yuan", "renminbi": "yuan", "chf": "franc", "quid": "pound",
+    "buck": "dollar", "pence": "penny", "hp": "horsepower", "ev": "electronvolt", "db": "decibel",
+    "px": "pixel", "rad": "radian", "nanometre": "nanometer", "mhz": "megahertz",
+    "ghz": "gigahertz", "khz": "kilohertz", "hz": "hertz", "fortnightly": "fortnight",
+    "mw": "megawatt", "ma": "milliamp", "mv": "millivolt", "nm": "nanometer", "dl": "deciliter",
+    "pb": "petabyte", "sq": "square", "atmosphere": "atm",
 }  # fmt: skip
 """Units as they are abbreviated, and as signs."""
+
+UNIT_RATES = {
+    "mph": ("mile", "hour"), "kph": ("kilometer", "hour"), "kmh": ("kilometer", "hour"),
+    "mbps": ("megabit", "second"), "kbps": ("kilobit", "second"), "gbps": ("gigabit", "second"),
+}  # fmt: skip
+"""Abbreviations of one unit per another."""
 
 ALL_WORDS = _words("all every each everything everybody everyone entire whole complete full")
 ONE_WORDS = _words("one single example another")
@@ -201,6 +219,15 @@ winner:loser friend:enemy systolic:diastolic viral:bacterial artery:vein proxima
 anterior:posterior superior:inferior congenital:acquired agonist:antagonist diarrhea:constipation
 tachycardia:bradycardia hypertension:hypotension mortality:survival inpatient:outpatient
 donor:recipient liquid:solid maternal:paternal dominant:recessive prior:following
+compulsory:optional compulsory:voluntary ahead:behind acidic:alkaline steep:flat steeper:flatter
+rough:smooth sharp:blunt transparent:opaque singular:plural natural:artificial natural:synthetic
+abstract:concrete absolute:relative qualitative:quantitative major:minor senior:junior urban:rural
+introvert:extrovert optimist:pessimist ancestor:descendant bride:groom expand:shrink ascend:descend
+attack:defend attach:detach reward:punish reward:punishment succeed:fail success:failure
+victory:defeat admit:deny remember:forget alive:dead birth:death marry:divorce reveal:conceal
+reveal:hide float:sink inhale:exhale peak:trough lengthen:shorten widen:narrow darken:lighten
+brighten:darken brighten:dim soften:harden heating:cooling cold:warm hot:cool evaporate:condense
+melt:solidify rise:plunge soar:plunge thicken:dilute beyond:within
 """
 
 OPPOSITES = frozenset(
@@ -217,7 +244,7 @@ OPPOSITE_PARTS = (
 )  # fmt: skip
 """Beginnings, and endings, that make opposites of what follows or precedes them."""
 
-NEGATING_PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "de", "mis", "anti")
+NEGATING_PREFIXES = ("un", "in", "im", "il", "ir", "dis", "non", "de", "mis", "anti", "counter")
 
 NAME_ALIASES = {
     "usa": "us", "america": "us", "american": "us", "americans": "us", "britain": "uk",
@@ -225,9 +252,18 @@ NAME_ALIASES = {
 }  # fmt: skip
 """Countries and cities as they are abbreviated, and who lives there."""
 
+SAME_QUANTITIES = {
+    "each": "every", "everybody": "everyone", "several": "multiple", "few": "multiple",
+    "various": "multiple", "entire": "whole", "anybody": "anyone", "somebody": "someone",
+}  # fmt: skip
+"""Quantities that two words name alike."""
+
 _SHARED = _words(
     "a i in an am so was will me on no do he as her us hat man war bat hand arm bad mar con pro min"
     " max plus minus son bit bar top tonne litre metre volt euro or ton part sale don fin ad ce dec"
+    " franc peso lira euro krona krone baht rand carat lumen lux pixel decibel torr dirham square"
+    " major minor senior junior singular plural rural natural absolute sink"
+    " semester quid atm rad db ma dl horsepower"
     " sec men die not art gift rest mit note general normal personal local simple total"
 )
 """English words that other languages have too."""

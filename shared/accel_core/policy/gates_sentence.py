@@ -18,7 +18,8 @@ from accel_core.policy.english import (
     UNIT_WORDS,
     WEAK_WORDS,
 )
-from accel_core.policy.gates_words import RELATED, near, one_name, spelled_out
+from accel_core.policy.gates_roles import ARTICLES, turned
+from accel_core.policy.gates_words import RELATED, near, one_name, opposed, spelled_out, tight
 from accel_core.policy.reading import singular
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ _ANSWERS = {
            " behind",
     "how much": "number amount price cost quantity count total sum size population fee rate charge"
                 " pay dose percentage percent temperature length height weight salary average value"
-                " worth expensive range limit maximum minimum",
+                " worth expensive range limit maximum minimum weigh volume width depth speed"
+                " pressure rent wage fare fine fuel mass area capacity power energy",
     "how long": "time day week month year hour minute duration period length longer take limit",
     "how old": "age year youngest oldest",
     "how far": "distance mile kilometer away",
@@ -49,7 +51,8 @@ _ANSWERS = {
     "how soon": "time long day when early",
 }  # fmt: skip
 _NOUNS = {asked: frozenset(nouns.split()) for asked, nouns in _ANSWERS.items()}
-_NOUNS |= {asked: _NOUNS[asked] | UNIT_WORDS for asked in ("how long", "how tall", "how far")}
+_MEASURED = ("how long", "how tall", "how far", "how much")  # "what is it in yen"
+_NOUNS |= {asked: _NOUNS[asked] | UNIT_WORDS for asked in _MEASURED}
 _TELLS = frozenset(
     "me us explain explaining tell telling know wondering wonder show understand describe"
     " say to learn see on about asking ask curious if and".split()
@@ -77,7 +80,6 @@ _SYMMETRIC = frozenset(
     " far similar similarity same equal relationship related both distinguish".split()
 )
 _JOINS = frozenset("and or nor plus times with".split())
-_ARTICLES = frozenset("a an the my your our his her its their this that these those some".split())
 _INTO = frozenset({"to", "into", "onto", "as"})
 
 _CONDITIONS = frozenset(
@@ -86,6 +88,9 @@ _CONDITIONS = frozenset(
 )
 _DECIDED_ELSEWHERE = (WEAK_WORDS - COURTESIES) | NEGATIONS  # "how do I say hello"
 _BOUNDS = (frozenset({"over", "above", "more", "greater"}), frozenset({"under", "below", "less"}))
+_SAID_AT_ALL = frozenset("supposed named used united unusual".split())
+_SHORT = 4
+_KINDS = re.compile(r".+(?:(?<!e)ed|free|less|s'|'s)|(?:non|un(?!i|der|cle|til)).+|free")
 _EDGE = 3
 _TYPO_LENGTH = 5
 _FRAME = 3
@@ -168,8 +173,11 @@ def _meaning(word: str, following: str) -> str:
     return QUANTITIES_ASKED.get(following, asked) if asked == "how" else asked
 
 
-def direction(difference: Difference, _: Lexicon) -> bool:
-    """From A to B for B to A, or the same words with two of them exchanged around another."""
+def direction(difference: Difference, lexicon: Lexicon) -> bool:
+    """From A to B for B to A, who acts for what is acted on, or two words exchanged around another.
+
+    Not beside an opposite: who lost to A is whom A beat.
+    """
     a, b = difference.a, difference.b
     if not near(difference) or not (
         _SYMMETRIC.isdisjoint(a.words) and _SYMMETRIC.isdisjoint(b.words)
@@ -177,6 +185,8 @@ def direction(difference: Difference, _: Lexicon) -> bool:
         return False
     if _crossed(a, b):
         return True
+    if turned(difference, lexicon, tight=tight(difference)):
+        return not opposed(difference, lexicon)
     if difference.only_a.content or difference.only_b.content:
         return False
     return _exchanged([a.stems[p] for p in _bare(a)], [b.stems[p] for p in _bare(b)])
@@ -216,14 +226,14 @@ def _run(reading: Reading, place: int, step: int) -> Iterator[str]:
         if reading.content[place]:
             yield reading.stems[place]
             taken += 1
-        elif taken or reading.words[place] not in _ARTICLES:
+        elif taken or reading.words[place] not in ARTICLES:
             return
         place += step
 
 
 def _bare(reading: Reading) -> list[int]:
     """Return the places of all words but articles."""
-    return [place for place, word in enumerate(reading.words) if word not in _ARTICLES]
+    return [place for place, word in enumerate(reading.words) if word not in ARTICLES]
 
 
 def _exchanged(a: list[str], b: list[str]) -> bool:
@@ -243,7 +253,8 @@ def _exchanged(a: list[str], b: list[str]) -> bool:
         for right in range(1, size - left):
             between = a[left : size - right]
             if a[size - right :] == b[:right] and between == b[right : size - left]:
-                return _JOINS.isdisjoint(between)
+                # "is" joins equals: "45 is what share of 60"
+                return _JOINS.isdisjoint(between) and not _BE.issuperset(between)
     return False
 
 
@@ -264,17 +275,44 @@ def exchange(difference: Difference, lexicon: Lexicon) -> bool:
 
 
 def condition(difference: Difference, _: Lexicon) -> bool:
-    """The same sentence with a condition put in: "for children", "without a car"."""
+    """The same sentence with a condition put in: "for children", "without a car", "leased" cars."""
     if bool(difference.only_a.strong) == bool(difference.only_b.strong):
         return False
     middle_a, middle_b = _middles(difference)
-    if bool(middle_a) == bool(middle_b):
+    if middle_a and middle_b:
+        return _of_others(difference, middle_a, middle_b)
+    if not middle_a and not middle_b:
         return False
     reading, middle = (difference.a, middle_a) if middle_a else (difference.b, middle_b)
     words = reading.words
     if words[middle[0]] not in _CONDITIONS:
-        return False
+        return _of_a_kind(reading, middle)
     return any(reading.content[place] and words[place] not in WEAK_WORDS for place in middle[1:])
+
+
+def _of_others(difference: Difference, middle_a: list[int], middle_b: list[int]) -> bool:
+    """Whether one text asks for oneself, the other for people of some kind."""
+    a, b = difference.a, difference.b
+    if not difference.only_a.strong:
+        a, b, middle_a, middle_b = b, a, middle_b, middle_a
+    if [b.words[place] for place in middle_b] != ["i"]:
+        return False
+    return all(a.content[place] and a.words[place] != "one" for place in middle_a)
+
+
+def _of_a_kind(reading: Reading, middle: list[int]) -> bool:
+    """Whether what stands in the middle makes the noun after it another kind of thing.
+
+    A participle ("leased"), a genitive ("women's") or what is left out ("fat free", "unpaid") does.
+    """
+    last = middle[-1]
+    word = reading.words[last]
+    if len(middle) > _EDGE or last + 1 >= len(reading.words) or not reading.content[last + 1]:
+        return False
+    if not all(reading.content[place] for place in middle) or word in _SAID_AT_ALL:
+        return False
+    named = reading.stems[last] in reading.names
+    return not named and len(word) >= _SHORT and _KINDS.fullmatch(word) is not None
 
 
 def _middles(difference: Difference) -> tuple[list[int], list[int]]:

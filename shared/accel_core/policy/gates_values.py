@@ -10,6 +10,7 @@ Invariant: symmetric, and silent where both texts hold the same values.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from accel_core.policy.english import (
@@ -20,6 +21,7 @@ from accel_core.policy.english import (
     ORDINALS,
     ROMAN_NUMERALS,
     UNIT_ALIASES,
+    UNIT_RATES,
     UNIT_WORDS,
 )
 from accel_core.policy.gates_words import compounds, near, one_name, tight
@@ -45,7 +47,7 @@ _MEASURED = re.compile(r"(?<![A-Za-z0-9_])\d[\d.,]*\s?°?([A-Za-zµμ]{1,4})(?!\
 _BITS = {
     "Kb": "kilobit", "Mb": "megabit", "Gb": "gigabit", "Tb": "terabit",
     "KBps": "kilobyte/s", "MBps": "megabyte/s", "GBps": "gigabyte/s",
-    "Kbps": "kilobit/s", "Mbps": "megabit/s", "Gbps": "gigabit/s",
+    "Kbps": "kbps", "Mbps": "mbps", "Gbps": "gbps",
 }  # fmt: skip
 _DEGREES = re.compile(r"(?:°|\bdegrees?)\s?([cf])\b")
 _CURRENCIES = frozenset("$€£¥₹")
@@ -124,10 +126,30 @@ def _mentioned(reading: Reading) -> set[str]:
 
 
 def unit(difference: Difference, _: Lexicon) -> bool:
-    """One unit of measure for another: kilometres for miles, mg for mcg, MB for Mb, $ for €."""
+    """One unit of measure for another: kilometres for miles, mg for mcg, MB for Mb, $ for €.
+
+    Also where both texts have both, and what is counted "per" one is counted per the other.
+    """
     a, b = difference.a, difference.b
     units_a, units_b = _units(a), _units(b)
-    return not units_a <= units_b and not units_b <= units_a
+    if not units_a <= units_b and not units_b <= units_a:
+        return True
+    if "per" not in a.words or "per" not in b.words:
+        return False
+    return bool(units_a & units_b) and _apart(_rates(a), _rates(b))
+
+
+def _apart(some: set[str], others: set[str]) -> bool:
+    return bool(some and others) and some.isdisjoint(others)
+
+
+def _rates(reading: Reading) -> set[str]:
+    """Return the units that something is counted by: "per month"."""
+    return {
+        _UNITS[word]
+        for before, word in pairwise(reading.words)
+        if before == "per" and word in _UNITS
+    }
 
 
 def _units(reading: Reading) -> set[str]:
@@ -146,6 +168,9 @@ def _units(reading: Reading) -> set[str]:
         found.update(UNIT_ALIASES[scale] for scale in _DEGREES.findall(text.lower()))
     if reading.english:
         found.update(_UNITS[word] for word in reading.words if word in _UNITS)
+    for rate in UNIT_RATES.keys() & found:
+        found.remove(rate)
+        found.update(UNIT_RATES[rate])
     return found
 
 

@@ -15,12 +15,10 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from accel_core.policy.english import (
-    ALL_WORDS,
     DATE_ALIASES,
     DATE_WORDS,
     FUNCTION_WORDS,
     LIGHT_VERBS,
-    LIST_WORDS,
     NAME_ALIASES,
     NEGATING_PREFIXES,
     NEGATIONS,
@@ -28,9 +26,12 @@ from accel_core.policy.english import (
     OPPOSITE_PARTS,
     OPPOSITES,
     ROMAN_NUMERALS,
+    SAME_QUANTITIES,
     UNIT_ALIASES,
     WEAK_WORDS,
 )
+from accel_core.policy.gates_amounts import amounts, contrasted
+from accel_core.policy.gates_roles import turned
 from accel_core.policy.reading import singular, stem, trimmed
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from accel_core.policy.reading import Reading
 
 _NEAR = 3
+_NAMES = UNIT_ALIASES, DATE_ALIASES, NAME_ALIASES, NUMBER_WORDS, SAME_QUANTITIES
 _REMEMBERED = 4_096
 RELATED = frozenset({"same", "synonym", "derived", "broader"})
 _HEADLINE_WORDS = 4
@@ -51,6 +53,7 @@ _ASIDE = re.compile(  # negations that turn nothing
     r"|\bi(?:'m| am)? (?:can't|cant|cannot|can not|couldn't|could not|not able)\b"
     r"|\b(?:not|isn't|aren't|doesn't|don't|doesnt|dont|won't|wont) work(?:ing|s)?\b"
     r"|\b(?:or|if|or why|whether or) not\b|\bnot only\b|\bno longer\b|\bno(?=[.:]| \d)|\bor no\b"
+    r"|\bno (?:more|less|fewer|\w+er) than\b"
     r"|(?:^|[.?!,;] )(?:is|are|was|were|do|does|did|has|have|can|could|would|should|wo)n't\b"
     r"|^(?:is|are|was|were|do|does|did|has|have) (?:it|this|that|there|you) not\b"
 )
@@ -97,9 +100,6 @@ _MARKS = frozenset({"most", "least"})
 _NEUTRAL = frozenset({"best", "greatest"})
 _LIMITS = {"max": "maximum", "most": "maximum", "min": "minimum", "least": "minimum"}
 _LOOSE = _NEUTRAL | {"maximum", "first", "last"}  # "most people", "what should I do first"
-_WHOLE = (ALL_WORDS | LIST_WORDS) - {"complete", "full"}  # "before it is complete"
-_GENERIC, _OF_ALL = frozenset({"a", "an"}), frozenset({"why", "whether"})
-_PARTIAL = frozenset("one single any a an example first another current individual".split())
 
 
 def near(difference: Difference) -> bool:
@@ -137,7 +137,7 @@ def one_name(word: str) -> str:
         return trimmed(word.replace(",", ""))
     single = singular(word)
     for name in (word, single):
-        for table in (UNIT_ALIASES, DATE_ALIASES, NAME_ALIASES, NUMBER_WORDS):
+        for table in _NAMES:
             if name in table:
                 return table[name]
     return ROMAN_NUMERALS.get(word.upper(), word if word in DATE_WORDS else single)
@@ -207,7 +207,7 @@ def negation(difference: Difference, lexicon: Lexicon) -> bool:
         return False
     alone_a, alone_b = alone(difference)
     plain = alone_b if a.negations > b.negations else alone_a
-    return _UNDOING.isdisjoint(plain) and not _opposed(difference, lexicon)
+    return _UNDOING.isdisjoint(plain) and not opposed(difference, lexicon)
 
 
 def _parity(difference: Difference) -> bool:
@@ -223,14 +223,19 @@ def _negations(reading: Reading) -> int:
 
 
 def polarity(difference: Difference, lexicon: Lexicon) -> bool:
-    """A word for its opposite; not beside a negation more, because "not safe" is "unsafe"."""
-    if not near(difference) or not _opposed(difference, lexicon):
+    """A word for its opposite, unless something else turns it around again.
+
+    "Not safe" is "unsafe", and A is east of B where B is west of A.
+    """
+    if not near(difference) or not opposed(difference, lexicon):
         return False
     a, b = difference.a, difference.b
-    return (a.negations + b.negations) % 2 == 0 and not _parity(difference)
+    if (a.negations + b.negations) % 2 or _parity(difference):
+        return False
+    return not turned(difference, lexicon, tight=tight(difference))
 
 
-def _opposed(difference: Difference, lexicon: Lexicon) -> bool:
+def opposed(difference: Difference, lexicon: Lexicon) -> bool:
     """Whether one side has alone the opposite of what the other has alone."""
     alone_a, alone_b = alone(difference)
     alone_a, alone_b = alone_a - _NO_CONTRAST, alone_b - _NO_CONTRAST
@@ -322,9 +327,9 @@ def _ways(reading: Reading) -> set[str]:
         return set()  # "bigger or smaller"
     text = reading.text.lower()
     found = set()
-    for turned, word in (*_THAN.findall(text), *_BOUND.findall(text)):
+    for negated, word in (*_THAN.findall(text), *_BOUND.findall(text)):
         if word in _UPWARDS or word in _DOWNWARDS:
-            found.add("up" if (word in _UPWARDS) != bool(turned) else "down")
+            found.add("up" if (word in _UPWARDS) != bool(negated) else "down")
     return found
 
 
@@ -362,13 +367,7 @@ def _extremes(reading: Reading, side: Side) -> set[str]:
 
 
 def quantity(difference: Difference, _: Lexicon) -> bool:
-    """All for one, or a list for one of its members."""
-    if not near(difference):
+    """All for one or for some, a list for one of its members, the sum for each or for the mean."""
+    if not (amounts(difference.a) or amounts(difference.b)) or not near(difference):
         return False
-    # Why does "a" cat purr means every one of them.
-    partial = _PARTIAL - _GENERIC if {difference.a.asks, difference.b.asks} & _OF_ALL else _PARTIAL
-    alone_a, alone_b = alone(difference)
-    return any(
-        not _WHOLE.isdisjoint(some) and not partial.isdisjoint(others)
-        for some, others in ((alone_a, alone_b), (alone_b, alone_a))
-    )
+    return contrasted(difference.a, difference.b, *alone(difference))
