@@ -149,8 +149,7 @@ class SemanticCache:
         lifetime_s = entry.expires_s - entry.created_s
         self._emit(events.CacheStored(entry.id, entry.semantic, lifetime_s))
         self._land(flight, entry)
-        if self._learning is not None and flight is not None and flight.ticket is not None:
-            self._learning.answered(flight.ticket, entry)
+        self._learn(flight, entry)
         if self._flights is not None:
             self._land(self._flights.current(request.key), entry)
         return entry.id
@@ -335,6 +334,13 @@ class SemanticCache:
         else:
             self._emit(events.CacheMiss(found.reason, found.similarity))
         return found
+
+    def _learn(self, flight: Flight | None, entry: Entry) -> None:
+        """Let what `flight` explored be compared with `entry`, unless it was removed meanwhile."""
+        if self._learning is None or flight is None or flight.ticket is None:
+            return
+        if not self.invalidations.since(flight.mark, flight.ticket.entry):
+            self._learning.answered(flight.ticket, entry)
 
     def _land(self, flight: Flight | None, outcome: object) -> None:
         if flight is not None and self._flights is not None:

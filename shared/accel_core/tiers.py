@@ -255,11 +255,20 @@ class Tiers:
         self._writer.submit(_Job(work))
 
     def cosine(self, one: str, other: str) -> float | None:
-        """Return how near two texts are; None where the encoder distrusts one, or fails. Blocks."""
+        """Return how near two texts are; 0 where the encoder distrusts one. Blocks.
+
+        None where it fails or rests, which says nothing about the texts.
+        """
         encoder = self._encoder
-        first = None if encoder is None else self._sensed(encoder, one)
-        second = None if encoder is None or first is None else self._sensed(encoder, other)
-        return None if first is None or second is None else float(first @ second)
+        if encoder is None or not self._breakers["encoder"].allows(self._mono_now()):
+            return None
+        try:
+            if encoder.distrust(one) is not None or encoder.distrust(other) is not None:
+                return 0.0
+            return float(encoder.encode_one(one) @ encoder.encode_one(other))
+        except Exception as error:
+            self._failed("encoder", "encode", error)
+            return None
 
     def flush(self) -> None:
         """Return when everything kept so far is where it belongs, durably."""

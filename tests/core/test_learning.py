@@ -232,6 +232,50 @@ def test_an_answer_that_is_not_stored_is_no_outcome(make: Callable[..., Rig]) ->
     assert not rig.seen.of(events.CacheExplored)
 
 
+def test_answers_that_the_encoder_cannot_read_are_wrong_unless_equal(
+    make: Callable[..., Rig],
+) -> None:
+    """Silence where answers differ would leave right outcomes only; so they count as wrong."""
+    rig = make()
+    rig.ask("what is the return policy", "三十天")
+    rig.ask("What is the return policy?", "三十天。")
+    rig.ask("what is the return policy??", "三十日")
+    assert [outcome.right for outcome in rig.seen.of(events.CacheExplored)] == [True, False]
+    rig.ask("where do pandas live", "四川")
+    rig.ask("Where do pandas live?", "四川")
+    assert rig.seen.of(events.CacheExplored)[-1].right
+
+
+def test_an_encoder_that_fails_is_no_outcome(make: Callable[..., Rig]) -> None:
+    """A failure says nothing about answers: it is an event, and nothing is learned."""
+    rig = make()
+    rig.ask("what is the return policy", "30 days")
+    request = rig.request("What is the return policy?")
+    found = rig.accel.cache.lookup(request)
+    assert isinstance(found, Miss)
+    sensor: Any = rig.accel._tiers._encoder
+    sensor.encode_one = None
+    rig.accel.cache.store(request, Answer(b'"a month"', "a month"), flight=found.flight)
+    rig.accel.flush()
+    assert not rig.seen.of(events.CacheExplored)
+    assert rig.seen.of(events.BackendFailed)[-1].backend == "encoder"
+
+
+def test_what_was_forgotten_meanwhile_is_not_compared(make: Callable[..., Rig]) -> None:
+    """An entry removed while the model was asked reaches no comparison."""
+    asked: list[str] = []
+    rig = make(same_answer=lambda *texts: asked.extend(texts) or True)
+    rig.ask("what is the return policy", "30 days")
+    request = rig.request("What is the return policy?")
+    found = rig.accel.cache.lookup(request)
+    assert isinstance(found, Miss)
+    assert found.reason == "explored"
+    rig.accel.forget(text="what is the return policy")
+    rig.accel.cache.store(request, Answer(b'"30 days"', "30 days"), flight=found.flight)
+    rig.accel.flush()
+    assert not asked
+
+
 def test_an_answer_that_asks_for_tools_is_another_answer(make: Callable[..., Rig]) -> None:
     """Where the model now calls a tool, the stored text would have been wrong."""
     rig = make()
@@ -290,6 +334,25 @@ def test_without_a_bound_a_report_leaves_the_exact_hit(
     rig.accel.flush()
     assert isinstance(rig.ask("What is the return policy?", "", no_store=True), Miss)
     assert isinstance(rig.ask("what is the return policy", ""), Hit)
+
+
+def test_other_processes_learn_of_a_report(make: Callable[..., Rig], tmp_path: Path) -> None:
+    """What one `Accel` was told about a shared entry, another over the same file keeps to."""
+    options: dict[str, Any] = {
+        "semantic": {"min_similarity": 0.9},
+        "cache": {"store": {"kind": "sqlite", "path": str(tmp_path / "cache.db")}},
+        "config": {"security": {"key_env": "ACCEL_TEST_KEY"}},
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ACCEL_TEST_KEY", "k" * 32)
+        one, other = (make(encoder=HashEncoder(), **options) for _ in range(2))
+    one.ask("what is the return policy", "30 days")
+    hit = other.ask("What is the return policy?", "")
+    assert isinstance(hit, Hit)
+    assert one.report(hit.entry.id)
+    one.accel.flush()
+    assert isinstance(other.ask("What is the return policy?", "", no_store=True), Miss)
+    assert isinstance(other.ask("what is the return policy", ""), Hit)
 
 
 def test_reports_reach_the_own_tenant_only(make: Callable[..., Rig]) -> None:

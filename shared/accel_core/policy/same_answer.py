@@ -2,11 +2,14 @@
 
 Equal words are equal answers. Otherwise numbers, negations and identifiers must agree, because no
 vector shows them, and the vectors must be near. Strict rather than lenient: calling a right answer
-wrong costs hits, calling a wrong one right moves the bound that rests on it.
+wrong costs hits, calling a wrong one right moves the bound that rests on it. So do outcomes that
+are missing where they would be wrong: texts in which the encoder does not see (long ones, other
+scripts) are therefore the same in equal words only, rather than in doubt.
 """
 
 from __future__ import annotations
 
+import unicodedata
 from typing import TYPE_CHECKING, Final
 
 from accel_core.policy.difference import compare
@@ -21,18 +24,16 @@ if TYPE_CHECKING:
 _DECISIVE: Final = {name: GATES[name] for name in ("number", "negation", "identifier")}
 _LEAST: Final = 0.9
 """Cosine from which two answers may say the same; two of another subject stay far below."""
-_AROUND: Final = ".,;:!?\"'()[]{}*_`\N{HORIZONTAL ELLIPSIS}" + "".join(
-    ("\N{LEFT DOUBLE QUOTATION MARK}", "\N{RIGHT DOUBLE QUOTATION MARK}",
-     "\N{LEFT SINGLE QUOTATION MARK}", "\N{RIGHT SINGLE QUOTATION MARK}")
-)  # fmt: skip
-"""What may stand around a word or not. Inside a word it means something, and so do - and #."""
+_MEANT: Final = frozenset("#%&/\\@\N{SECTION SIGN}\N{PER MILLE SIGN}")
+"""Punctuation that means something beside a word."""
 
 
 class SameAnswer:
     """The comparison used where the application gives none.
 
     Args:
-        cosine: of two texts, or None where the encoder cannot be trusted with either; may block.
+        cosine: of two texts, 0 where the encoder does not see in one, None where it failed; may
+            block.
         lexicon: word knowledge.
     """
 
@@ -42,10 +43,8 @@ class SameAnswer:
     def __call__(self, question: str, stored: str, new: str) -> bool | None:  # noqa: ARG002
         """Return whether both say the same; None where that cannot be said."""
         one, other = plain(stored), plain(new)
-        if not one or not other:
-            return None
         if one == other:
-            return True
+            return True if one else None
         cosine = self._cosine(stored, new)
         if cosine is None:
             return None
@@ -63,4 +62,18 @@ def plain(text: str) -> str:
 
 
 def _bare(word: str) -> str:
-    return word.strip(_AROUND)
+    """Return `word` without what may stand around it or not."""
+    start, end = 0, len(word)
+    while start < end and _mute(word[start]):
+        start += 1
+    while start < end and _mute(word[end - 1]):
+        end -= 1
+    return word[start:end]
+
+
+def _mute(sign: str) -> bool:
+    """Whether `sign` is punctuation in any script; dashes may be a minus."""
+    if sign == "`":
+        return True
+    kind = unicodedata.category(sign)
+    return kind[0] == "P" and kind != "Pd" and sign not in _MEANT
