@@ -20,11 +20,11 @@ import numpy as np
 from accel_core.calibration.shipped import forest, shipped
 from accel_core.encoder import minilm_files
 from accel_core.evaluation import grow
-from accel_core.evaluation.fit import EVERYTHING
 from accel_core.evaluation.labelled import halves, read_pairs, texts_of
 from accel_core.evaluation.measure import encoded
 from accel_core.evaluation.replay import draw, neighbourhood
 from accel_core.lexicon.english import English
+from accel_core.policy.calibration import EVERYTHING
 from accel_core.policy.gates import chosen
 from accel_core.policy.resemblance import Decision
 from benchmarks import cache_parts as parts

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from accel_core import build, events, tenancy
 from accel_core.call import Call
 from accel_core.config import AccelConfig, from_mapping, from_yaml
-from accel_core.errors import TenantRequiredError
 from accel_core.observer.fanout import Fanout
 from accel_core.observer.log import LoggingObserver
 from accel_core.observer.statistics import StatisticsObserver
+from accel_core.payload import key_of
 from accel_core.policy.canonical import Unidentifiable
-from accel_core.policy.controls import DEFAULT, read_controls, user_tag
-from accel_core.ports import Selector
+from accel_core.policy.controls import DEFAULT, read_controls
+from accel_core.whose import Whose
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from accel_core.policy.controls import Controls
     from accel_core.policy.gates import Gate
     from accel_core.policy.identity import Prompt, Request
-    from accel_core.ports import Encoder, Observer, Store
+    from accel_core.ports import Comparer, Encoder, Observer, Store
 
 _EXIT_FLUSH_S = 5.0
 
@@ -61,6 +61,8 @@ class Accel:
         encoder: used instead of the configured one.
         store: used instead of the configured one.
         gates: functions that refuse to treat two questions as one, by name; see `policy.gates`.
+        same_answer: whether two answers to a question say the same (`ports.Comparer`), used
+            instead of equal words or near vectors.
         observers: receive every event, after statistics and log.
         secrets: used instead of the environment variables the configuration names.
         clocks: time and dice, for tests.
@@ -78,6 +80,7 @@ class Accel:
         encoder: Encoder | None = None,
         store: Store | None = None,
         gates: Mapping[str, Gate] | None = None,
+        same_answer: Comparer | None = None,
         observers: Iterable[Observer] = (),
         secrets: build.Secrets | None = None,
         clocks: build.Clocks | None = None,
@@ -86,15 +89,15 @@ class Accel:
         self.generated: dict[type, type] = {}
         """Classes that adapters generated for this object; they live as long as it does."""
         self._holders: weakref.WeakSet[TextHolder] = weakref.WeakSet()
-        self._default_tenant = tenant
         self._token = uuid.uuid4().hex
-        self._portable = _Portable(self._token, config, tenant, encoder, gates)
+        self._portable = _Portable(self._token, config, tenant, encoder, gates, same_answer)
         self._sealed_off = secrets is not None or store is not None
         self._statistics = StatisticsObserver()
         self._emit = Fanout([self._statistics, LoggingObserver(), *observers])
         secrets = secrets or build.read_secrets(self.config.security)
         self._identifier = build.build_identifier(secrets)
-        self.cache, self._tiers = build.build_cache(
+        self._whose = Whose(self.config, self._identifier, tenant)
+        self.cache, self._tiers, self._reports = build.build_cache(
             self.config,
             secrets,
             self._emit,
@@ -102,6 +105,7 @@ class Accel:
             encoder=encoder,
             store=store,
             gates=gates,
+            same_answer=same_answer,
         )
         self._open = self.config.cache.enabled
         self._tenant_required = self.config.security.tenant_required
@@ -128,8 +132,7 @@ class Accel:
 
     def current_tenant(self) -> str | None:
         """Return whose a call made now would be."""
-        found = tenancy.current()
-        return self._default_tenant if found is None else found.id
+        return self._whose.current()
 
     def controls(
         self,
@@ -149,7 +152,7 @@ class Accel:
             self.bypass("disabled", report=report)
             return None
         asking = tenancy.current()
-        if self._tenant_required and asking is None and self._default_tenant is None:
+        if self._tenant_required and asking is None and self.current_tenant() is None:
             self.bypass("tenant_required", report=report)
             return None
         found, problems = read_controls(metadata or {}, tags or ())
@@ -171,12 +174,7 @@ class Accel:
 
     def namespace(self, narrower: str) -> str:
         """Return the configured namespace, narrowed by a call's own."""
-        # A slash inside a name is escaped, so that no two pairs make one namespace.
-        own, asked = (
-            part.replace("%", "%25").replace("/", "%2F")
-            for part in (self.config.namespace, narrower)
-        )
-        return f"{own}/{asked}" if asked else own
+        return self._whose.namespace(narrower)
 
     def identify(self, prompt: Prompt, *, report: bool = True) -> Request | None:
         """Name a request; None where it holds something without a stable meaning."""
@@ -223,11 +221,11 @@ class Accel:
             TypeError: a condition is unknown.
             ValueError: an id or scope is not one.
         """
-        return self.cache.invalidate(self._selectors(**which), dry_run=dry_run)
+        return self.cache.invalidate(self._whose.selectors(**which), dry_run=dry_run)
 
     async def ainvalidate(self, *, dry_run: bool = False, **which: str | None) -> list[str]:
         """Async form of `invalidate`."""
-        return await self.cache.ainvalidate(self._selectors(**which), dry_run=dry_run)
+        return await self.cache.ainvalidate(self._whose.selectors(**which), dry_run=dry_run)
 
     def forget(self, *, dry_run: bool = False, **whom: str) -> Receipt:
         """Remove what is kept of a tenant, a user, a tag or a question, everywhere.
@@ -242,13 +240,13 @@ class Accel:
             TenantRequiredError: tenants are required, none is set, and none is named.
             TypeError: nothing is named, or something unknown.
         """
-        removed = self.cache.invalidate(self._forgotten(**whom), dry_run=dry_run)
+        removed = self.cache.invalidate(self._whose.forgotten(**whom), dry_run=dry_run)
         self._forget_texts(dry_run=dry_run)
         return Receipt(tuple(removed), dry_run)
 
     async def aforget(self, *, dry_run: bool = False, **whom: str) -> Receipt:
         """Async form of `forget`."""
-        removed = await self.cache.ainvalidate(self._forgotten(**whom), dry_run=dry_run)
+        removed = await self.cache.ainvalidate(self._whose.forgotten(**whom), dry_run=dry_run)
         self._forget_texts(dry_run=dry_run)
         return Receipt(tuple(removed), dry_run)
 
@@ -260,41 +258,27 @@ class Accel:
         for holder in () if dry_run else list(self._holders):
             holder.forget_texts()
 
-    def _forgotten(self, **whom: str) -> list[Selector]:
-        unknown = set(whom) - {"tenant", "user", "tag", "text"}
-        if unknown or not whom or {"user", "tag"} <= set(whom):
-            raise TypeError("forget() takes tenant, text, and one of user and tag; at least one")
-        if "user" in whom:
-            whom["tag"] = user_tag(whom.pop("user"))
-        return self._selectors(**whom)
+    def report_wrong(self, response: object) -> bool:
+        """Say that a served answer was wrong: its entry is demoted, never removed (`reports`).
 
-    def _selectors(
-        self,
-        *,
-        id: str | None = None,  # noqa: A002 - the name a hit gives it
-        scope: str | None = None,
-        tenant: str | None = None,
-        namespace: str | None = None,
-        tag: str | None = None,
-        text: str | None = None,
-    ) -> list[Selector]:
-        """Say what is meant; one selector for each secret a tenant's entries may be under."""
-        current = self.current_tenant()
-        if current is not None and tenant not in {None, current}:
-            return []
-        tenant = tenant or current
-        if tenant is None and self.config.security.tenant_required:
-            raise TenantRequiredError("tenants are required: call this inside accel.tenant(...)")
-        meant = Selector(
-            key=None if id is None else bytes.fromhex(id),
-            scope=None if scope is None else bytes.fromhex(scope),
-            namespace=None if namespace is None else self.namespace(namespace),
-            tag=tag,
-            text=None if text is None else text.strip(),
-        )
-        if tenant is None:
-            return [meant]
-        return [replace(meant, tenant=digest) for digest in self._identifier.tenants(tenant)]
+        Args:
+            response: a hit's id, or the message or response that names it in its metadata.
+
+        Returns:
+            Whether something was demoted: not what is another tenant's or was not served from
+            here, and not more than ten times a minute.
+
+        Raises:
+            TenantRequiredError: tenants are required and none is set.
+            ValueError: the id is not one.
+        """
+        key = key_of(response)
+        return key is not None and self._reports.wrong(key, self._whose.tenants())
+
+    async def areport_wrong(self, response: object) -> bool:
+        """Async form of `report_wrong`."""
+        key = key_of(response)
+        return key is not None and await self._reports.awrong(key, self._whose.tenants())
 
     def stats(self) -> Statistics:
         """Return the counts so far."""
@@ -359,6 +343,7 @@ class _Portable(NamedTuple):
     tenant: str | None
     encoder: Encoder | None
     gates: Mapping[str, Gate] | None
+    same_answer: Comparer | None
 
 
 _alive: weakref.WeakValueDictionary[str, Accel] = weakref.WeakValueDictionary()
@@ -368,8 +353,8 @@ _alive: weakref.WeakValueDictionary[str, Accel] = weakref.WeakValueDictionary()
 def _revive(portable: _Portable) -> Accel:
     accel = _alive.get(portable.token)
     if accel is None:
-        _, config, tenant, encoder, gates = portable
-        accel = Accel(config, tenant=tenant, encoder=encoder, gates=gates)
+        _, config, tenant, encoder, gates, same = portable
+        accel = Accel(config, tenant=tenant, encoder=encoder, gates=gates, same_answer=same)
         # So that everything unpickled from one origin shares one cache.
         _alive[portable.token] = accel
     return accel

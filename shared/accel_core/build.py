@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+import threading
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -21,13 +22,19 @@ from accel_core.drive.flight import FlightTable
 from accel_core.encoder.batching import BatchingEncoder
 from accel_core.errors import ConfigError
 from accel_core.index.scoped import ScopedIndex
+from accel_core.learning import Comparison, Learning
 from accel_core.lexicon.english import English
+from accel_core.payload import text_of
+from accel_core.policy.calibration import EVERYTHING
 from accel_core.policy.gated import Gated
 from accel_core.policy.gates import chosen
+from accel_core.policy.guarantee import Guarantee, GuaranteeSettings
 from accel_core.policy.identity import Identifier
 from accel_core.policy.resemblance import Decision
+from accel_core.policy.same_answer import SameAnswer
 from accel_core.policy.seal import Seal
 from accel_core.policy.similarity import FixedThreshold
+from accel_core.reports import Reports
 from accel_core.semantic_cache import Policies, SemanticCache
 from accel_core.store.memory import MemoryStore
 from accel_core.tiers import Tiers
@@ -44,7 +51,7 @@ if TYPE_CHECKING:
     )
     from accel_core.policy.gates import Gate
     from accel_core.policy.similarity import SimilarityPolicy
-    from accel_core.ports import Encoder, Entry, Observer, Store
+    from accel_core.ports import Comparer, Encoder, Entry, Observer, Store
 
 _MIN_SECRET_BYTES = 32
 _lexicon = English()
@@ -157,7 +164,8 @@ def build_cache(
     encoder: Encoder | None = None,
     store: Store | None = None,
     gates: Mapping[str, Gate] | None = None,
-) -> tuple[SemanticCache, Tiers]:
+    same_answer: Comparer | None = None,
+) -> tuple[SemanticCache, Tiers, Reports]:
     """Wire a cache.
 
     Args:
@@ -168,6 +176,7 @@ def build_cache(
         encoder: used instead of the configured one.
         store: used instead of the configured one.
         gates: the application's own, by name.
+        same_answer: whether two answers say the same, used instead of the package's.
     """
     settings = config.cache
     encoder, similarity, off = _semantic(config, emit, encoder, gates or {})
@@ -184,6 +193,8 @@ def build_cache(
         emit=emit,
         mono_now=clocks.mono_now,
     )
+    learning = _learning(settings.semantic, tiers, emit, clocks, same_answer)
+    colours = (BlockingIo(), AsyncIo())
     cache = SemanticCache(
         tiers,
         FlightTable(settings.single_flight.lease_s, clocks.mono_now)
@@ -196,12 +207,39 @@ def build_cache(
             similarity_off=off,
             exact=settings.exact,
         ),
-        colours=(BlockingIo(), AsyncIo()),
+        colours=colours,
+        learning=learning,
         emit=emit,
         wall_now=clocks.wall_now,
         chance=clocks.chance,
     )
-    return cache, tiers
+    reports = Reports(
+        tiers, cache.invalidations, learning, colours=colours, mono_now=clocks.mono_now
+    )
+    return cache, tiers, reports
+
+
+def _learning(
+    settings: SemanticConfig,
+    tiers: Tiers,
+    emit: Observer,
+    clocks: Clocks,
+    same_answer: Comparer | None,
+) -> Learning | None:
+    """Return what decides from outcomes; None where nothing is to be learned."""
+    bound = settings.max_wrong_hits
+    if bound is None and not settings.shadow:
+        return None
+    return Learning(
+        None
+        if bound is None
+        else Guarantee(GuaranteeSettings(max_wrong_hits=bound, trust=settings.trust)),
+        Comparison(same_answer or SameAnswer(tiers.cosine, _lexicon), text_of, tiers.later),
+        shadow=settings.shadow,
+        emit=emit,
+        chance=clocks.chance,
+        lock=threading.Lock,
+    )
 
 
 def build_identifier(secrets: Secrets) -> Identifier:
@@ -225,7 +263,7 @@ def _semantic(
     if policy is None:
         remedy = (
             f"accel calibrate PAIRS --encoder {encoder.name!r}, and name its file under"
-            " cache.semantic.calibration; or set cache.semantic.min_similarity"
+            " cache.semantic.calibration; or set cache.semantic.min_similarity, without a bound"
         )
         emit(events.SemanticUnavailable("uncalibrated", remedy))
         return None, None, "uncalibrated"
@@ -247,6 +285,8 @@ def build_similarity(
 ) -> SimilarityPolicy | None:
     """Return what decides about `encoder`'s neighbours; None where it is not calibrated.
 
+    With `max_wrong_hits` it chooses whatever no gate refuses: `Learning` has the last word.
+
     Args:
         settings: which decision, and which gates.
         encoder: whose cosines are judged.
@@ -264,11 +304,13 @@ def build_similarity(
     elif threshold is None:
         calibration = shipped(encoder.name)
     if calibration is not None:
-        if settings.serve_from is not None:
-            calibration = replace(calibration, serve_from=settings.serve_from)
+        # Under a bound, outcomes decide what is served, and so need all that may be.
+        open_to_all = None if settings.max_wrong_hits is None else EVERYTHING
+        serve_from = open_to_all or settings.serve_from or calibration.serve_from
+        calibration = replace(calibration, serve_from=serve_from)
         return Decision(forest(), _lexicon, asked).under(calibration, settings.max_words)
     threshold = encoder.min_similarity if threshold is None else threshold
-    if threshold is None:
+    if threshold is None or settings.max_wrong_hits is not None:
         return None
     policy = FixedThreshold(min_similarity=threshold, max_words=settings.max_words)
     return Gated(policy, _lexicon, asked) if asked else policy

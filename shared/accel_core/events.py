@@ -30,11 +30,23 @@ class CacheMiss(NamedTuple):
     ``not_comparable`` (only an exact hit was possible),
     an encoder's distrust (``empty``, ``window``, ``unknown_tokens``, ``script``), ``no_encoder``,
     ``uncalibrated``, ``backend`` (something failed), ``declined`` (the leader's answer may not
-    be shared); ``volatile``, ``personal``, ``acting`` (the same words deserve another answer).
+    be shared); ``explored``, ``shadow`` (its answer will be compared with what was stored);
+    ``volatile``, ``personal``, ``acting`` (the same words deserve another answer).
     """
 
     reason: str
     similarity: float | None = None
+
+
+class CacheExplored(NamedTuple):
+    """A stored answer that was not served was compared with the model's own.
+
+    ``probability``: that it would be ``right``, as decided before; None under a plain threshold.
+    """
+
+    entry_id: str
+    right: bool
+    probability: float | None = None
 
 
 class CacheBypassed(NamedTuple):
@@ -108,6 +120,7 @@ class ControlIgnored(NamedTuple):
 Event = (
     CacheHit
     | CacheMiss
+    | CacheExplored
     | CacheBypassed
     | CacheStored
     | CacheRefused

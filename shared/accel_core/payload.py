@@ -49,6 +49,53 @@ def read_payload(payload: bytes) -> Any:
     return json.loads(payload) if payload.startswith(_SLOWLY) else orjson.loads(payload)
 
 
+def key_of(response: object) -> bytes | None:
+    """Return the key of the entry that a replay was made from; None where it is no replay.
+
+    Args:
+        response: an id, or any object that carries what `describe` says, itself or in its message.
+
+    Raises:
+        ValueError: the id is not one.
+    """
+    if isinstance(response, str):
+        return bytes.fromhex(response)
+    for holder in (response, getattr(response, "message", None)):
+        for name in ("response_metadata", "additional_kwargs"):
+            metadata = getattr(holder, name, None)
+            where = metadata.get("accel") if isinstance(metadata, dict) else None
+            if isinstance(where, dict):
+                return bytes.fromhex(where["id"])
+    return None
+
+
+def text_of(payload: bytes) -> str:
+    """Return what an answer says, to be compared with another: its texts, in order.
+
+    Knows what both adapters write; tool calls, thinking and metadata are no text. ``""`` where
+    there is none.
+
+    Raises:
+        ValueError: the bytes are not JSON.
+    """
+    document = read_payload(payload)
+    choices = document if isinstance(document, list) else [document]
+    return "\n".join(filter(None, map(_said, choices)))
+
+
+def _said(choice: Any) -> str:
+    """Return the text of one choice: LangChain's generation, or LlamaIndex's response."""
+    if not isinstance(choice, dict):
+        return choice if isinstance(choice, str) else ""
+    if isinstance(choice.get("text"), str):
+        return str(choice["text"])
+    message = choice.get("message")
+    content = message.get("content") if isinstance(message, dict) else choice.get("blocks")
+    if isinstance(content, str):
+        return content
+    return "".join(_said(block) for block in content) if isinstance(content, list) else ""
+
+
 def _require_texts_as_keys(value: Any) -> None:
     """Refuse mappings that JSON would read back with other keys."""
     if isinstance(value, dict):

@@ -10,11 +10,12 @@ product is a cosine.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Sequence
+    from collections.abc import Collection, Hashable, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -244,6 +245,13 @@ class Observer(Protocol):
 
     def __call__(self, event: Event, /) -> None:
         """Take note of `event`."""
+
+
+Comparer = Callable[[str, str, str], bool | None]
+"""Whether two answers say the same: question, stored answer, new answer; None: cannot say.
+
+Called in the background writer's thread, one at a time; while it waits, nothing is written.
+"""
 
 
 class Io(Protocol):

@@ -15,13 +15,13 @@ module imports neither threads nor loops nor clocks.
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
+from accel_core.drive.invalidations import Invalidations
 from accel_core.policy.controls import DEFAULT, user_tag
 from accel_core.policy.similarity import Candidate
 from accel_core.ports import Entry
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from accel_core.drive.flight import Flight, FlightTable
+    from accel_core.learning import Learning
     from accel_core.policy.admission import Admission, Answer
     from accel_core.policy.controls import Controls
     from accel_core.policy.expiry import TtlPolicy
@@ -40,7 +41,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_REMEMBERED_INVALIDATIONS = 64
 _SPARE_NEIGHBOURS = 2
 """Neighbours asked for beyond what the decision wants, since some may have expired."""
 
@@ -82,6 +82,7 @@ class SemanticCache:
         flights: the single-flight table; None: every miss asks the model.
         policies: lifetime, admission, similarity.
         colours: the blocking and the asyncio `Io`.
+        learning: decides from outcomes about what the similarity policy would serve, or None.
         emit: receives every event.
         wall_now: wall clock, seconds since the epoch.
         chance: uniform dice in [0, 1), for TTL jitter.
@@ -94,6 +95,7 @@ class SemanticCache:
         policies: Policies,
         *,
         colours: tuple[Io, Io],
+        learning: Learning | None = None,
         emit: Observer,
         wall_now: Callable[[], float],
         chance: Callable[[], float],
@@ -101,10 +103,8 @@ class SemanticCache:
         self._tiers, self._flights, self._policies = tiers, flights, policies
         self._blocking, self._aio = colours
         self._emit, self._wall_now, self._chance = emit, wall_now, chance
-        self._invalidations: deque[tuple[int, tuple[Selector, ...]]] = deque(
-            maxlen=_REMEMBERED_INVALIDATIONS
-        )
-        self._mark = 0
+        self._learning = learning
+        self.invalidations = Invalidations()
         self._near = tiers.near
         self._memory_first = policies.exact and not tiers.follows
 
@@ -139,7 +139,7 @@ class SemanticCache:
         if entry is not None:
             self._tiers.keep(entry, flight.vector if flight is not None else None)
             # After keeping, so that an invalidation is either seen here or sees the entry.
-            if flight is not None and self._invalidated_since(flight.mark, entry):
+            if flight is not None and self.invalidations.since(flight.mark, entry):
                 self._tiers.drop(entry)
                 self._emit(events.CacheRefused("invalidated"))
                 entry = None
@@ -149,6 +149,7 @@ class SemanticCache:
         lifetime_s = entry.expires_s - entry.created_s
         self._emit(events.CacheStored(entry.id, entry.semantic, lifetime_s))
         self._land(flight, entry)
+        self._learn(flight, entry)
         if self._flights is not None:
             self._land(self._flights.current(request.key), entry)
         return entry.id
@@ -186,6 +187,8 @@ class SemanticCache:
         """Start anew in a child process."""
         if self._flights is not None:
             self._flights.after_fork()
+        if self._learning is not None:
+            self._learning.after_fork()
 
     def _at_once(self, request: Request, controls: Controls) -> Hit | None:
         """Serve from memory where nothing needs to be waited for, so without a flow.
@@ -218,7 +221,7 @@ class SemanticCache:
         flights = self._flights
         if flights is None or (request.never and not request.never_ttl_s):
             return await self._search(io, request, None)
-        flight, leads = flights.claim(request.key, io.owner(), self._mark)
+        flight, leads = flights.claim(request.key, io.owner(), self.invalidations.mark)
         if flight is None or not (leads or io.may_wait()):
             return await self._search(io, request, None)
         if leads:
@@ -258,8 +261,7 @@ class SemanticCache:
                     return self._hit(entry, "exact", 1.0)
         if request.never:
             return Miss(request.never)
-        policy = self._policies.similarity
-        if policy is None:
+        if self._policies.similarity is None:
             return Miss(self._policies.similarity_off)
         if not self._comparable(request):
             return Miss("not_comparable")
@@ -268,12 +270,14 @@ class SemanticCache:
             return Miss(sensed)
         if flight is not None:
             flight.vector = sensed
-        return await self._nearest(io, request, sensed, policy)
+        return await self._nearest(io, request, sensed, flight)
 
     async def _nearest(
-        self, io: Io, request: Request, vector: Vector, policy: SimilarityPolicy
+        self, io: Io, request: Request, vector: Vector, flight: Flight | None
     ) -> Hit | Miss:
         """Let the policy decide among the nearest entries of the scope that may be served."""
+        policy = self._policies.similarity
+        assert policy is not None
         limit = policy.candidates + _SPARE_NEIGHBOURS
         entries: list[Entry] = []
         candidates: list[Candidate] = []
@@ -290,6 +294,8 @@ class SemanticCache:
             verdict = policy.decide(request.text, candidates)
         else:
             verdict = await io.call(policy.decide, request.text, candidates)
+        if self._learning is not None and verdict.chosen is not None:
+            verdict = self._learning.judge(entries[verdict.chosen], verdict, flight)
         if verdict.chosen is None:
             best = candidates[0].similarity if candidates else None
             return Miss(verdict.reason, similarity=best)
@@ -328,6 +334,13 @@ class SemanticCache:
         else:
             self._emit(events.CacheMiss(found.reason, found.similarity))
         return found
+
+    def _learn(self, flight: Flight | None, entry: Entry) -> None:
+        """Let what `flight` explored be compared with `entry`, unless it was removed meanwhile."""
+        if self._learning is None or flight is None or flight.ticket is None:
+            return
+        if not self.invalidations.since(flight.mark, flight.ticket.entry):
+            self._learning.answered(flight.ticket, entry)
 
     def _land(self, flight: Flight | None, outcome: object) -> None:
         if flight is not None and self._flights is not None:
@@ -371,21 +384,10 @@ class SemanticCache:
             return False
         return similarity.comparable(request.text)
 
-    def _invalidated_since(self, mark: int, entry: Entry) -> bool:
-        """Whether an invalidation that means `entry` came after its question was asked."""
-        if self._mark == mark:
-            return False
-        recent = list(self._invalidations)
-        if recent and recent[0][0] > mark + 1:
-            return True
-        later = (selector for number, meant in recent if number > mark for selector in meant)
-        return any(selector.matches(entry) for selector in later)
-
     async def _invalidate(self, io: Io, meant: Sequence[Selector], *, dry_run: bool) -> list[str]:
         if not dry_run:
             # Before removing, so that an answer under way is either removed here or refused later.
-            self._mark += 1
-            self._invalidations.append((self._mark, tuple(meant)))
+            self.invalidations.add(meant)
         keys: set[bytes] = set()
         for selector in meant:
             keys |= await self._tiers.select(io, selector)

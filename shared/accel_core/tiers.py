@@ -62,6 +62,15 @@ class _Load(NamedTuple):
     """What others wrote is to be taken over."""
 
 
+class _Job(NamedTuple):
+    """Work of this cache's owner."""
+
+    work: Callable[[], None]
+
+
+_Item = _Write | _Removal | _Load | _Job
+
+
 class Tiers:
     """Entries in memory, by meaning, and in a shared store.
 
@@ -87,7 +96,7 @@ class Tiers:
         self._memory, self._index, self._encoder, self._far = memory, index, encoder, far
         self._emit, self._mono_now = emit, mono_now
         self._breakers = {"encoder": Breaker(), "store": Breaker()}
-        self._writer: Writer[_Write | _Removal | _Load] = Writer(
+        self._writer: Writer[_Item] = Writer(
             self._work,
             capacity=_QUEUE,
             on_drop=lambda count: emit(events.WriteDropped(count)),
@@ -241,6 +250,26 @@ class Tiers:
         except Exception as error:
             self._failed("index", "add", error)
 
+    def later(self, work: Callable[[], None]) -> None:
+        """Carry out `work` in the background, after what was queued before it."""
+        self._writer.submit(_Job(work))
+
+    def cosine(self, one: str, other: str) -> float | None:
+        """Return how near two texts are; 0 where the encoder distrusts one. Blocks.
+
+        None where it fails or rests, which says nothing about the texts.
+        """
+        encoder = self._encoder
+        if encoder is None or not self._breakers["encoder"].allows(self._mono_now()):
+            return None
+        try:
+            if encoder.distrust(one) is not None or encoder.distrust(other) is not None:
+                return 0.0
+            return float(encoder.encode_one(one) @ encoder.encode_one(other))
+        except Exception as error:
+            self._failed("encoder", "encode", error)
+            return None
+
     def flush(self) -> None:
         """Return when everything kept so far is where it belongs, durably."""
         self._writer.flush()
@@ -265,7 +294,7 @@ class Tiers:
         if self._encoder is not None:
             self._encoder.after_fork()
 
-    def _work(self, batch: list[_Write | _Removal | _Load]) -> None:
+    def _work(self, batch: list[_Item]) -> None:
         """Carry out queued work, in order; runs in the writer's thread."""
         writes: list[_Write] = []
         for item in batch:
@@ -276,9 +305,17 @@ class Tiers:
             writes = []
             if isinstance(item, _Removal):
                 self._remove_far(item.keys)
+            elif isinstance(item, _Job):
+                self._carry_out(item.work)
             elif self._followed is not None:
                 self._follow(self._followed, _LOAD)
         self._write(writes)
+
+    def _carry_out(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:  # the application's code may run in it
+            self._failed("comparer", "compare", error)
 
     def _write(self, writes: list[_Write]) -> None:
         """Place new entries in the index and in the shared store."""

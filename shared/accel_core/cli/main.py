@@ -26,6 +26,7 @@ from accel_core.config import EncoderConfig, SemanticConfig
 from accel_core.errors import AccelError
 from accel_core.evaluation import fit, labelled, measure
 from accel_core.evaluation.page import page
+from accel_core.policy.calibration import EVERYTHING
 
 if TYPE_CHECKING:
     from accel_core.config import EncoderKind
@@ -68,7 +69,7 @@ def evaluate(
         encodes = _encoder(encoder)
         settings = SemanticConfig(calibration=str(calibration) if calibration else None)
         decision = build.build_similarity(settings, encodes)
-        opened = build.build_similarity(replace(settings, serve_from=fit.EVERYTHING), encodes)
+        opened = build.build_similarity(replace(settings, serve_from=EVERYTHING), encodes)
         if decision is None or opened is None:
             _fail(f"encoder {encodes.name!r} is not calibrated; run: accel calibrate {questions}")
         vectors = _vectors(encodes, labelled.texts_of(clusters), step)

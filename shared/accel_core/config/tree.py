@@ -13,6 +13,7 @@ from typing import Literal
 from accel_core.errors import ConfigError
 from accel_core.policy.admission import Admission
 from accel_core.policy.expiry import TtlPolicy
+from accel_core.policy.guarantee import GuaranteeSettings, Trust
 from accel_core.policy.never_cache import NeverCache
 
 
@@ -73,6 +74,11 @@ class SemanticConfig:
             encoder.
         serve_from: probability from which an answer is served, in (0, 1); None takes the
             calibration's own.
+        max_wrong_hits: share of wrong ones among hits by meaning to stay under, in (0, 0.2]; the
+            threshold then follows from outcomes (`policy.guarantee`). None: the calibration has it.
+        trust: whose outcomes count for that: also other scopes' (``calibrated``), or only a scope's
+            own (``earned``).
+        shadow: whether answers by meaning are only looked up, decided and compared, never served.
         max_words: longer questions are served exactly only.
         gates: structural differences that refuse a hit.
         encoder: what turns questions into vectors.
@@ -82,6 +88,9 @@ class SemanticConfig:
     min_similarity: float | None = None
     calibration: str | None = None
     serve_from: float | None = None
+    max_wrong_hits: float | None = None
+    trust: Trust = "calibrated"
+    shadow: bool = False
     max_words: int = 64
     gates: GateConfig = field(default_factory=GateConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -94,7 +103,20 @@ class SemanticConfig:
         if self.min_similarity is not None and (self.calibration or self.serve_from is not None):
             expected = "a plain threshold has no calibration; leave one of them out"
             raise ConfigError("min_similarity", self.min_similarity, expected)
+        self._check_bound()
         _positive("max_words", self.max_words)
+
+    def _check_bound(self) -> None:
+        if self.max_wrong_hits is None:
+            if self.trust == "earned":
+                raise ConfigError(
+                    "trust", self.trust, "is earned under a bound: set max_wrong_hits"
+                )
+            return
+        GuaranteeSettings(max_wrong_hits=self.max_wrong_hits, trust=self.trust)
+        if self.min_similarity is not None or self.serve_from is not None:
+            expected = "it finds its threshold: leave out min_similarity and serve_from"
+            raise ConfigError("max_wrong_hits", self.max_wrong_hits, expected)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,6 +191,15 @@ class CacheConfig:
     memory: MemoryConfig = field(default_factory=MemoryConfig)
     store: StoreConfig = field(default_factory=StoreConfig)
     single_flight: SingleFlightConfig = field(default_factory=SingleFlightConfig)
+
+    def __post_init__(self) -> None:
+        semantic = self.semantic
+        learns = semantic.shadow or semantic.max_wrong_hits is not None
+        if learns and not self.single_flight.enabled:
+            expected = (
+                "outcomes travel with flights: leave it on, or leave max_wrong_hits and shadow"
+            )
+            raise ConfigError("single_flight.enabled", value=False, expected=expected)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,15 +28,18 @@ class Flight:
     Attributes:
         mark: the invalidation count when it began (`SemanticCache` compares it at storing).
         vector: the question's vector, once the leader has it, so that storing needs no encoder.
+        ticket: what was explored, to be compared with the answer that the leader stores.
     """
 
     __slots__ = (
-        "__weakref__", "_followers", "_outcome", "began_s", "key", "mark", "owner", "vector"
+        "__weakref__", "_followers", "_outcome", "began_s", "key", "mark", "owner", "ticket",
+        "vector",
     )  # fmt: skip
 
     def __init__(self, key: bytes, owner: Hashable, began_s: float, mark: int) -> None:
         self.key, self.owner, self.began_s, self.mark = key, owner, began_s, mark
         self.vector: Any = None
+        self.ticket: Any = None
         self._followers: list[Future[Any]] = []
         self._outcome: Any = _IN_THE_AIR
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from accel_core.evaluation.curve import Curve
 from accel_core.evaluation.replay import Neighbourhood, draw, neighbourhood, replay
-from accel_core.policy.calibration import Calibration
+from accel_core.policy.calibration import EVERYTHING, Calibration
 from accel_core.policy.similarity import FixedThreshold
 
 if TYPE_CHECKING:
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 REFERENCE = (14.67, -12.29)
 """Slope and intercept of the default encoder's line: log-odds of a right hit at a cosine."""
 REFERENCE_LOWEST = 0.72
-EVERYTHING = 1e-9
-"""A probability from which everything is served that no gate refuses."""
 _STREAMS = 3
 _RIDGE = 4.0
 """Weight of "no change" in Platt scaling, in samples."""

@@ -24,6 +24,8 @@ class Statistics:
         semantic_hits: answers served by meaning.
         shared_hits: of both, those whose caller waited for another call in progress.
         misses: lookups that found nothing, by reason.
+        explored: stored answers that were compared with the model's instead of served.
+        explored_wrong: of them, those that would have been wrong.
         bypassed: calls that did not consult the cache, by reason.
         stored: answers stored.
         refused: answers not stored, by reason.
@@ -36,6 +38,8 @@ class Statistics:
     semantic_hits: int = 0
     shared_hits: int = 0
     misses: Mapping[str, int] = field(default_factory=dict)
+    explored: int = 0
+    explored_wrong: int = 0
     bypassed: Mapping[str, int] = field(default_factory=dict)
     stored: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
@@ -77,6 +81,8 @@ class StatisticsObserver:
                     self._counts["hit", event.tier] += 1
                 if event.shared:
                     self._counts["hit", "shared"] += 1
+            elif isinstance(event, events.CacheExplored):
+                self._counts["explored", "right" if event.right else "wrong"] += 1
             elif isinstance(event, events.BackendFailed):
                 self._counts["failure", f"{event.backend}.{event.operation}"] += 1
             elif isinstance(event, events.CacheInvalidated):
@@ -99,6 +105,8 @@ class StatisticsObserver:
             semantic_hits=counts.get(("hit", "semantic"), 0),
             shared_hits=counts.get(("hit", "shared"), 0),
             misses=by_reason("CacheMiss"),
+            explored=sum(by_reason("explored").values()),
+            explored_wrong=counts.get(("explored", "wrong"), 0),
             bypassed=by_reason("CacheBypassed"),
             stored=counts.get(("stored", ""), 0),
             refused=by_reason("CacheRefused"),

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 IDENTITY = (1.0, 0.0)
+EVERYTHING = 1e-9
+"""A `serve_from` at which everything is served that no gate refuses."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from accel_core.policy.difference import Difference, Lexicon
 
 _GOES_ON = 3
-_LONGER = 1.5
+_LONGER = 2.0
 _DISTINCT = 0.75
 _FEW = 8
 
 
 def filler(difference: Difference, lexicon: Lexicon) -> bool:  # noqa: ARG001 - a gate's signature
-    """Whether one side says all the other says and goes on, or repeats itself around it."""
+    """Whether one side is twice as long and says all the other says, or repeats itself."""
     a, b, only_a, only_b, _ = difference
     if len(a.words) < len(b.words):
         short, long, only_short, only_long = a, b, only_a, only_b
