@@ -98,6 +98,18 @@ def test_pairs_join_into_clusters(tmp_path: Path) -> None:
     assert texts_of(clusters) == ["a", "b", "c", "d", "x"]
 
 
+def test_clusters_may_be_given_as_they_are(tmp_path: Path) -> None:
+    """Rows of wordings are clusters; one without any is a mistake."""
+    text = '{"asks": ["hi", "hello"]}\n{"id": 7, "asks": ["bye"], "near": 1}\n'
+    clusters = read_clusters(written(tmp_path, "q.jsonl", text))
+    assert [(cluster.id, cluster.asks, cluster.near) for cluster in clusters] == [
+        (1, ("hi", "hello"), None),
+        (7, ("bye",), 1),
+    ]
+    with pytest.raises(LabelledFileError, match=r"line 2 'asks' is \[\]; give a list of texts"):
+        read_clusters(written(tmp_path, "q.jsonl", '{"asks": ["hi"]}\n{"asks": []}\n'))
+
+
 def test_questions_may_name_their_intent(tmp_path: Path) -> None:
     """Rows of text and intent are clusters; a text with two intents is a mistake."""
     clusters = read_clusters(written(tmp_path, "q.csv", "text,intent\nhi,1\nbye,2\nhello,1\n"))

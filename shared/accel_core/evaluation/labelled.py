@@ -97,7 +97,11 @@ def read_clusters(path: Path) -> list[Cluster]:
     """
     first = next(_rows(path), (0, {}))[1]
     if "asks" in first:
-        return [Cluster(row["id"], tuple(row["asks"]), row.get("near")) for _, row in _rows(path)]
+        rows = enumerate(_rows(path), 1)
+        return [
+            Cluster(row.get("id", number), _asks(path, line, row), row.get("near"))
+            for number, (line, row) in rows
+        ]
     if _column(first, "text") is None:
         return clusters_of(read_pairs(path))
     by_intent: dict[str, dict[str, None]] = {}
@@ -203,6 +207,13 @@ def _text(path: Path, line: int, row: dict[str, Any], name: str) -> str:
             path, line, f"{name!r} is {value!r}", "give a text that is not blank"
         )
     return value
+
+
+def _asks(path: Path, line: int, row: dict[str, Any]) -> tuple[str, ...]:
+    asks = row.get("asks")
+    if not isinstance(asks, list) or not asks or not all(isinstance(ask, str) for ask in asks):
+        raise LabelledFileError(path, line, f"'asks' is {asks!r}", "give a list of texts")
+    return tuple(asks)
 
 
 def _verdict(path: Path, line: int, value: Any) -> bool:
