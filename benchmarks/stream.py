@@ -8,33 +8,18 @@ what a cache is: it says which cluster an arrival belongs to, and others score w
 
 from __future__ import annotations
 
-import gzip
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+from accel_core.evaluation.labelled import Cluster, clusters_of, read_clusters, read_pairs
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from random import Random
 
 QUESTIONS = Path(__file__).with_name("questions.jsonl")
 """220 clusters written for this package; 80 have a sibling that must not share their answer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cluster:
-    """Wordings of one question.
-
-    Attributes:
-        id: its number, unique in its file.
-        asks: the wordings, no two equal.
-        near: id of a cluster that reads alike and means something else, if one is known.
-    """
-
-    id: int
-    asks: tuple[str, ...]
-    near: int | None = None
 
 
 class Arrival(NamedTuple):
@@ -47,69 +32,28 @@ class Arrival(NamedTuple):
 
 def load_clusters(path: Path = QUESTIONS) -> list[Cluster]:
     """Return the clusters of a file with one ``{"id", "asks", "near"}`` per line."""
-    return [Cluster(row["id"], tuple(row["asks"]), row.get("near")) for row in _rows(path)]
+    return read_clusters(path)
 
 
 def load_pairs(path: Path, limit: int | None = None, dice: Random | None = None) -> list[Cluster]:
-    """Return the clusters of a file with one ``{"a", "b", "same"}`` per line.
-
-    Questions that pairs of ``same`` 1 join, directly or through others, are one cluster; a
-    question that is never joined is a cluster by itself.
+    """Return the clusters of a file of labelled pairs.
 
     Args:
-        path: JSON lines, gzipped where the name ends in ``.gz``.
+        path: as `accel_core.evaluation.labelled.read_pairs` takes it.
         limit: take whole clusters up to so many questions; None takes all.
         dice: shuffle the clusters first; large ones come early in a file. None keeps its order.
     """
-    groups = _Groups()
-    for row in _rows(path):
-        groups.add(row["a"])
-        groups.add(row["b"])
-        if row["same"]:
-            groups.join(row["a"], row["b"])
-    members = groups.members()
+    found = clusters_of(read_pairs(path))
     if dice is not None:
-        dice.shuffle(members)
+        dice.shuffle(found)
     clusters: list[Cluster] = []
     taken = 0
-    for asks in members:
-        taken += len(asks)
+    for cluster in found:
+        taken += len(cluster.asks)
         if limit is not None and taken > limit:
             break
-        clusters.append(Cluster(len(clusters) + 1, asks))
+        clusters.append(Cluster(len(clusters) + 1, cluster.asks))
     return clusters
-
-
-def _rows(path: Path) -> Iterator[dict[str, Any]]:
-    opened = gzip.open if path.suffix == ".gz" else open
-    with opened(path, "rt", encoding="utf-8") as lines:
-        yield from map(json.loads, lines)
-
-
-class _Groups:
-    """Disjoint sets of texts (union-find)."""
-
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
-
-    def add(self, text: str) -> None:
-        self._parent.setdefault(text, text)
-
-    def join(self, one: str, other: str) -> None:
-        # The root stays the text that came first: dicts keep order, so groups do too.
-        self._parent[self._root(other)] = self._root(one)
-
-    def members(self) -> list[tuple[str, ...]]:
-        found: dict[str, list[str]] = {}
-        for text in self._parent:
-            found.setdefault(self._root(text), []).append(text)
-        return [tuple(texts) for texts in found.values()]
-
-    def _root(self, text: str) -> str:
-        while (parent := self._parent[text]) != text:
-            # Halving the path keeps the next walk short.
-            self._parent[text] = text = self._parent[parent]
-        return text
 
 
 def question_stream(
