@@ -117,6 +117,33 @@ class ControlIgnored(NamedTuple):
     expected: str
 
 
+class LimitWaited(NamedTuple):
+    """A call was let through after waiting for its provider's limits, for `wait_s` seconds."""
+
+    wait_s: float
+    tier: str
+
+
+class LimitRejected(NamedTuple):
+    """A call was turned away: there is room in `eta_s` seconds, later than it may wait."""
+
+    eta_s: float
+    tier: str
+
+
+class HiddenLimitFound(NamedTuple):
+    """What was refused shows a limit that no header names.
+
+    ``unit`` is a position in `policy.limits.charge.Charge`; ``start_s`` is when a window starts,
+    None for a bucket.
+    """
+
+    unit: int
+    amount: float
+    length_s: float
+    start_s: float | None
+
+
 Event = (
     CacheHit
     | CacheMiss
@@ -127,6 +154,9 @@ Event = (
     | CacheEvicted
     | CacheInvalidated
     | BackendFailed
+    | LimitWaited
+    | LimitRejected
+    | HiddenLimitFound
     | SemanticUnavailable
     | WriteDropped
     | ControlIgnored

@@ -254,6 +254,16 @@ Called in the background writer's thread, one at a time; while it waits, nothing
 """
 
 
+class Signal(Protocol):
+    """Wakes one waiting flow."""
+
+    def set(self) -> None:
+        """Wake it, now or when it next waits. From any thread, holding any lock."""
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until it is set, for `timeout_s` at most, and clear it."""
+
+
 class Io(Protocol):
     """What a flow may wait for; one implementation per colour (`drive`)."""
 
@@ -271,3 +281,6 @@ class Io(Protocol):
 
     async def join(self, flight: Any, timeout_s: float) -> Any:
         """Wait until a flight lands, for `timeout_s` at most."""
+
+    def signal(self) -> Signal:
+        """Return a signal for the flow that runs now."""

@@ -7,6 +7,7 @@ of the application's work). Cancelling a caller abandons its wait, never the wor
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import os
@@ -58,3 +59,30 @@ class AsyncIo:
     async def sense(self, sensor: Sensor, text: str) -> Vector | str:
         """Judge and encode `text` off the loop."""
         return await self.call(sensor.distrust, text) or await sensor.aencode_one(text)
+
+    def signal(self) -> AsyncSignal:
+        """Return a signal that the running task can wait for."""
+        return AsyncSignal()
+
+
+class AsyncSignal:
+    """Wakes a task of the loop it was made on, from any thread."""
+
+    __slots__ = ("_event", "_loop")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        """Wake the task, now or when it next waits."""
+        # A loop that was closed has nobody left to wake.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until it is set, for `timeout_s` at most, and clear it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
+        self._event.clear()

@@ -62,3 +62,25 @@ class BlockingIo:
     async def sense(self, sensor: Sensor, text: str) -> Vector | str:
         """Judge and encode `text` in this thread."""
         return sensor.distrust(text) or sensor.encode_one(text)
+
+    def signal(self) -> BlockingSignal:
+        """Return a signal that this thread can wait for."""
+        return BlockingSignal()
+
+
+class BlockingSignal:
+    """Wakes a thread."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Wake the thread, now or when it next waits."""
+        self._event.set()
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until it is set, for `timeout_s` at most, and clear it."""
+        self._event.wait(min(timeout_s, threading.TIMEOUT_MAX))
+        self._event.clear()
