@@ -17,10 +17,14 @@ import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    import contextvars
     from collections.abc import Callable, Coroutine
 
 T = TypeVar("T")
 
+_TICK_S = 1e-6
+"""The shortest timer, as every real clock has one: code whose wait is too short by a rounding error
+would otherwise be woken at the same moment for ever."""
 _PATIENCE_S = 5.0
 """How long a silent loop waits, in real time, for threads that might still call it."""
 
@@ -56,6 +60,16 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         """Return the virtual time, seconds."""
         return self._now_s
+
+    def call_at(  # type: ignore[override]  # its variadic types need Python 3.12
+        self,
+        when: float,
+        callback: Callable[..., object],
+        *args: Any,
+        context: contextvars.Context | None = None,
+    ) -> asyncio.TimerHandle:
+        """Call back at the moment `when`, a tick from now at the earliest."""
+        return super().call_at(max(when, self._now_s + _TICK_S), callback, *args, context=context)
 
     def select(self, timeout_s: float | None) -> list[Any]:
         """Let `timeout_s` pass, at once; None: until somebody wakes the loop.
