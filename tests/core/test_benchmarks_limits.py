@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from accel_core.testing.provider_rules import Hidden, Neighbour, openai
+from benchmarks import limits_concurrency as concurrency
 from benchmarks import limits_peers as peers
+from benchmarks import limits_retries as retries
+from benchmarks import limits_tiers as tiers
+from benchmarks import limits_users as users
+from benchmarks import virtual_time
 from benchmarks.harness import Context
+from benchmarks.limits import GROUP
 from benchmarks.limits_load import Load
-from benchmarks.limits_protocol import Contender, RejectedError
+from benchmarks.limits_protocol import Contender, Demand, RejectedError
 from benchmarks.limits_reference import REFERENCE
 from benchmarks.limits_results import Results, quantile
 from benchmarks.limits_run import Outcome, Scenario, run
@@ -111,3 +118,64 @@ def test_quantiles() -> None:
     """A quantile is one of the values."""
     assert [quantile([1, 2, 3], share) for share in (0, 0.5, 1)] == [1, 2, 3]
     assert quantile([], 0.5) == 0
+
+
+def test_strict_priority_starves_whom_first_come_does_not() -> None:
+    """Strict priority keeps the upper tiers in time at the cost of the lowest, FIFO none."""
+    short = replace(tiers.OVERLOAD, load=tiers.TierLoad(share=1.15, count=1_500))
+    strict, fifo = run(short, tiers.STRICT, 1), run(short, tiers.FIFO, 1)
+    assert tiers.in_time_percent(strict, "platinum") > 90
+    assert tiers.in_time_percent(fifo, "platinum") < 10
+    assert tiers.in_time_percent(strict, "best_effort") < tiers.in_time_percent(fifo, "best_effort")
+
+
+def test_more_at_once_costs_time_to_the_first_token() -> None:
+    """More calls at once give more tokens per second, and a queue before the first of them."""
+    few, many = (
+        concurrency.closed_loop(concurrency.SELF_HOSTED, concurrency.fixed(limit), 1)
+        for limit in (16, 128)
+    )
+    assert many.tokens_per_s > 1.2 * few.tokens_per_s
+    assert quantile(many.first_s, 0.5) > 5 * quantile(few.first_s, 0.5)
+    assert many.refused_share == few.failed == 0
+
+
+def test_slots_are_conserved() -> None:
+    """A caller who leaves while waiting, or at the moment of its turn, takes no slot with it."""
+
+    async def main() -> int:
+        slots, demand = concurrency.Slots(1, seed=1), Demand(1, 1)
+        held = await slots.reserve(demand)
+        waiting = [asyncio.create_task(slots.reserve(demand)) for _ in range(3)]
+        await asyncio.sleep(0)
+        waiting[0].cancel()
+        held.cancel()
+        waiting[1].cancel()
+        await asyncio.sleep(0.1)
+        (await waiting[2]).cancel()
+        return slots.running
+
+    assert virtual_time.run(main()) == 0
+
+
+def test_retries_of_every_layer_multiply() -> None:
+    """During an outage a stack of retries sends far more than the SDK alone."""
+    sdk, nested = (run(retries.OUTAGE, one, 1) for one in (retries.SDK, retries.NESTED))
+    assert retries.attempts_per_call(sdk) < 2
+    assert retries.attempts_per_call(nested) > 2 * retries.attempts_per_call(sdk)
+
+
+@pytest.mark.slow
+def test_the_published_load_test() -> None:
+    """At half of what users ask for, SDK retries fail nearly half of them, as was published."""
+    found = users.serve(users.SDK, users.HALF, cached=False, seed=1)
+    assert 100 * found.failed_share == pytest.approx(45, abs=8)
+    assert 100 * found.refused_share == pytest.approx(76, abs=5)
+    limited = users.serve(REFERENCE, users.HALF, cached=True, seed=1)
+    assert limited.failed_share == 0
+
+
+def test_every_row_is_measured_or_says_why_not() -> None:
+    """Each line of the group has a name of its own and a bound."""
+    names = [row.name for row in GROUP.rows]
+    assert len(set(names)) == len(names) > 25
