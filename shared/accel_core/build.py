@@ -24,6 +24,7 @@ from accel_core.errors import ConfigError
 from accel_core.index.scoped import ScopedIndex
 from accel_core.learning import Comparison, Learning
 from accel_core.lexicon.english import English
+from accel_core.meaning import Meaning
 from accel_core.payload import text_of
 from accel_core.policy.calibration import EVERYTHING
 from accel_core.policy.gated import Gated
@@ -203,12 +204,10 @@ def build_cache(
         Policies(
             ttl=settings.ttl,
             admission=settings.admission,
-            similarity=similarity,
-            similarity_off=off,
             exact=settings.exact,
         ),
+        Meaning(tiers, similarity, off=off, learning=learning),
         colours=colours,
-        learning=learning,
         emit=emit,
         wall_now=clocks.wall_now,
         chance=clocks.chance,
