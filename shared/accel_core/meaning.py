@@ -1,7 +1,8 @@
 """The semantic half of a lookup: the nearest entries of the scope, and what is decided about them.
 
-Nothing is served here but what the similarity policy chose and, where outcomes are learned from,
-`Learning` let pass. Encoder and index fail into a reason, never into the caller.
+Nothing is served here but what the similarity policy chose or a verifier approved and, where
+outcomes are learned from, `Learning` let pass. Encoder, index and verifier fail into a reason,
+never into the caller.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from accel_core.policy.similarity import Candidate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from accel_core.drive.flight import Flight
     from accel_core.learning import Learning
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from accel_core.policy.similarity import SimilarityPolicy, Verdict
     from accel_core.ports import Entry, Io, Vector
     from accel_core.tiers import Tiers
+    from accel_core.verification import Verification
 
 _SPARE_NEIGHBOURS = 2
 """Neighbours asked for beyond what the decision wants, since some may have expired."""
@@ -39,7 +41,8 @@ class Meaning:
         tiers: hold the entries.
         policy: decides between the nearest questions; None: nothing is served by meaning.
         off: why there is no policy.
-        learning: decides from outcomes about what the policy would serve, or None.
+        learning: decides from outcomes about what would be served, or None.
+        verification: asks a verifier about what the policy alone may not serve, or None.
     """
 
     def __init__(
@@ -49,9 +52,10 @@ class Meaning:
         *,
         off: str = "disabled",
         learning: Learning | None = None,
+        verification: Verification | None = None,
     ) -> None:
         self._tiers, self._policy, self._off = tiers, policy, off
-        self._learning = learning
+        self._learning, self._verification = learning, verification
 
     def comparable(self, request: Request) -> bool:
         """Whether other questions may be compared with this one by meaning."""
@@ -85,6 +89,12 @@ class Meaning:
             flight.vector = sensed
         entries, candidates = await self._nearest(io, self._policy, request, sensed, serves)
         verdict = await self._decide(io, self._policy, request.text, candidates)
+        if self._verification is not None:
+            verdict = await self._verification.judge(io, request, entries, verdict)
+            if verdict.reason == "verified" and not await self._still(
+                io, request, entries[verdict.chosen or 0], serves
+            ):
+                verdict = verdict._replace(chosen=None, reason="no_entry")
         if self._learning is not None and verdict.chosen is not None:
             verdict = self._learning.judge(entries[verdict.chosen], verdict, flight)
         if verdict.chosen is None:
@@ -100,10 +110,33 @@ class Meaning:
         if self._learning is not None:
             self._learning.answered(flight.ticket, entry)
 
+    def forget(self, keys: Collection[bytes]) -> None:
+        """Forget what is remembered about the entries under `keys`."""
+        if self._verification is not None:
+            self._verification.forget(keys)
+
+    def close(self) -> None:
+        """End what is under way."""
+        if self._verification is not None:
+            self._verification.close()
+
     def after_fork(self) -> None:
         """Start anew in a child process."""
         if self._learning is not None:
             self._learning.after_fork()
+        if self._verification is not None:
+            self._verification.after_fork()
+
+    async def _still(
+        self, io: Io, request: Request, entry: Entry, serves: Callable[[Entry, Request], bool]
+    ) -> bool:
+        """Whether `entry` may be served after its verdict was waited for."""
+        if self._tiers.follows:
+            await self._tiers.catch_up(io)
+        found = await self._tiers.find(io, entry.key)
+        if found is None or not found.semantic or found.created_s != entry.created_s:
+            return False
+        return serves(found, request)
 
     async def _nearest(
         self,

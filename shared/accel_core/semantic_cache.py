@@ -21,7 +21,6 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
-from accel_core.drive.invalidations import Invalidations
 from accel_core.policy.controls import DEFAULT, user_tag
 from accel_core.ports import Entry
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from accel_core.drive.flight import Flight, FlightTable
+    from accel_core.drive.invalidations import Invalidations
     from accel_core.meaning import Meaning
     from accel_core.policy.admission import Admission, Answer
     from accel_core.policy.controls import Controls
@@ -75,6 +75,7 @@ class SemanticCache:
         flights: the single-flight table; None: every miss asks the model.
         policies: lifetime and admission.
         meaning: finds answers to other wordings.
+        invalidations: what was asked for before one is not stored after it.
         colours: the blocking and the asyncio `Io`.
         emit: receives every event.
         wall_now: wall clock, seconds since the epoch.
@@ -88,6 +89,7 @@ class SemanticCache:
         policies: Policies,
         meaning: Meaning,
         *,
+        invalidations: Invalidations,
         colours: tuple[Io, Io],
         emit: Observer,
         wall_now: Callable[[], float],
@@ -97,7 +99,7 @@ class SemanticCache:
         self._blocking, self._aio = colours
         self._emit, self._wall_now, self._chance = emit, wall_now, chance
         self._meaning = meaning
-        self.invalidations = Invalidations()
+        self.invalidations = invalidations
         self._near = tiers.near
         self._memory_first = policies.exact and not tiers.follows
 
@@ -175,6 +177,11 @@ class SemanticCache:
     async def acall(self, function: Callable[[], T]) -> T:
         """Call a blocking function of this cache's owner without blocking the loop."""
         return await self._aio.call(function)
+
+    def close(self, timeout_s: float | None = None) -> None:
+        """End what is under way, write what is queued, for `timeout_s` at most, and release all."""
+        self._meaning.close()
+        self._tiers.close(timeout_s)
 
     def after_fork(self) -> None:
         """Start anew in a child process."""
@@ -339,6 +346,7 @@ class SemanticCache:
         for selector in meant:
             keys |= await self._tiers.select(io, selector)
         if not dry_run:
+            self._meaning.forget(keys)
             await self._tiers.remove(io, keys)
             self._emit(events.CacheInvalidated(len(keys)))
         return sorted(key.hex() for key in keys)
