@@ -22,6 +22,7 @@ from accel_core.observer.statistics import StatisticsObserver
 from accel_core.payload import key_of
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.policy.controls import DEFAULT, read_controls
+from accel_core.verifier.desk import verifying
 from accel_core.whose import Whose
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from accel_core.policy.controls import Controls
     from accel_core.policy.gates import Gate
     from accel_core.policy.identity import Prompt, Request
-    from accel_core.ports import Comparer, Encoder, Observer, Store
+    from accel_core.ports import Comparer, Encoder, Judge, Observer, Store, Verifier
 
 _EXIT_FLUSH_S = 5.0
 
@@ -63,6 +64,9 @@ class Accel:
         gates: functions that refuse to treat two questions as one, by name; see `policy.gates`.
         same_answer: whether two answers to a question say the same (`ports.Comparer`), used
             instead of equal words or near vectors.
+        verifier: a second opinion (`ports.Verifier`) on answers that are near, and not near enough;
+            or a function of question, stored question and stored answer that returns a bool, or
+            None where it cannot say.
         observers: receive every event, after statistics and log.
         secrets: used instead of the environment variables the configuration names.
         clocks: time and dice, for tests.
@@ -81,6 +85,7 @@ class Accel:
         store: Store | None = None,
         gates: Mapping[str, Gate] | None = None,
         same_answer: Comparer | None = None,
+        verifier: Verifier | Judge | None = None,
         observers: Iterable[Observer] = (),
         secrets: build.Secrets | None = None,
         clocks: build.Clocks | None = None,
@@ -90,7 +95,9 @@ class Accel:
         """Classes that adapters generated for this object; they live as long as it does."""
         self._holders: weakref.WeakSet[TextHolder] = weakref.WeakSet()
         self._token = uuid.uuid4().hex
-        self._portable = _Portable(self._token, config, tenant, encoder, gates, same_answer)
+        self._portable = _Portable(
+            self._token, config, tenant, encoder, gates, same_answer, verifier
+        )
         self._sealed_off = secrets is not None or store is not None
         self._statistics = StatisticsObserver()
         self._emit = Fanout([self._statistics, LoggingObserver(), *observers])
@@ -106,10 +113,11 @@ class Accel:
             store=store,
             gates=gates,
             same_answer=same_answer,
+            verifier=verifier,
         )
         self._open = self.config.cache.enabled
         self._tenant_required = self.config.security.tenant_required
-        self._finalizer = weakref.finalize(self, self._tiers.close, _EXIT_FLUSH_S)
+        self._finalizer = weakref.finalize(self, self.cache.close, _EXIT_FLUSH_S)
         _alive[self._token] = self
 
     @classmethod
@@ -150,6 +158,9 @@ class Accel:
         """
         if not self._open:
             self.bypass("disabled", report=report)
+            return None
+        if verifying.get():
+            self.bypass("verifying", report=report)
             return None
         asking = tenancy.current()
         if self._tenant_required and asking is None and self.current_tenant() is None:
@@ -344,6 +355,7 @@ class _Portable(NamedTuple):
     encoder: Encoder | None
     gates: Mapping[str, Gate] | None
     same_answer: Comparer | None
+    verifier: Verifier | Judge | None
 
 
 _alive: weakref.WeakValueDictionary[str, Accel] = weakref.WeakValueDictionary()
@@ -353,8 +365,9 @@ _alive: weakref.WeakValueDictionary[str, Accel] = weakref.WeakValueDictionary()
 def _revive(portable: _Portable) -> Accel:
     accel = _alive.get(portable.token)
     if accel is None:
-        _, config, tenant, encoder, gates, same = portable
-        accel = Accel(config, tenant=tenant, encoder=encoder, gates=gates, same_answer=same)
+        options = portable._asdict()
+        del options["token"]
+        accel = Accel(**options)
         # So that everything unpickled from one origin shares one cache.
         _alive[portable.token] = accel
     return accel

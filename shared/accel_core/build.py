@@ -12,18 +12,20 @@ import random
 import threading
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from accel_core import events
 from accel_core.calibration.shipped import forest, read_calibration, shipped
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo
 from accel_core.drive.flight import FlightTable
+from accel_core.drive.invalidations import Invalidations
 from accel_core.encoder.batching import BatchingEncoder
 from accel_core.errors import ConfigError
 from accel_core.index.scoped import ScopedIndex
 from accel_core.learning import Comparison, Learning
 from accel_core.lexicon.english import English
+from accel_core.meaning import Meaning
 from accel_core.payload import text_of
 from accel_core.policy.calibration import EVERYTHING
 from accel_core.policy.gated import Gated
@@ -34,10 +36,13 @@ from accel_core.policy.resemblance import Decision
 from accel_core.policy.same_answer import SameAnswer
 from accel_core.policy.seal import Seal
 from accel_core.policy.similarity import FixedThreshold
+from accel_core.ports import Verifier
 from accel_core.reports import Reports
 from accel_core.semantic_cache import Policies, SemanticCache
 from accel_core.store.memory import MemoryStore
 from accel_core.tiers import Tiers
+from accel_core.verification import Terms, Verification
+from accel_core.verifier.function import FunctionVerifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -51,7 +56,7 @@ if TYPE_CHECKING:
     )
     from accel_core.policy.gates import Gate
     from accel_core.policy.similarity import SimilarityPolicy
-    from accel_core.ports import Comparer, Encoder, Entry, Observer, Store
+    from accel_core.ports import Comparer, Encoder, Entry, Judge, Observer, Store
 
 _MIN_SECRET_BYTES = 32
 _lexicon = English()
@@ -165,6 +170,7 @@ def build_cache(
     store: Store | None = None,
     gates: Mapping[str, Gate] | None = None,
     same_answer: Comparer | None = None,
+    verifier: Verifier | Judge | None = None,
 ) -> tuple[SemanticCache, Tiers, Reports]:
     """Wire a cache.
 
@@ -177,9 +183,12 @@ def build_cache(
         store: used instead of the configured one.
         gates: the application's own, by name.
         same_answer: whether two answers say the same, used instead of the package's.
+        verifier: a second opinion on what is near, and not near enough.
     """
     settings = config.cache
-    encoder, similarity, off = _semantic(config, emit, encoder, gates or {})
+    encoder, similarity, off = _semantic(
+        config, emit, encoder, gates or {}, verified=verifier is not None
+    )
     tiers: Tiers
 
     def evicted(entry: Entry) -> None:
@@ -193,7 +202,9 @@ def build_cache(
         emit=emit,
         mono_now=clocks.mono_now,
     )
+    invalidations = Invalidations()
     learning = _learning(settings.semantic, tiers, emit, clocks, same_answer)
+    verification = _verification(settings.semantic, verifier, invalidations, emit, clocks)
     colours = (BlockingIo(), AsyncIo())
     cache = SemanticCache(
         tiers,
@@ -203,19 +214,16 @@ def build_cache(
         Policies(
             ttl=settings.ttl,
             admission=settings.admission,
-            similarity=similarity,
-            similarity_off=off,
             exact=settings.exact,
         ),
+        Meaning(tiers, similarity, off=off, learning=learning, verification=verification),
+        invalidations=invalidations,
         colours=colours,
-        learning=learning,
         emit=emit,
         wall_now=clocks.wall_now,
         chance=clocks.chance,
     )
-    reports = Reports(
-        tiers, cache.invalidations, learning, colours=colours, mono_now=clocks.mono_now
-    )
+    reports = Reports(tiers, invalidations, learning, colours=colours, mono_now=clocks.mono_now)
     return cache, tiers, reports
 
 
@@ -242,13 +250,54 @@ def _learning(
     )
 
 
+def _verification(
+    settings: SemanticConfig,
+    verifier: Verifier | Judge | None,
+    invalidations: Invalidations,
+    emit: Observer,
+    clocks: Clocks,
+) -> Verification | None:
+    """Return what asks `verifier`; None where there is none."""
+    if verifier is None:
+        return None
+    asked = settings.verifier
+    return Verification(
+        _as_verifier(verifier),
+        Terms(
+            timeout_s=asked.timeout_s,
+            max_batch=asked.max_batch,
+            background=asked.background,
+            everything=settings.max_wrong_hits is not None,
+        ),
+        invalidations=invalidations,
+        text_of=text_of,
+        emit=emit,
+        mono_now=clocks.mono_now,
+        lock=threading.Lock,
+    )
+
+
+def _as_verifier(given: Any) -> Verifier:
+    if isinstance(given, Verifier):
+        return given
+    if not callable(given):
+        expected = "must be a function of three texts, or have a name and verify"
+        raise ConfigError("verifier", given, expected)
+    return FunctionVerifier(given)
+
+
 def build_identifier(secrets: Secrets) -> Identifier:
     """Return what names requests under `secrets`."""
     return Identifier(secrets.current, secrets.previous)
 
 
 def _semantic(
-    config: AccelConfig, emit: Observer, encoder: Encoder | None, gates: Mapping[str, Gate]
+    config: AccelConfig,
+    emit: Observer,
+    encoder: Encoder | None,
+    gates: Mapping[str, Gate],
+    *,
+    verified: bool,
 ) -> tuple[Encoder | None, SimilarityPolicy | None, str]:
     """Return encoder, similarity policy and, where there is none, the reason."""
     settings = config.cache.semantic
@@ -259,7 +308,7 @@ def _semantic(
         remedy = f"pip install 'llm-accel[{_EXTRAS[settings.encoder.kind]}]'"
         emit(events.SemanticUnavailable("no_encoder", remedy))
         return None, None, "no_encoder"
-    policy = build_similarity(settings, encoder, gates)
+    policy = build_similarity(settings, encoder, gates, verified=verified)
     if policy is None:
         remedy = (
             f"accel calibrate PAIRS --encoder {encoder.name!r}, and name its file under"
@@ -281,19 +330,26 @@ def shipped_decision() -> Decision:
 
 
 def build_similarity(
-    settings: SemanticConfig, encoder: Encoder, gates: Mapping[str, Gate] | None = None
+    settings: SemanticConfig,
+    encoder: Encoder,
+    gates: Mapping[str, Gate] | None = None,
+    *,
+    verified: bool = False,
 ) -> SimilarityPolicy | None:
     """Return what decides about `encoder`'s neighbours; None where it is not calibrated.
 
-    With `max_wrong_hits` it chooses whatever no gate refuses: `Learning` has the last word.
+    With `max_wrong_hits` it chooses whatever no gate refuses: `Learning` has the last word. Beside
+    a verifier that is what is probable enough to be verified.
 
     Args:
         settings: which decision, and which gates.
         encoder: whose cosines are judged.
         gates: the application's own, by name, asked after the package's.
+        verified: whether there is a verifier.
 
     Raises:
-        ConfigError: the calibration is not one of `encoder`'s, or a gate's name is wrong.
+        ConfigError: the calibration is not one of `encoder`'s, a gate's name is wrong, or nothing
+            lies between `grey_from` and what is served.
     """
     asked = chosen(settings.gates.skip, strict=settings.gates.strict, extra=gates or {})
     if not settings.gates.enabled:
@@ -304,13 +360,22 @@ def build_similarity(
     elif threshold is None:
         calibration = shipped(encoder.name)
     if calibration is not None:
-        # Under a bound, outcomes decide what is served, and so need all that may be.
-        open_to_all = None if settings.max_wrong_hits is None else EVERYTHING
-        serve_from = open_to_all or settings.serve_from or calibration.serve_from
+        serve_from = settings.serve_from or calibration.serve_from
+        grey_from = (settings.verifier.grey_from or serve_from / 2) if verified else None
+        if settings.max_wrong_hits is not None:
+            # Outcomes decide what is served, and so need all that may be.
+            serve_from, grey_from = grey_from or EVERYTHING, None
         calibration = replace(calibration, serve_from=serve_from)
-        return Decision(forest(), _lexicon, asked).under(calibration, settings.max_words)
+        decision = Decision(forest(), _lexicon, asked)
+        return decision.under(calibration, settings.max_words, grey_from)
     threshold = encoder.min_similarity if threshold is None else threshold
     if threshold is None or settings.max_wrong_hits is not None:
         return None
-    policy = FixedThreshold(min_similarity=threshold, max_words=settings.max_words)
+    grey_from = settings.verifier.grey_from if verified else None
+    if verified and grey_from is None:
+        expected = "must be set beside a plain threshold: a cosine has no scale of its own"
+        raise ConfigError("cache.semantic.verifier.grey_from", grey_from, expected)
+    policy = FixedThreshold(
+        min_similarity=threshold, max_words=settings.max_words, grey_from=grey_from
+    )
     return Gated(policy, _lexicon, asked) if asked else policy

@@ -13,7 +13,8 @@
     └── BackendError                     the world failed: backend, operation; the cause is chained
         ├── StoreError
         ├── VectorIndexError
-        └── EncoderError
+        ├── EncoderError
+        └── VerifierError
 
 A miss, a stale entry, a refused admission or a removed entry are values, never exceptions.
 A ``BackendError`` never reaches the user's model call: caches fail open and say so with an event.
@@ -88,7 +89,7 @@ class TenantRequiredError(AccelError):
 
 
 class BackendError(AccelError):
-    """A store, an index or an encoder failed.
+    """A store, an index, an encoder or a verifier failed.
 
     Attributes:
         backend: which one, for example ``sqlite``.
@@ -141,3 +142,7 @@ class RequestTooLargeError(AccelError, ValueError):
             "or lower its maximum of output tokens"
         )
         self.unit, self.limit = unit, limit
+
+
+class VerifierError(BackendError):
+    """A verifier failed, or returned something that is not a verdict."""

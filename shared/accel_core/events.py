@@ -31,6 +31,8 @@ class CacheMiss(NamedTuple):
     an encoder's distrust (``empty``, ``window``, ``unknown_tokens``, ``script``), ``no_encoder``,
     ``uncalibrated``, ``backend`` (something failed), ``declined`` (the leader's answer may not
     be shared); ``explored``, ``shadow`` (its answer will be compared with what was stored);
+    ``verifier:`` and the name of the verifier that said no, ``unverified`` (it was asked, and there
+    is no verdict), ``verifying`` (it is asked in the background, for the next time);
     ``volatile``, ``personal``, ``acting`` (the same words deserve another answer).
     """
 
@@ -49,10 +51,19 @@ class CacheExplored(NamedTuple):
     probability: float | None = None
 
 
+class CacheVerified(NamedTuple):
+    """A verifier said whether a stored answer may be served to another wording."""
+
+    entry_id: str
+    verifier: str
+    approved: bool
+
+
 class CacheBypassed(NamedTuple):
     """The cache was not consulted.
 
-    Reasons: ``temperature``, ``no_cache``, ``tenant_required``, ``disabled``, ``several_answers``.
+    Reasons: ``temperature``, ``no_cache``, ``tenant_required``, ``disabled``, ``several_answers``,
+    ``verifying`` (a verifier asks its model).
     """
 
     reason: str
@@ -90,7 +101,7 @@ class CacheInvalidated(NamedTuple):
 
 
 class BackendFailed(NamedTuple):
-    """A store, an index or an encoder failed; the call went on without it."""
+    """A store, an index, an encoder or a verifier failed; the call went on without it."""
 
     backend: str
     operation: str
@@ -148,6 +159,7 @@ Event = (
     CacheHit
     | CacheMiss
     | CacheExplored
+    | CacheVerified
     | CacheBypassed
     | CacheStored
     | CacheRefused

@@ -3,7 +3,8 @@
 What the policy would look at is served, explored or refused. Explored is a miss whose flight
 carries a `Ticket`; when the model's answer is stored through that flight, the entry that would have
 been served and the new one are compared in the background, and `Guarantee` learns the outcome. In
-shadow mode everything is explored and nothing is served.
+shadow mode everything is explored and nothing is served. Where a verifier is asked, only what it
+approved comes here (`verification`).
 
 A calibration carries no outcomes, only a share and a threshold, and made-up ones would not be
 evidence: the guarantee starts cold under either trust, and serves nothing before outcomes of this

@@ -18,6 +18,7 @@ from accel_core.drive.flight import DECLINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
+    from concurrent.futures import Future
 
     from accel_core.drive.flight import Flight
     from accel_core.ports import Sensor, Vector
@@ -48,11 +49,14 @@ class AsyncIo:
         job = functools.partial(contextvars.copy_context().run, function, *args)
         return await asyncio.get_running_loop().run_in_executor(_pool(os.getpid()), job)
 
+    async def wait(self, future: Future[T], timeout_s: float) -> T:
+        """Await the result of `future`; cancel it and raise TimeoutError after `timeout_s`."""
+        return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
+
     async def join(self, flight: Flight, timeout_s: float) -> Any:
         """Wait until `flight` lands; `DECLINED` when `timeout_s` passed first."""
-        waiting = asyncio.wrap_future(flight.follow())
         try:
-            return await asyncio.wait_for(waiting, timeout_s)
+            return await self.wait(flight.follow(), timeout_s)
         except TimeoutError:
             return DECLINED
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from accel_core.drive.flight import DECLINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable
+    from concurrent.futures import Future
 
     from accel_core.drive.flight import Flight
     from accel_core.ports import Sensor, Vector
@@ -52,11 +52,19 @@ class BlockingIo:
         """Call a blocking `function`."""
         return function(*args)
 
+    async def wait(self, future: Future[T], timeout_s: float) -> T:
+        """Return the result of `future`; cancel it and raise TimeoutError after `timeout_s`."""
+        try:
+            return future.result(timeout_s)
+        except TimeoutError:
+            future.cancel()
+            raise
+
     async def join(self, flight: Flight, timeout_s: float) -> Any:
         """Wait until `flight` lands; `DECLINED` when `timeout_s` passed first."""
         try:
-            return flight.follow().result(timeout_s)
-        except FutureTimeoutError:
+            return await self.wait(flight.follow(), timeout_s)
+        except TimeoutError:
             return DECLINED
 
     async def sense(self, sensor: Sensor, text: str) -> Vector | str:

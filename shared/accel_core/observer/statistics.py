@@ -26,6 +26,8 @@ class Statistics:
         misses: lookups that found nothing, by reason.
         explored: stored answers that were compared with the model's instead of served.
         explored_wrong: of them, those that would have been wrong.
+        verified: stored answers that a verifier judged.
+        disapproved: of them, those that it would not serve.
         bypassed: calls that did not consult the cache, by reason.
         stored: answers stored.
         refused: answers not stored, by reason.
@@ -40,6 +42,8 @@ class Statistics:
     misses: Mapping[str, int] = field(default_factory=dict)
     explored: int = 0
     explored_wrong: int = 0
+    verified: int = 0
+    disapproved: int = 0
     bypassed: Mapping[str, int] = field(default_factory=dict)
     stored: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
@@ -83,6 +87,8 @@ class StatisticsObserver:
                     self._counts["hit", "shared"] += 1
             elif isinstance(event, events.CacheExplored):
                 self._counts["explored", "right" if event.right else "wrong"] += 1
+            elif isinstance(event, events.CacheVerified):
+                self._counts["verified", "yes" if event.approved else "no"] += 1
             elif isinstance(event, events.BackendFailed):
                 self._counts["failure", f"{event.backend}.{event.operation}"] += 1
             elif isinstance(event, events.CacheInvalidated):
@@ -107,6 +113,8 @@ class StatisticsObserver:
             misses=by_reason("CacheMiss"),
             explored=sum(by_reason("explored").values()),
             explored_wrong=counts.get(("explored", "wrong"), 0),
+            verified=sum(by_reason("verified").values()),
+            disapproved=counts.get(("verified", "no"), 0),
             bypassed=by_reason("CacheBypassed"),
             stored=counts.get(("stored", ""), 0),
             refused=by_reason("CacheRefused"),
