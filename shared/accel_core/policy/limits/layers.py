@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from accel_core.policy.limits.charge import Charge
 
 _ROUNDING = 1e-9
-"""Share of a capacity that may be missing: a timer set for a level must find it reached."""
+"""Share of a capacity, or of a window, that may be missing: a timer set for it must find it there."""
 
 
 class Layer(Protocol):
@@ -168,7 +168,8 @@ class Window:
         fits = self.used <= 0.0 or self.used + charge[self.unit] <= self.amount
         if not fits or into_s > self.length_s - self.guard_s:
             return self.length_s - into_s + self.guard_s
-        return max(0.0, self.guard_s - into_s)
+        early_s = self.guard_s - into_s
+        return early_s if early_s > _ROUNDING * self.length_s else 0.0
 
     def backlog_s(self, amount: float, now_s: float) -> float:
         """Return the seconds until `amount`, however large, will have been taken in portions."""
