@@ -20,9 +20,13 @@ WINDOW_S: Final = 1.0
 _SLOW_FIRST_TOKEN = 3.0
 _SLOW_PER_TOKEN = 2.0
 """How many times the idle value counts as congestion."""
-_CUT, _CUT_REFUSED = 0.9, 0.85 _USED_ENOUGH = 0.8 _SLOW_START = 1.5 _FORGET = 0.002 """Share by
-which an idle value rises each window, so that a provider that grew slower is learned."""
-_LATE_QUANTILE = 0.9 _PROMPT_WEIGHT = 0.05
+_CUT, _CUT_REFUSED = 0.9, 0.85
+_USED_ENOUGH = 0.8
+_SLOW_START = 1.5
+_FORGET = 0.002
+"""Share by which an idle value rises each window: a provider that grew slower is learned."""
+_LATE_QUANTILE = 0.9
+_PROMPT_WEIGHT = 0.05
 
 
 class Answered(NamedTuple):

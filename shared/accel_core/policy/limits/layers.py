@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from accel_core.policy.limits.charge import Charge
 
 _ROUNDING = 1e-9
-"""Share of a capacity, or of a window, that may be missing: a timer set for it must find it there."""
+"""Share of a capacity or window that may be missing: a timer set for it must find it there."""
 
 
 class Layer(Protocol):
