@@ -184,6 +184,12 @@ class Window:
         """Return an amount that was taken; take more where it is negative."""
         self.used -= amount
 
+    def room(self, now_s: float) -> float:
+        """Return how much may be taken now."""
+        into_s = self._enter(now_s)
+        early = self.guard_s - into_s > _ROUNDING * self.length_s
+        return 0.0 if early or into_s > self.length_s - self.guard_s else self.amount - self.used
+
     def fill(self, now_s: float) -> None:
         """Let nothing be left of the window of `now_s`."""
         self._enter(now_s)

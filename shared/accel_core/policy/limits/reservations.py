@@ -2,8 +2,8 @@
 
 `ask` grants at once where nothing waits and everything fits; else a `Place` in the queue comes
 back, and `advance` grants places from the front as the layers allow. Nobody overtakes the front,
-for a request that needs much would never get it; only where what is left is lost anyway (a
-`Window`) may later ones use it up.
+for a request that needs much would never get it; only where what is not used is lost (a `Window`)
+may others use it up, and go before the front for a moment if together they use it better.
 
 Invariants: a charge is taken from all layers or from none; every place ends exactly once, and what
 it holds is then settled or given back; `advance` leaves nothing grantable at the front.
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from accel_core.policy.limits.charge import NOTHING
 from accel_core.policy.limits.layers import Window
+from accel_core.policy.limits.packing import fullest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 _REMEMBERED = 200
 _HOLD_S = 5.0
 _HOLD_WEIGHT = 0.1
+_PATIENCE_S = 2.0
+"""How long the front may be passed over by others that fill a window better with each other."""
 
 
 class State(Enum):
@@ -100,6 +103,8 @@ class Reservations:
         self._arrivals = 0
         self._closed_until_s = float("-inf")
         self._hold_s = _HOLD_S
+        self._front: Place | None = None
+        self._front_s = float("-inf")
 
     def ask(self, place: Place, now_s: float, after: Place | None = None) -> None:
         """Grant `place` if nothing waits and it fits, else queue it (where `after` stood)."""
@@ -135,16 +140,18 @@ class Reservations:
         stopped: list[Place] = []
         while self._queue:
             front = self._queue[0]
+            if front is not self._front:
+                self._front, self._front_s = front, now_s
             if now_s >= front.expires_s:
                 front.state = State.EXPIRED
-            elif self._wait_s(front.charge, now_s) <= 0.0:
-                self._grant(front, now_s)
-            else:
+            elif self._wait_s(front.charge, now_s) > 0.0 or self._is_passed_over(now_s):
                 break
+            else:
+                self._grant(front, now_s)
             del self._queue[0]
             stopped.append(front)
-        if self._queue and (fitting := self._beside(now_s)):
-            stopped += fitting
+        if self._queue:
+            stopped += self._fill(now_s)
         return stopped
 
     def let_through(self, place: Place, now_s: float) -> None:
@@ -221,15 +228,26 @@ class Reservations:
         place.granted_s = now_s
         place.state = State.GRANTED
 
-    def _beside(self, now_s: float) -> list[Place]:
-        """Let through the largest that fit beside a front for which a window has no room left."""
-        front = self._queue[0]
-        closing = [layer for layer in self.layers if layer.wait_s(front.charge, now_s) > 0.0]
-        if not closing or not all(isinstance(layer, Window) for layer in closing):
+    def _is_passed_over(self, now_s: float) -> bool:
+        """Whether others may go before the front, which fits, to fill a window better."""
+        return self._window() is not None and now_s - self._front_s < _PATIENCE_S
+
+    def _window(self) -> Window | None:
+        return next((layer for layer in self.layers if isinstance(layer, Window)), None)
+
+    def _fill(self, now_s: float) -> list[Place]:
+        """Let through those that together use up best what a window has left."""
+        window = self._window()
+        if window is None:
             return []
-        unit = closing[0].unit
+        unit, room = window.unit, window.room(now_s)
+        fitting = [place for place in self._queue if place.charge[unit] <= room]
+        if room >= window.amount and self._queue[0] not in fitting:
+            chosen = [self._queue[0]]  # larger than a window: it needs one of its own
+        else:
+            chosen = [fitting[at] for at in fullest([one.charge[unit] for one in fitting], room)]
         let_through: list[Place] = []
-        for place in sorted(self._queue[1:], key=lambda place: -place.charge[unit]):
+        for place in chosen:
             if now_s < place.expires_s and self._wait_s(place.charge, now_s) <= 0.0:
                 self._grant(place, now_s)
                 self._queue.remove(place)
