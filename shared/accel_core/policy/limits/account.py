@@ -96,6 +96,7 @@ class Account:
 
     def __init__(self, limits: Limits, now_s: float) -> None:
         self._stated = {(unit, per_s): amount for unit, amount, per_s in limits.stated()}
+        self._ceilings = [(unit, amount) for (unit, _), amount in self._stated.items()]
         self._own: dict[_Name, Bucket] = {}
         self._views: dict[_Name, HeaderView] = {}
         self._hidden: Layer | None = None
@@ -123,7 +124,7 @@ class Account:
 
         Only what was stated, or said in so many words, counts: a header may be wrong.
         """
-        for (unit, _), amount in self._stated.items():
+        for unit, amount in self._ceilings:
             if charge[unit] > amount:
                 return UNITS[unit], amount
         return None
@@ -134,6 +135,7 @@ class Account:
             if one.limit is not None and one.limit > 0.0:
                 name = one.unit, one.per_s
                 self._stated[name] = min(one.limit, self._stated.get(name, one.limit))
+        self._ceilings = [(unit, amount) for (unit, _), amount in self._stated.items()]
 
     def look(self, place: Place, shown: Sequence[Shown], now_s: float) -> None:
         """Learn from the headers of a response; its body may still be on its way."""

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from accel_core.policy.limits.layers import Layer
 
 _REMEMBERED = 200
+_NEVER_S = float("inf")
+_LAST = (_NEVER_S, 0)
 _HOLD_S = 5.0
 _HOLD_WEIGHT = 0.1
 _PATIENCE_S = 2.0
@@ -51,12 +53,11 @@ class Place:
 
     Args:
         charge: what it takes.
-        deadline_s: by when it wants to be let through; the earliest goes first.
         asked_s: when it asks.
-        expires_s: when it stops waiting.
 
     Attributes:
         order: deadline and number of arrival; the lowest goes first.
+        expires_s: when it stops waiting.
         granted_s: when it was let through.
         unexplained: whether it was sent and refused without a visible reason.
         total: everything granted up to and including this one, by unit.
@@ -75,9 +76,10 @@ class Place:
         "woken",
     )
 
-    def __init__(self, charge: Charge, deadline_s: float, asked_s: float, expires_s: float) -> None:
-        self.charge, self.asked_s, self.expires_s = charge, asked_s, expires_s
-        self.order = (deadline_s, 0)
+    def __init__(self, charge: Charge, asked_s: float) -> None:
+        self.charge, self.asked_s = charge, asked_s
+        self.order = _LAST
+        self.expires_s = _NEVER_S
         self.granted_s = 0.0
         self.unexplained = False
         self.state = State.WAITING
@@ -97,9 +99,11 @@ class Reservations:
         self.layers: list[Layer] = list(layers)
         self.slots = slots
         self.in_use = 0
+        """Calls under way."""
         self.total: Amounts = NOTHING
         self.sent: deque[Place] = deque(maxlen=_REMEMBERED)
-        self._queue: list[Place] = []
+        self.queue: list[Place] = []
+        """Who waits, in order; only to be looked at."""
         self._arrivals = 0
         self._closed_until_s = float("-inf")
         self._hold_s = _HOLD_S
@@ -112,15 +116,19 @@ class Reservations:
             self._arrivals += 1
             place.order = (place.order[0], self._arrivals)
         else:
-            place.order = after.order
-        if not self._queue and self._wait_s(place.charge, now_s) <= 0.0:
+            place.order, place.asked_s, place.expires_s = (
+                after.order,
+                after.asked_s,
+                after.expires_s,
+            )
+        if not self.queue and self._wait_s(place.charge, now_s) <= 0.0:
             self._grant(place, now_s)
         else:
-            insort(self._queue, place, key=_ORDER)
+            insort(self.queue, place, key=_ORDER)
 
     def eta_s(self, charge: Charge, now_s: float, order: tuple[float, float]) -> float:
         """Return how long `charge` would wait at `order`, if those before it took their turns."""
-        ahead = [place.charge for place in self._queue if place.order < order]
+        ahead = [place.charge for place in self.queue if place.order < order]
         wait_s = max(0.0, self._closed_until_s - now_s)
         for layer in self.layers:
             unit = layer.unit
@@ -138,8 +146,8 @@ class Reservations:
     def advance(self, now_s: float) -> list[Place]:
         """Let through whoever's turn it is; return all who stopped waiting, expired ones too."""
         stopped: list[Place] = []
-        while self._queue:
-            front = self._queue[0]
+        while self.queue:
+            front = self.queue[0]
             if front is not self._front:
                 self._front, self._front_s = front, now_s
             if now_s >= front.expires_s:
@@ -148,28 +156,28 @@ class Reservations:
                 break
             else:
                 self._grant(front, now_s)
-            del self._queue[0]
+            del self.queue[0]
             stopped.append(front)
-        if self._queue:
+        if self.queue:
             stopped += self._fill(now_s)
         return stopped
 
     def let_through(self, place: Place, now_s: float) -> None:
         """Grant a waiting `place` out of turn; what is missing is a debt."""
-        self._queue.remove(place)
+        self.queue.remove(place)
         self._grant(place, now_s)
 
     def turn_s(self, place: Place, now_s: float) -> float:
         """Return how long a waiting `place` should sleep: until its turn if first, or its end."""
         until_end_s = max(0.0, place.expires_s - now_s)
-        if self._queue and self._queue[0] is place:
+        if self.queue and self.queue[0] is place:
             return min(self._wait_s(place.charge, now_s), until_end_s)
         return until_end_s
 
     def leave(self, place: Place, now_s: float) -> None:
         """End a place that was not used: nothing of it stays taken."""
         if place.state is State.WAITING:
-            self._queue.remove(place)
+            self.queue.remove(place)
         elif place.state is State.GRANTED:
             self.settle(place, NOTHING, now_s)
         place.state = State.LEFT
@@ -192,23 +200,17 @@ class Reservations:
         self._closed_until_s = max(self._closed_until_s, until_s)
 
     @property
-    def waiting(self) -> int:
-        """How many wait."""
-        return len(self._queue)
-
-    @property
     def first(self) -> Place | None:
         """Who is first in the queue."""
-        return self._queue[0] if self._queue else None
+        return self.queue[0] if self.queue else None
 
     def _wait_s(self, charge: Charge, now_s: float) -> float:
         """Return the seconds until `charge` fits every layer; without end where slots are short."""
         if self.slots is not None and self.in_use >= self.slots:
-            return float("inf")
+            return _NEVER_S
         wait_s = self._closed_until_s - now_s
         for layer in self.layers:
-            layer_s = layer.wait_s(charge, now_s)
-            if layer_s > wait_s:  # noqa: PLR1730 - this is the hot path: a call less
+            if (layer_s := layer.wait_s(charge, now_s)) > wait_s:
                 wait_s = layer_s
         return wait_s
 
@@ -241,16 +243,16 @@ class Reservations:
         if window is None:
             return []
         unit, room = window.unit, window.room(now_s)
-        fitting = [place for place in self._queue if place.charge[unit] <= room]
-        if room >= window.amount and self._queue[0] not in fitting:
-            chosen = [self._queue[0]]  # larger than a window: it needs one of its own
+        fitting = [place for place in self.queue if place.charge[unit] <= room]
+        if room >= window.amount and self.queue[0] not in fitting:
+            chosen = [self.queue[0]]  # larger than a window: it needs one of its own
         else:
             chosen = [fitting[at] for at in fullest([one.charge[unit] for one in fitting], room)]
         let_through: list[Place] = []
         for place in chosen:
             if now_s < place.expires_s and self._wait_s(place.charge, now_s) <= 0.0:
                 self._grant(place, now_s)
-                self._queue.remove(place)
+                self.queue.remove(place)
                 let_through.append(place)
         return let_through
 
