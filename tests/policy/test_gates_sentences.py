@@ -202,13 +202,17 @@ FIRES = {
         Explain recursion ~ Explain recursion to a young child
         Which fees does a broker charge? ~ Which fees does a broker charge on dormant accounts?
         And how long will that take? ~ And how long will that take by sea freight?
+        Is rice healthy? ~ Is brown rice healthy?
+        How do I list users? ~ How do I list users alphabetically?
+        Where do I get a permit? ~ How can I obtain a permit for a tent?
+        Are there hostels nearby? ~ Are there hostels nearby that take dogs?
     """,
     "substitution": r"""
         Where do I open a checking account? ~ How can I open a brokerage account?
         Signs of measles in a child ~ What are a child's signs of mumps?
         How does tcp work? ~ What is the way udp works?
         What's a good dress for a gala? ~ Which dress is best for a funeral?
-        Is an oral lease binding? ~ Are leases binding if verified?
+        What are the stages of mitosis? ~ Can you describe the stages of meiosis?
         Can I eat rhubarb leaves? ~ Are celery leaves good to eat?
         How do I bake with spelt? ~ What do I bake with rye?
         And for my boat? ~ And what about my car?
@@ -382,8 +386,13 @@ SILENT = {
     """,
     "restriction": r"""
         How do I sort a list? ~ Hello, how do I sort a list?
-        Is rice healthy? ~ Is brown rice healthy?
+        Is rice healthy? ~ Is rice good for your health?
         What is a bond? ~ What exactly is a bond?
+        How do oaks and elms differ? ~ What's the difference between oaks and elms?
+        How do I renew a permit? ~ What is the procedure for renewing a permit?
+        Is Guam part of the United States? ~ Is Guam a part of the US?
+        Why do owls hoot? ~ What is the reason that owls hoot?
+        Can a tenant sublet? ~ Is it possible for a tenant to sublet?
         Why do cats purr? ~ So why do cats purr? Thanks in advance!
         What is a tort? ~ What is a crime?
         Who signs a deed? ~ By whom is a deed signed?
@@ -399,6 +408,12 @@ SILENT = {
         What is a tort? ~ What is a civil tort claim?
         How do I get a visa? ~ How do I find a visa?
         What is a good plan? ~ What's a good plan?
+        How long is a rugby game? ~ What is the length of a rugby game?
+        Which food helps after a marathon? ~ What should I eat after a marathon?
+        Why did my tree die? ~ What was the cause of my tree's death?
+        What does a barrister do? ~ What is the job of a barrister?
+        How do I loop in JS? ~ How can I loop in JavaScript?
+        How do I treat a wasp sting? ~ What should I put on a wasp sting?
     """,
 }
 """By gate, pairs that come near it and mean the same."""

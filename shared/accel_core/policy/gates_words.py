@@ -30,12 +30,13 @@ from accel_core.policy.english import (
     UNIT_ALIASES,
     WEAK_WORDS,
 )
+from accel_core.policy.everyday import alike
 from accel_core.policy.gates_amounts import amounts, contrasted
 from accel_core.policy.gates_roles import turned
 from accel_core.policy.reading import singular, stem, trimmed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from accel_core.policy.difference import Difference, Lexicon, Side
     from accel_core.policy.reading import Reading
@@ -118,7 +119,12 @@ def alone(difference: Difference) -> tuple[set[str], set[str]]:
 
 def related(some: Iterable[str], others: Iterable[str], lexicon: Lexicon) -> bool:
     """Whether one of `some` says the same as one of `others`, or more broadly."""
-    return any(lexicon.relation(one, other) in RELATED for one in some for other in others)
+    return any(akin(one, other, lexicon) for one in some for other in others)
+
+
+def akin(one: str, other: str, lexicon: Lexicon, relations: Collection[str] = RELATED) -> bool:
+    """Whether two words stand in one of `relations`, or everyday use puts them together."""
+    return lexicon.relation(one, other) in relations or alike(one, other)
 
 
 def compounds(words: tuple[str, ...]) -> set[str]:
