@@ -168,6 +168,12 @@ FIRES = {
         Which drugs can aspirin replace? ~ Which drugs can replace aspirin?
         What depends on libfoo? ~ What does libfoo depend on?
         And if he hits me first? ~ And if I hit him first?
+        Do Norwegians need a visa for Chile? ~ Do Chileans need a visa for Norway?
+        Do I have to pay my lodger? ~ Does my lodger have to pay me?
+        Which states buy coal from Poland? ~ Which states does Poland buy coal from?
+        May the umpire send off a captain? ~ Is a captain able to send off the umpire?
+        How do I get from here to there? ~ How do I get from there to here?
+        What if she sues me? ~ What if I sue her?
     """,
     "exchange": r"""
         How do I open a checking account? ~ How do I open a brokerage account?
@@ -359,6 +365,11 @@ SILENT = {
         Does stress cause insomnia? ~ Can stress cause insomnia?
         Should the milk go in before the tea? ~ Should I put the milk in before the tea?
         What is 90 divided by 6? ~ What do I get if I divide 90 by 6?
+        Is tap water safe in Fiji? ~ Is water from the tap safe in Fiji?
+        Do I have to pay my lodger? ~ Must I pay my lodger?
+        On a Mac, how do I record the screen? ~ How do I record the screen on a Mac?
+        Can dogs eat grapes? ~ Are grapes something dogs can eat?
+        Which states buy coal from Poland? ~ From Poland, which states buy coal?
     """,
     "exchange": r"""
         How do I purchase a car? ~ How do I buy a car?

@@ -23,7 +23,7 @@ BE = frozenset({"is", "are", "was", "were", "am", "be", "been", "being", "get", 
 
 _PERSONS = {
     "i": "i", "me": "i", "we": "we", "us": "we", "he": "he", "him": "he", "she": "she",
-    "they": "they", "them": "they", "you": "you", "it": "it",
+    "her": "she", "they": "they", "them": "they", "you": "you", "it": "it",
 }  # fmt: skip
 _WHO = frozenset({"who", "whom", "what", "which"})
 _DO = frozenset({"do", "does", "did"})
@@ -31,8 +31,11 @@ _OPENING = (AUXILIARIES - {"am"}) | {"if", "because", "that", "while", "whether"
 _RANKING = frozenset("than before after by instead minus".split())
 _LINKS = frozenset("of in from to for with".split())
 _AFTER_VERB = frozenset("to on against for at with of about into by after over".split())
-_SAID_OF = frozenset({"me", "us", "him", "them"})
+_SAID_OF = frozenset({"me", "us", "him", "her", "them"})
+_MODAL = frozenset("have has need needs want wants able allowed supposed going".split())
+_PASSING = frozenset("also still ever really actually even just only usually normally".split())
 _MOVED = _DO | _SAID_OF | {"by"}
+_PEOPLE = frozenset(_PERSONS.values())
 _ASKED = "?"
 _EDGE = 3
 _LEAD = 4
@@ -61,9 +64,22 @@ def _exchanged_roles(difference: Difference, lexicon: Lexicon) -> bool:
     roles_a, roles_b = _clauses(difference.a), _clauses(difference.b)
     for verb, one in roles_a.items():
         other = roles_b.get(verb) or _same_verb(one.verb, roles_b, lexicon)
-        if other and _crossed(one, other):
+        if other and (_crossed(one, other) or _asked_of(one, other, difference)):
             return True
     return False
+
+
+def _asked_of(one: _Roles, other: _Roles, difference: Difference) -> bool:
+    """Whether one text asks who acts, the other on whom: "who buys from A", "does A buy from".
+
+    Who acts in one of them is then named in both.
+    """
+    if (_ASKED in one.acting) == (_ASKED in other.acting):
+        return False
+    acting = other.acting if _ASKED in one.acting else one.acting
+    both = set(difference.a.stems).intersection(difference.b.stems)
+    asks = not (_WHO.isdisjoint(difference.a.words) or _WHO.isdisjoint(difference.b.words))
+    return asks and bool(acting) and acting <= both and acting.isdisjoint(_PEOPLE)
 
 
 def _same_verb(verb: str, roles: dict[str, _Roles], lexicon: Lexicon) -> _Roles | None:
@@ -174,7 +190,9 @@ def _told(
     found: dict[str, _Roles] = {}
     for place in range(start, min(len(words), start + _LEAD + _EDGE)):
         word = words[place]
-        if word in _PERSONS:
+        if subject and _passed(words, place):
+            continue
+        if word in _PERSONS and word != "her":
             if subject:
                 break
             subject.add(_PERSONS[word])
@@ -185,6 +203,15 @@ def _told(
         elif word not in ARTICLES and word not in BE:
             break
     return found
+
+
+def _passed(words: tuple[str, ...], place: int) -> bool:
+    """Whether a verb may still follow: after "have to", "also", "am able to"."""
+    if words[place] == "to":
+        return words[place - 1] in _MODAL
+    return words[place] in _PASSING or (
+        words[place] in _MODAL and "".join(words[place + 1 : place + 2]) == "to"
+    )
 
 
 def _one_verb(

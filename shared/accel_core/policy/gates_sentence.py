@@ -6,9 +6,11 @@ Invariant: symmetric; what means the same in another order ("and", "vs", a claus
 from __future__ import annotations
 
 import re
+from collections import Counter
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
+from accel_core.policy.difference import compare
 from accel_core.policy.english import (
     COURTESIES,
     NEGATIONS,
@@ -20,7 +22,7 @@ from accel_core.policy.gates_words import akin, near, one_name, opposed, spelled
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from accel_core.policy.difference import Difference, Lexicon
+    from accel_core.policy.difference import Difference, Lexicon, Side
     from accel_core.policy.reading import Reading
 
 _BE = frozenset({"is", "are", "was", "were", "am", "be"})
@@ -30,6 +32,7 @@ _SYMMETRIC = frozenset(
 )
 _JOINS = frozenset("and or nor plus times with".split())
 _INTO = frozenset({"to", "into", "onto", "as"})
+_PLACES = frozenset({"here", "there"})
 
 CONDITIONS = frozenset(
     "in with without for on using under if when after before at as from during via through except"
@@ -40,6 +43,7 @@ _BOUNDS = (frozenset({"over", "above", "more", "greater"}), frozenset({"under", 
 _SAID_AT_ALL = frozenset("supposed named used united unusual".split())
 _SHORT = 4
 _KINDS = re.compile(r".+(?:(?<!e)ed|free|less|s'|'s)|(?:non|un(?!i|der|cle|til)).+|free")
+_FORMS = frozenset({"same", "synonym", "derived"})
 _EDGE = 3
 _TYPO_LENGTH = 5
 _FRAME = 3
@@ -55,13 +59,91 @@ def direction(difference: Difference, lexicon: Lexicon) -> bool:
         _SYMMETRIC.isdisjoint(a.words) and _SYMMETRIC.isdisjoint(b.words)
     ):
         return False
+    difference = aligned(difference, lexicon)
+    a, b = difference.a, difference.b
     if _crossed(a, b):
         return True
-    if turned(difference, lexicon, tight=tight(difference)):
+    if turned(difference, lexicon, tight=tight(difference)) or _traded(a, b):
         return not opposed(difference, lexicon)
     if difference.only_a.content or difference.only_b.content:
         return False
     return _exchanged([a.stems[p] for p in bare(a)], [b.stems[p] for p in bare(b)])
+
+
+def _traded(a: Reading, b: Reading) -> bool:
+    """Whether two words, apart from one another, each stand beside what the other stood beside.
+
+    "Does A harm B", "may B be what harms A": the order alone says nothing ("in A, how do I B").
+    """
+    slots_a, slots_b = _slots(a), _slots(b)
+    both = [stem for stem in slots_a if stem in slots_b]
+    if both == [stem for stem in slots_b if stem in slots_a]:
+        return False
+    for end, later in enumerate(both):
+        for earlier in both[:end]:
+            one, other = slots_a[earlier], slots_a[later]
+            two, another = slots_b[earlier], slots_b[later]
+            if two.at < another.at or not (one.like(another) and other.like(two)):
+                continue
+            if _parted(a, one.at, other.at) and _parted(b, another.at, two.at):
+                return True
+    return False
+
+
+class _Slot(NamedTuple):
+    """Where a word stands among all words but articles, and the stems on either side."""
+
+    at: int
+    before: str
+    after: str
+
+    def like(self, other: _Slot) -> bool:
+        same_before = self.before == other.before and self.before != ""
+        return same_before or (self.after == other.after and self.after != "")
+
+
+def _slots(reading: Reading) -> dict[str, _Slot]:
+    """Return by stem where the words stand that carry meaning and occur once."""
+    places = bare(reading)
+    stems = ["", *(reading.stems[place] for place in places), ""]
+    return {
+        stems[at]: _Slot(at - 1, stems[at - 1], stems[at + 1])
+        for at, place in enumerate(places, 1)
+        if reading.content[place] and reading.stems.count(stems[at]) == 1
+    }
+
+
+def _parted(reading: Reading, first: int, second: int) -> bool:
+    """Whether words stand between two, and none that joins equals."""
+    between = bare(reading)[first + 1 : second]
+    return bool(between) and all(reading.words[place] not in _JOINS for place in between)
+
+
+def aligned(difference: Difference, lexicon: Lexicon) -> Difference:
+    """Return the difference where a word stands for its form or synonym in the other text.
+
+    Only where it has one and no more: "Canadians" for "Canada", "beat" for "defeat".
+    """
+    a, b, only_a, only_b, _ = difference
+    pairs = [
+        (one, other)
+        for one in _telling(a, only_a)
+        for other in _telling(b, only_b)
+        if lexicon.relation(one, other) in _FORMS
+    ]
+    if not pairs:
+        return difference
+    ones, others = Counter(one for one, _ in pairs), Counter(other for _, other in pairs)
+    instead = {
+        b.stems[b.words.index(other)]: a.stems[a.words.index(one)]
+        for one, other in pairs
+        if ones[one] == others[other] == 1
+    }
+    return compare(a, b._replace(stems=tuple(instead.get(s, s) for s in b.stems)), lexicon)
+
+
+def _telling(reading: Reading, side: Side) -> set[str]:
+    return {reading.words[place] for place in side.content} - WEAK_WORDS
 
 
 def _crossed(a: Reading, b: Reading) -> bool:
@@ -95,7 +177,7 @@ def _run(reading: Reading, place: int, step: int) -> Iterator[str]:
     place += step
     taken = 0
     while 0 <= place < len(reading.words) and taken < _EDGE:
-        if reading.content[place]:
+        if reading.content[place] or reading.words[place] in _PLACES:
             yield reading.stems[place]
             taken += 1
         elif taken or reading.words[place] not in ARTICLES:

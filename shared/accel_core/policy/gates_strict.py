@@ -22,7 +22,7 @@ from accel_core.policy.english import (
 )
 from accel_core.policy.gates_asked import said_by
 from accel_core.policy.gates_sentence import CONDITIONS, apart, bare, middles
-from accel_core.policy.gates_words import RELATED, akin, spelled_out
+from accel_core.policy.gates_words import akin, spelled_out
 
 if TYPE_CHECKING:
     from accel_core.policy.difference import Difference, Lexicon, Side
@@ -37,7 +37,7 @@ _RELATIVES = frozenset("that who which whose where made".split())
 _MARKS = CONDITIONS | _RELATIVES
 _PREPOSITIONS = frozenset("of in on for from with about at by into as".split())
 _REACH = 2
-_SAME = RELATED - {"broader"}
+_MOST = 4
 
 
 def restriction(difference: Difference, lexicon: Lexicon) -> bool:
@@ -46,7 +46,7 @@ def restriction(difference: Difference, lexicon: Lexicon) -> bool:
     Where the other says a thing in its own words, only a condition counts; of two things, none.
     """
     strong_a, strong_b = difference.only_a.strong, difference.only_b.strong
-    if not (strong_a or strong_b):
+    if not (strong_a or strong_b) or min(len(strong_a), len(strong_b)) > 1:
         return False
     left_a, left_b = left(difference, lexicon)
     if bool(left_a) == bool(left_b):
@@ -70,7 +70,8 @@ def restriction(difference: Difference, lexicon: Lexicon) -> bool:
 
 def substitution(difference: Difference, lexicon: Lexicon) -> bool:
     """One word is left on each side, in the same place, and the two do not say the same."""
-    if not (difference.only_a.strong and difference.only_b.strong):
+    strong_a, strong_b = difference.only_a.strong, difference.only_b.strong
+    if not 1 <= len(strong_a) <= _MOST or not 1 <= len(strong_b) <= _MOST:
         return False
     left_a, left_b = left(difference, lexicon)
     if len(left_a) != 1 or len(left_b) != 1:
@@ -114,13 +115,7 @@ def _brief(reading: Reading) -> set[str]:
 
 
 def _explained(word: str, other: Reading, theirs: Side, lexicon: Lexicon) -> bool:
-    words = other.words
-    if any(
-        carries and akin(word, words[place], lexicon, _SAME)
-        for place, carries in enumerate(other.content)
-    ):
-        return True
-    return any(lexicon.relation(word, words[place]) == "broader" for place in theirs.content)
+    return any(akin(word, other.words[place], lexicon) for place in theirs.content)
 
 
 def _same_place(a: Reading, one: int, b: Reading, other: int) -> bool:
