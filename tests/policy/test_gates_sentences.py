@@ -130,6 +130,8 @@ FIRES = {
         Should I refinance my loan? ~ How should I refinance my loan?
         What is a stroke? ~ Why is it called a stroke?
         Does the index rebuild? ~ Why does the index rebuild?
+        How much is the toll in Oslo? ~ Why is there a toll in Oslo?
+        Who signs the deed, the seller? ~ When does the seller sign the deed?
     """,
     "quantity": r"""
         Name one enzyme in saliva. ~ Name all enzymes in saliva.
@@ -222,6 +224,8 @@ FIRES = {
         Can I eat rhubarb leaves? ~ Are celery leaves good to eat?
         How do I bake with spelt? ~ What do I bake with rye?
         And for my boat? ~ And what about my car?
+        Can I appeal a ruling? ~ How do I appeal a ruling?
+        Where is the pancreas? ~ What does the pancreas do?
     """,
 }
 """By gate, pairs that it refuses."""
@@ -334,6 +338,8 @@ SILENT = {
         Is it safe to run? Why? ~ Why is it safe to run?
         How much does a brick weigh? ~ What does a brick weigh?
         How much is that in pesos? ~ What is that in pesos?
+        How heavy is a brick? ~ How much does a brick weigh?
+        When is a contract void? ~ Under which circumstances is a contract void?
     """,
     "quantity": r"""
         What are the symptoms of flu? ~ What are all the symptoms of flu?
@@ -424,6 +430,8 @@ SILENT = {
         Why did my tree die? ~ What was the cause of my tree's death?
         What does a barrister do? ~ What is the job of a barrister?
         How do I loop in JS? ~ How can I loop in JavaScript?
+        Where is the best place to surf? ~ What is the best place to surf?
+        Can you sort a list? ~ How do you sort a list?
         How do I treat a wasp sting? ~ What should I put on a wasp sting?
     """,
 }

@@ -29,7 +29,8 @@ _HARD = frozenset({"why", "when", "where", "who", "how much", "how long", "how o
 _ANSWERS = {
     "when": "circumstance condition point situation stage early late soon time date day year month"
     " hour deadline century decade season age",
-    "where": "place location city country site spot part website store shop area region source",
+    "where": "best place location city country site spot part website store shop area region"
+    " source",
     "who": "person people name author inventor founder president leader team winner company country"
     " man woman actor writer",
     "why": "reason cause purpose point explain explanation make lead led significance important"
@@ -80,6 +81,9 @@ _TELLS = frozenset(
 _ADVICE = frozenset({"how", "whether"})
 _SHOULD = frozenset({"should", "must", "shall"})
 _CLOSE = frozenset({frozenset({"who", "what"}), frozenset({"where", "what"})})
+_WHEREABOUTS = frozenset({"where", "what"})
+_ALONE = frozenset({"why", "who", "where"})
+_MAY = frozenset({"can", "could", "may", "am"})
 _GETTING = frozenset({"how", "where"})
 _OBTAIN = frozenset(
     "get find buy order purchase obtain request see check view go learn start apply".split()
@@ -87,6 +91,7 @@ _OBTAIN = frozenset(
 _WAITING = frozenset({"when", "how long"})
 _UNTIL = frozenset("until till wait expect arrive".split())
 _CONJUNCTIONS = frozenset({"when", "where"})
+_ASKS_ON = frozenset("to in on at exactly else".split())
 _BE = frozenset({"is", "are", "was", "were", "am", "be"})
 _CLAUSE = re.compile(
     r"(?:[.?!;:,(] *|\b(?:and|or|but) )(is|are|was|were|do|does|did|can|could|should|will|would|has"
@@ -116,10 +121,23 @@ def question_type(difference: Difference, _: Lexicon) -> bool:
         return False  # "where can I get it" is how
     if pair == _WAITING and not _UNTIL.isdisjoint((*a.words, *b.words)):
         return False  # "how long until it comes" is when
-    apart = (asked_a not in _HARD or not _named(asked_a, b)) and (
-        asked_b not in _HARD or not _named(asked_b, a)
-    )
-    return apart and not (_also(a, asked_b) or _also(b, asked_a))
+    named = _named(asked_a, b) if asked_a in _HARD else False
+    named = named or (_named(asked_b, a) if asked_b in _HARD else False)
+    if named and not (pair <= _HARD and pair & _ALONE):
+        return False  # of "why is there a fee" no noun makes "how much is the fee"
+    return not (_also(a, asked_b) or _also(b, asked_a))
+
+
+def otherwise(a: Reading, b: Reading) -> bool:
+    """Whether two texts of the same words ask whether one can and how, or where and for what."""
+    asked_a, asked_b = asked_for(a), asked_for(b)
+    pair = frozenset((asked_a, asked_b))
+    if pair == _ADVICE:
+        reading = a if asked_a == "whether" else b
+        return not _MAY.isdisjoint(reading.words[:1]) and "you" not in reading.words[:2]
+    if pair == _WHEREABOUTS:
+        return not _named("where", a if asked_a == "what" else b)
+    return False
 
 
 def said_by(reading: Reading) -> frozenset[str]:
@@ -168,7 +186,7 @@ def asked_for(reading: Reading) -> str:
 
 def _asks_on(words: tuple[str, ...], place: int) -> bool:
     following = words[place + 1] if place + 1 < len(words) else ""
-    return not following or following in AUXILIARIES or following == "to"
+    return not following or following in AUXILIARIES or following in _ASKS_ON
 
 
 def _meaning(word: str, following: str) -> str:

@@ -20,7 +20,7 @@ from accel_core.policy.english import (
     ONE_WORDS,
     QUANTITIES_ASKED,
 )
-from accel_core.policy.gates_asked import said_by
+from accel_core.policy.gates_asked import otherwise, said_by
 from accel_core.policy.gates_sentence import CONDITIONS, apart, bare, middles
 from accel_core.policy.gates_words import akin, spelled_out
 
@@ -69,14 +69,19 @@ def restriction(difference: Difference, lexicon: Lexicon) -> bool:
 
 
 def substitution(difference: Difference, lexicon: Lexicon) -> bool:
-    """One word is left on each side, in the same place, and the two do not say the same."""
+    """One word is left on each side, in the same place, and the two do not say the same.
+
+    Or nothing is left, and "can I" stands where the other has "how do I".
+    """
+    a, b = difference.a, difference.b
     strong_a, strong_b = difference.only_a.strong, difference.only_b.strong
-    if not 1 <= len(strong_a) <= _MOST or not 1 <= len(strong_b) <= _MOST:
+    if len(strong_a) > _MOST or len(strong_b) > _MOST:
         return False
     left_a, left_b = left(difference, lexicon)
+    if not left_a and not left_b:
+        return otherwise(a, b)
     if len(left_a) != 1 or len(left_b) != 1:
         return False
-    a, b = difference.a, difference.b
     (one,), (other,) = left_a, left_b
     if spelled_out({a.words[one]}, b, difference.only_b):
         return False
