@@ -38,6 +38,11 @@ FIRES = {
         How many rows fit in 1 GB? ~ How many rows fit in 1 TB?
         How much is 20 Turkish lira? ~ How much is 20 Polish zloty?
         How much horsepower does it make? ~ How many kilowatts does it make?
+        How many km are 10 miles? ~ Convert 10 km to miles
+        How many pints is a liter? ~ How many liters is a pint?
+        What is the price per kilo? ~ What does it cost per bunch?
+        Is 5 mmol high? ~ Is 5 mg high?
+        How much is 90 forint? ~ How much is 90 zloty?
     """,
     "date": r"""
         Is the branch open on Monday? ~ Is the branch open on Tuesday?
@@ -149,6 +154,8 @@ FIRES = {
         What is the average salary of a pilot? ~ What is the total salary of the pilots?
         Summarize the entire article ~ Summarize part of the article
         Protect one of the sheets ~ Protect every one of the sheets
+        Can I take it once a day? ~ May I take it twice daily?
+        What does a double room cost? ~ How much is a single room?
     """,
     "direction": r"""
         Convert euros to dollars ~ Convert dollars to euros
@@ -253,6 +260,10 @@ SILENT = {
         What's the top speed in mph? ~ What's the top speed in miles per hour?
         Is 100 Mbps enough? ~ Is 100 megabits per second enough?
         Give me the angle in radians ~ Give me the angle in rad
+        How many ounces are in a pound? ~ How many ounces make a pound?
+        What is 5 feet in inches? ~ How many inches are five feet?
+        What is the salary per annum? ~ What is the salary per year?
+        What is the fee per head? ~ What is the fee a head?
     """,
     "date": r"""
         What is due on Sept 5? ~ What is due on September 5?
@@ -353,6 +364,7 @@ SILENT = {
         Do all employees get overtime pay? ~ Does every employee get overtime pay?
         Can the bank close all of my accounts? ~ Can the bank close every one of my accounts?
         suggest several names for a puppy ~ suggest a few names for a puppy
+        Why was I charged twice? ~ Why was I double charged?
         Is everyone in the house insured? ~ Is everybody in the house insured?
     """,
     "direction": r"""
