@@ -53,6 +53,7 @@ FIRES = {
         Will the statement arrive next week? ~ Did the statement arrive last week?
         Can I call support at 9 am? ~ Can I call support at 9 pm?
         What are visiting hours? ~ What are visiting hours on Sunday?
+        What do Danes eat at Christmas? ~ What is eaten at New Year in Denmark?
     """,
     "identifier": r"""
         What does error ERR-1042 mean? ~ What does error ERR-1043 mean?
@@ -156,6 +157,7 @@ FIRES = {
         Protect one of the sheets ~ Protect every one of the sheets
         Can I take it once a day? ~ May I take it twice daily?
         What does a double room cost? ~ How much is a single room?
+        Is the full deposit due? ~ Is half of the deposit due?
     """,
     "direction": r"""
         Convert euros to dollars ~ Convert dollars to euros
@@ -181,6 +183,10 @@ FIRES = {
         Do I have to pay my lodger? ~ Does my lodger have to pay me?
         Which states buy coal from Poland? ~ Which states does Poland buy coal from?
         May the umpire send off a captain? ~ Is a captain able to send off the umpire?
+        Is Turin far north of Genoa? ~ Is Genoa far north of Turin?
+        Did the bank sue the broker? ~ Was it the broker who sued the bank?
+        When does a parent owe a child support? ~ When does a child owe a parent support?
+        Can I deduct what I lend my ex? ~ Can my ex deduct what I lend her?
         How do I get from here to there? ~ How do I get from there to here?
         What if she sues me? ~ What if I sue her?
     """,
@@ -221,6 +227,8 @@ FIRES = {
         How do I list users? ~ How do I list users alphabetically?
         Where do I get a permit? ~ How can I obtain a permit for a tent?
         Are there hostels nearby? ~ Are there hostels nearby that take dogs?
+        Which tram has a ramp? ~ Which old tram has a ramp?
+        What is the fee for a parcel? ~ How much do you charge for a parcel to Malta?
     """,
     "substitution": r"""
         Where do I open a checking account? ~ How can I open a brokerage account?
@@ -233,6 +241,7 @@ FIRES = {
         And for my boat? ~ And what about my car?
         Can I appeal a ruling? ~ How do I appeal a ruling?
         Where is the pancreas? ~ What does the pancreas do?
+        What is a notary? ~ Do I need a notary?
     """,
 }
 """By gate, pairs that it refuses."""
@@ -271,6 +280,7 @@ SILENT = {
         Why do prices fall? ~ Why are prices falling?
         How do I march in a parade? ~ How can I march in a parade?
         What is the rate today? ~ What is the rate?
+        What are your new year's resolutions for 2017? ~ What are your resolutions for 2017?
         What should I do this week? ~ What should I do?
         What happens at Xmas in Norway? ~ What happens at Christmas in Norway?
         Why do leaves drop in autumn? ~ Why do leaves drop in fall?
@@ -303,6 +313,7 @@ SILENT = {
         What if I do not file taxes? ~ What if I don't file taxes?
         How do I brew without a machine? ~ How do I brew if I have no machine?
         What is my account no.? ~ What is my account number?
+        Do I need a degree to teach? ~ Can I teach without a degree?
         Who never forgets a face? ~ Who does not ever forget a face?
     """,
     "polarity": r"""
@@ -326,6 +337,7 @@ SILENT = {
         Is rust better than go? ~ Is rust better than go to learn?
         What should I eat prior to surgery? ~ What should I eat before surgery?
         Can I rent at under 25? ~ Can I rent below 25?
+        Is gold heavier than lead? ~ Is lead lighter than gold?
         Is the fee no more than 50 dollars? ~ Is the fee at most 50 dollars?
     """,
     "superlative": r"""
@@ -349,6 +361,7 @@ SILENT = {
         Is it safe to run? Why? ~ Why is it safe to run?
         How much does a brick weigh? ~ What does a brick weigh?
         How much is that in pesos? ~ What is that in pesos?
+        How long is the flight? ~ How many hours is the flight?
         How heavy is a brick? ~ How much does a brick weigh?
         When is a contract void? ~ Under which circumstances is a contract void?
     """,
@@ -388,6 +401,8 @@ SILENT = {
         On a Mac, how do I record the screen? ~ How do I record the screen on a Mac?
         Can dogs eat grapes? ~ Are grapes something dogs can eat?
         Which states buy coal from Poland? ~ From Poland, which states buy coal?
+        How far is Turin from Genoa? ~ How far is Genoa from Turin?
+        Can a cousin marry a cousin's aunt? ~ May a cousin's aunt marry a cousin?
     """,
     "exchange": r"""
         How do I purchase a car? ~ How do I buy a car?
@@ -397,6 +412,8 @@ SILENT = {
         How do I find my favorite songs? ~ How do I find my favourite songs?
         Is the film any good for kids? ~ Is the movie any good for kids?
         Does it really hurt to get a tattoo? ~ Does it hurt to get a tattoo?
+        How do I avoid procrastinating? ~ How do I avoid procrastination?
+        Is there a fee for closing it? ~ Is there a charge for closing it?
         Which tests are required for a visa? ~ Which tests are needed for a visa?
     """,
     "condition": r"""
@@ -421,6 +438,8 @@ SILENT = {
         How do I renew a permit? ~ What is the procedure for renewing a permit?
         Is Guam part of the United States? ~ Is Guam a part of the US?
         Why do owls hoot? ~ What is the reason that owls hoot?
+        What is the capital of Togo? ~ Which city is Togo's capital?
+        What do I need in order to vote? ~ What do I need to vote?
         Can a tenant sublet? ~ Is it possible for a tenant to sublet?
         Why do cats purr? ~ So why do cats purr? Thanks in advance!
         What is a tort? ~ What is a crime?

@@ -82,6 +82,8 @@ _ADVICE = frozenset({"how", "whether"})
 _SHOULD = frozenset({"should", "must", "shall"})
 _CLOSE = frozenset({frozenset({"who", "what"}), frozenset({"where", "what"})})
 _WHEREABOUTS = frozenset({"where", "what"})
+_WHETHER_WHAT = frozenset({"whether", "what"})
+_DEFINED = re.compile(r"what(?:'s| is| are) (?:an? )?[\w-]+(?: [\w-]+)?\??$", re.IGNORECASE)
 _ALONE = frozenset({"why", "who", "where"})
 _MAY = frozenset({"can", "could", "may", "am"})
 _GETTING = frozenset({"how", "where"})
@@ -91,6 +93,8 @@ _OBTAIN = frozenset(
 _WAITING = frozenset({"when", "how long"})
 _UNTIL = frozenset("until till wait expect arrive".split())
 _CONJUNCTIONS = frozenset({"when", "where"})
+_COUNTS = frozenset({"many", "much"})
+_DURATIONS = frozenset("time second minute hour day week month year".split())
 _ASKS_ON = frozenset("to in on at exactly else".split())
 _BE = frozenset({"is", "are", "was", "were", "am", "be"})
 _CLAUSE = re.compile(
@@ -129,7 +133,10 @@ def question_type(difference: Difference, _: Lexicon) -> bool:
 
 
 def otherwise(a: Reading, b: Reading) -> bool:
-    """Whether two texts of the same words ask whether one can and how, or where and for what."""
+    """Whether two texts of the same words ask for other things.
+
+    Whether one can and how one does; where something is and what; what it is and whether.
+    """
     asked_a, asked_b = asked_for(a), asked_for(b)
     pair = frozenset((asked_a, asked_b))
     if pair == _ADVICE:
@@ -137,7 +144,9 @@ def otherwise(a: Reading, b: Reading) -> bool:
         return not _MAY.isdisjoint(reading.words[:1]) and "you" not in reading.words[:2]
     if pair == _WHEREABOUTS:
         return not _named("where", a if asked_a == "what" else b)
-    return False
+    return (
+        pair == _WHETHER_WHAT and _DEFINED.match((a if asked_a == "what" else b).text) is not None
+    )
 
 
 def said_by(reading: Reading) -> frozenset[str]:
@@ -179,6 +188,8 @@ def asked_for(reading: Reading) -> str:
     if not places:
         return ""
     word, following, then = (*words[places[0] : places[0] + 3], "", "")[:3]
+    if word == "how" and following in _COUNTS and singular(then) in _DURATIONS:
+        return "how long"
     degree = word == "how" and following not in AUXILIARIES and following not in QUANTITIES_ASKED
     # "How safe is it" asks whether it is.
     return "whether" if degree and then in _BE else _meaning(word, following)

@@ -35,6 +35,12 @@ _SAID_OF = frozenset({"me", "us", "him", "her", "them"})
 _MODAL = frozenset("have has need needs want wants able allowed supposed going".split())
 _PASSING = frozenset("also still ever really actually even just only usually normally".split())
 _MOVED = _DO | _SAID_OF | {"by"}
+_MUTUAL = frozenset(
+    "marry married marries meet meets met mix mixes match matches resemble resembles rhyme rhymes"
+    " border borders touch touches agree combine interact equal equals coexist collide correlate"
+    " cooperate".split()
+)
+"""Verbs of which it is all one who acts."""
 _PEOPLE = frozenset(_PERSONS.values())
 _ASKED = "?"
 _EDGE = 3
@@ -42,11 +48,15 @@ _LEAD = 4
 
 
 class _Roles(NamedTuple):
-    """Of one verb, as it is written: who acts and what is acted on, as stems and persons."""
+    """Of one verb, as it is written: who acts and what is acted on, as stems and persons.
+
+    `rest` is all that follows the verb where it follows what acts.
+    """
 
     verb: str
     acting: frozenset[str]
     acted: frozenset[str]
+    rest: frozenset[str] = frozenset()
 
 
 def turned(difference: Difference, lexicon: Lexicon, *, tight: bool) -> bool:
@@ -118,6 +128,10 @@ def _said(reading: Reading, both: set[str]) -> list[str]:
 
 
 def _crossed(one: _Roles, other: _Roles) -> bool:
+    if one.verb in _MUTUAL:
+        return False
+    if one.acting & other.rest and other.acting & one.rest and one.acting.isdisjoint(other.acting):
+        return True
     return bool(
         (one.acting - one.acted) & (other.acted - other.acting)
         and (one.acted - one.acting) & (other.acting - other.acted)
@@ -229,7 +243,19 @@ def _one_verb(
         return {reading.stems[place]: _Roles(verb, after or asked, subject)}
     if passive and asked:
         return {}
-    return {reading.stems[place]: _Roles(verb, subject, after or asked)}
+    rest = frozenset() if passive else _rest(reading, place + 1)
+    return {reading.stems[place]: _Roles(verb, subject, after or asked, rest)}
+
+
+def _rest(reading: Reading, place: int) -> frozenset[str]:
+    """Return the stems and persons from `place` on."""
+    return frozenset(
+        _PERSONS.get(word, stem)
+        for word, stem, carries in zip(
+            reading.words[place:], reading.stems[place:], reading.content[place:], strict=True
+        )
+        if carries or word in _PERSONS
+    )
 
 
 def _phrase(reading: Reading, place: int) -> frozenset[str]:

@@ -30,6 +30,11 @@ _SYMMETRIC = frozenset(
     "vs versus between difference differences differ different compare compared comparison distance"
     " far similar similarity same equal relationship related both distinguish".split()
 )
+_DISTANCE = frozenset({"far", "distance"})
+_BEARINGS = frozenset(
+    "north south east west above below ahead behind".split()
+)  # "how far north of"
+_CLEFT = frozenset({"it", "who", "that"})  # "was it A who"
 _JOINS = frozenset("and or nor plus times with".split())
 _INTO = frozenset({"to", "into", "onto", "as"})
 _PLACES = frozenset({"here", "there"})
@@ -46,6 +51,7 @@ _KINDS = re.compile(r".+(?:(?<!e)ed|free|less|s'|'s)|(?:non|un(?!i|der|cle|til))
 _FORMS = frozenset({"same", "synonym", "derived"})
 _EDGE = 3
 _TYPO_LENGTH = 5
+_ENDING = 3
 _FRAME = 3
 
 
@@ -55,9 +61,7 @@ def direction(difference: Difference, lexicon: Lexicon) -> bool:
     Not beside an opposite: who lost to A is whom A beat.
     """
     a, b = difference.a, difference.b
-    if not near(difference) or not (
-        _SYMMETRIC.isdisjoint(a.words) and _SYMMETRIC.isdisjoint(b.words)
-    ):
+    if not near(difference) or _equals(a) or _equals(b):
         return False
     difference = aligned(difference, lexicon)
     a, b = difference.a, difference.b
@@ -68,6 +72,12 @@ def direction(difference: Difference, lexicon: Lexicon) -> bool:
     if difference.only_a.content or difference.only_b.content:
         return False
     return _exchanged([a.stems[p] for p in bare(a)], [b.stems[p] for p in bare(b)])
+
+
+def _equals(reading: Reading) -> bool:
+    """Whether a text says of two things what holds either way round, as a distance does."""
+    said = _SYMMETRIC.intersection(reading.words)
+    return bool(said) and not (said <= _DISTANCE and not _BEARINGS.isdisjoint(reading.words))
 
 
 def _traded(a: Reading, b: Reading) -> bool:
@@ -91,7 +101,7 @@ def _traded(a: Reading, b: Reading) -> bool:
 
 
 class _Slot(NamedTuple):
-    """Where a word stands among all words but articles, and the stems on either side."""
+    """Where a word stands, and the stems on either side, articles aside."""
 
     at: int
     before: str
@@ -104,10 +114,10 @@ class _Slot(NamedTuple):
 
 def _slots(reading: Reading) -> dict[str, _Slot]:
     """Return by stem where the words stand that carry meaning and occur once."""
-    places = bare(reading)
+    places = [place for place in bare(reading) if reading.words[place] not in _CLEFT]
     stems = ["", *(reading.stems[place] for place in places), ""]
     return {
-        stems[at]: _Slot(at - 1, stems[at - 1], stems[at + 1])
+        stems[at]: _Slot(place, stems[at - 1], stems[at + 1])
         for at, place in enumerate(places, 1)
         if reading.content[place] and reading.stems.count(stems[at]) == 1
     }
@@ -115,8 +125,8 @@ def _slots(reading: Reading) -> dict[str, _Slot]:
 
 def _parted(reading: Reading, first: int, second: int) -> bool:
     """Whether words stand between two, and none that joins equals."""
-    between = bare(reading)[first + 1 : second]
-    return bool(between) and all(reading.words[place] not in _JOINS for place in between)
+    between = set(reading.words[first + 1 : second]) - ARTICLES
+    return bool(between) and between.isdisjoint(_JOINS)
 
 
 def aligned(difference: Difference, lexicon: Lexicon) -> Difference:
@@ -295,7 +305,16 @@ def apart(one: str, other: str, lexicon: Lexicon) -> bool:
         return False
     if akin(one, other, lexicon):
         return False
-    return not (lexicon.relation(one, other) == "unknown" and _mistyped(one, other))
+    if lexicon.relation(one, other) != "unknown":
+        return True
+    return not (_mistyped(one, other) or _derived(one, other))
+
+
+def _derived(one: str, other: str) -> bool:
+    """Whether two long words differ by little more than an ending: "vaccine", "vaccination"."""
+    shorter, longer = sorted((one, other), key=len)
+    stem = shorter[:-_ENDING]
+    return len(stem) >= _TYPO_LENGTH and longer.startswith(stem) and stem != shorter
 
 
 def _mistyped(one: str, other: str) -> bool:

@@ -30,12 +30,13 @@ if TYPE_CHECKING:
 
 _DECIDED = frozenset(
     "between during via through up down off out over upon within against across along around toward"
-    " towards among onto per whether else together away back always".split()
+    " towards among onto per whether else together away back always time".split()
 ).union(NEGATIONS, NUMBER_WORDS, MAGNITUDES, ALL_WORDS, ONE_WORDS, {"percent", "many", "much"})
 """Words that another gate looks at, or that say no more than how others hang together."""
 _RELATIVES = frozenset("that who which whose where made".split())
 _MARKS = CONDITIONS | _RELATIVES
 _PREPOSITIONS = frozenset("of in on for from with about at by into as".split())
+_ASKS = frozenset({"which", "what"})
 _REACH = 2
 _MOST = 4
 
@@ -56,16 +57,26 @@ def restriction(difference: Difference, lexicon: Lexicon) -> bool:
     )
     if len(reworded) > 1:
         return False
+    places = [place for place in places if not _asked(reading, place)]
     if len(places) > 1 and not reworded:
         return True
     if any(
-        not _MARKS.isdisjoint(reading.words[max(0, place - _REACH) : place]) for place in places
+        not _MARKS.isdisjoint(reading.words[max(0, place - _REACH) : place])
+        or reading.stems[place] in reading.names
+        for place in places
     ):
         return True
     put_in, beside = middles(difference)
     if left_b:
         put_in, beside = beside, put_in
-    return places[0] in put_in and not beside
+    return not beside and not set(places).isdisjoint(put_in)
+
+
+def _asked(reading: Reading, place: int) -> bool:
+    """Whether a word says no more than what is asked for: "which city is", not "which big city"."""
+    if not place or reading.words[place - 1] not in _ASKS:
+        return False
+    return place + 1 == len(reading.words) or not reading.content[place + 1]
 
 
 def substitution(difference: Difference, lexicon: Lexicon) -> bool:
@@ -105,8 +116,9 @@ def _left(one: Reading, side: Side, other: Reading, theirs: Side, lexicon: Lexic
             continue
         if len(word) == 1 or word[0].isdigit() or one.stems[place] in asked:
             continue
-        if word in QUANTITIES_ASKED and one.words[place - 1] == "how":
-            continue
+        before = one.words[place - 1] if place else ""
+        if (word in QUANTITIES_ASKED and before == "how") or (word == "order" and before == "in"):
+            continue  # "how long", "in order to"
         if not _explained(word, other, theirs, lexicon):
             found[word] = place
     places = list(found.values())

@@ -67,6 +67,7 @@ _RELATIVE = re.compile(
     r"(day|week|weekend|month|quarter|season|semester|year|decade|century|morning|afternoon|evening"
     r"|night|spring|summer|autumn|fall|winter|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b"
 )
+_NEW_YEAR = re.compile(r"\bnew year(?:s|'s)?\b(?! old)")
 _RELATIVES = {"coming": "next", "following": "next", "previous": "last",
               "past": "last"}  # fmt: skip
 _OTHER_TIMES = frozenset("next coming following last previous past".split())
@@ -209,7 +210,10 @@ def date(difference: Difference, _: Lexicon) -> bool:
     # "May" and "may" are one word: where both texts have it, it is no date that one has alone.
     only_a = dates_a - dates_b - {_DATES.get(word) for word in b.words}
     only_b = dates_b - dates_a - {_DATES.get(word) for word in a.words}
-    return bool(only_a and only_b) or (bool(only_a or only_b) and tight(difference))
+    if only_a and only_b:
+        return True
+    # "New year" may be no more than what the year before it says.
+    return bool((only_a | only_b) - {"new year"}) and tight(difference)
 
 
 def _dates(reading: Reading) -> set[str]:
@@ -224,6 +228,8 @@ def _dates(reading: Reading) -> set[str]:
             found.add(_DATES[word])
     if reading.numbers or reading.codes:
         found.update(f"{half}m" for half in _CLOCK.findall(reading.text.lower()))
+    if "new" in words and _NEW_YEAR.search(reading.text.lower()):
+        found.add("new year")
     if not _OTHER_TIMES.isdisjoint(words):
         for which, period in _RELATIVE.findall(reading.text.lower()):
             found.add(f"{_RELATIVES.get(which, which)} {period}")

@@ -63,6 +63,7 @@ _UNDOING = frozenset(
     " failing lack lacks lacking refuse refuses refused missing impossible instead rather keep"
     " free".split()
 )
+_NEEDING = frozenset("need needs needed require requires required necessary must".split())
 _SHORTEST_REST = 3
 _NO_CONTRAST = NEGATIONS | LIGHT_VERBS
 _COUNTERPARTS: dict[str, set[str]] = {}
@@ -212,7 +213,9 @@ def negation(difference: Difference, lexicon: Lexicon) -> bool:
     if a.negations == b.negations or not near(difference) or not _parity(difference):
         return False
     alone_a, alone_b = alone(difference)
-    plain = alone_b if a.negations > b.negations else alone_a
+    plain, negated = (alone_b, alone_a) if a.negations > b.negations else (alone_a, alone_b)
+    if "without" in negated and not _NEEDING.isdisjoint(plain):
+        return False  # whether it can be done without asks whether it is needed
     return _UNDOING.isdisjoint(plain) and not opposed(difference, lexicon)
 
 
@@ -308,7 +311,7 @@ def _without(form: str, prefix: str) -> str:
     return rest if len(rest) >= _SHORTEST_REST and rest != form else ""
 
 
-def comparator(difference: Difference, _: Lexicon) -> bool:
+def comparator(difference: Difference, lexicon: Lexicon) -> bool:
     """More for less, at least for at most, before for after."""
     if not near(difference):
         return False
@@ -317,7 +320,10 @@ def comparator(difference: Difference, _: Lexicon) -> bool:
     if difference.framed and (_turns(alone_a, alone_b) or _turns(alone_b, alone_a)):
         return True
     ways_a, ways_b = _ways(a), _ways(b)
-    return not ways_a <= ways_b and not ways_b <= ways_a
+    if ways_a <= ways_b or ways_b <= ways_a:
+        return False
+    # "A is faster than B" where "B is slower than A".
+    return not (opposed(difference, lexicon) and turned(difference, lexicon, tight=True))
 
 
 def _turns(some: set[str], others: set[str]) -> bool:
