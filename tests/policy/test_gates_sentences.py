@@ -280,7 +280,6 @@ SILENT = {
         Why do prices fall? ~ Why are prices falling?
         How do I march in a parade? ~ How can I march in a parade?
         What is the rate today? ~ What is the rate?
-        What are your new year's resolutions for 2017? ~ What are your resolutions for 2017?
         What should I do this week? ~ What should I do?
         What happens at Xmas in Norway? ~ What happens at Christmas in Norway?
         Why do leaves drop in autumn? ~ Why do leaves drop in fall?
@@ -303,6 +302,7 @@ SILENT = {
         Is wifi free at Starbucks? ~ Is Wi-Fi free at Starbucks?
         When did WWII end? ~ When did World War II end?
         Who runs the DMV in Utah? ~ Who runs the Department of Motor Vehicles in Utah?
+        Can I freeze soup? ~ Is it OK to freeze soup?
         Is Paris the capital of France? ~ Is the capital of France Paris?
     """,
     "negation": r"""
@@ -363,6 +363,8 @@ SILENT = {
         How much is that in pesos? ~ What is that in pesos?
         How long is the flight? ~ How many hours is the flight?
         How heavy is a brick? ~ How much does a brick weigh?
+        How do I enter a voucher? ~ Where do I enter a voucher?
+        How long do newts live? ~ What is the lifespan of a newt?
         When is a contract void? ~ Under which circumstances is a contract void?
     """,
     "quantity": r"""

@@ -81,7 +81,9 @@ near nearest closest close nearby | clever smart intelligent | beautiful pretty 
 happy glad | strange odd weird unusual | old ancient | elderly old | impolite rude |
 new latest recent | abroad overseas foreign | often frequently | enough sufficient |
 available offered | included contained | possible feasible | fake false counterfeit |
-real genuine authentic | free complimentary | spicy hot | strong powerful | unhealthy bad
+real genuine authentic | free complimentary | spicy hot | strong powerful | unhealthy bad |
+made consist composed contain | follow track trace | bill cost charge | refer recommend |
+delivery shipping shipment | return send | belong part | fall fell drop | unblock unclog clear
 """
 
 _REMEMBERED = 4_096

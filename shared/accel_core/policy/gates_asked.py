@@ -40,7 +40,8 @@ _ANSWERS = {
     " expensive heavy deep wide thick hot cold warm allowance percent range limit maximum"
     " minimum weigh volume width depth speed pressure rent wage fare fine fuel mass area"
     " capacity power energy",
-    "how long": "time day week month year hour minute duration period length longer take limit",
+    "how long": "lifespan life time day week month year hour minute duration period length longer"
+    " take limit",
     "how old": "age year youngest oldest",
     "how far": "distance mile kilometer away",
     "how often": "interval time frequency frequently day week month year",
@@ -88,7 +89,8 @@ _ALONE = frozenset({"why", "who", "where"})
 _MAY = frozenset({"can", "could", "may", "am"})
 _GETTING = frozenset({"how", "where"})
 _OBTAIN = frozenset(
-    "get find buy order purchase obtain request see check view go learn start apply".split()
+    "get find buy order purchase obtain request see check view go learn start apply enter use"
+    " submit set".split()
 )
 _WAITING = frozenset({"when", "how long"})
 _UNTIL = frozenset("until till wait expect arrive".split())

@@ -175,7 +175,9 @@ def _names(reading: Reading, side: Side, other: Reading) -> set[str]:
     found = {
         words[place]
         for place in side.places
-        if stems[place] in names and (reading.content[place] or words[place].upper() in codes)
+        if stems[place] in names
+        and words[place] != "ok"
+        and (reading.content[place] or words[place].upper() in codes)
     }
     if found:
         inner = {
