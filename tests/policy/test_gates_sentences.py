@@ -125,6 +125,7 @@ FIRES = {
         What is the most common cancer? ~ What is the least common cancer?
         Which bank is the oldest? ~ Which bank is the safest?
         What is the cheapest loan? ~ What is the fastest loan?
+        At what earliest hour may bars open? ~ What is the latest time for closing bars down?
         What is the population of a state? ~ What is the population of the largest state?
     """,
     "question_type": r"""

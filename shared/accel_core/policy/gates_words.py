@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from accel_core.policy.reading import Reading
 
 _NEAR = 3
+_FEW = 5
 _NAMES = UNIT_ALIASES, DATE_ALIASES, NAME_ALIASES, NUMBER_WORDS, SAME_QUANTITIES
 _REMEMBERED = 4_096
 RELATED = frozenset({"same", "synonym", "derived", "broader"})
@@ -353,9 +354,10 @@ def superlative(difference: Difference, lexicon: Lexicon) -> bool:
     "Best" names no measure and agrees with any other; "worst" is its opposite.
     """
     a, b, only_a, only_b, _ = difference
-    if not difference.framed:
-        return False
     extremes_a, extremes_b = _extremes(a, only_a), _extremes(b, only_b)
+    if not difference.framed:  # among more words only opposites count: "earliest", "latest"
+        few = len(only_a.strong) <= _FEW and len(only_b.strong) <= _FEW
+        return few and any(not _opposites(one).isdisjoint(extremes_b) for one in extremes_a)
     if extremes_a and extremes_b:
         if extremes_a <= _NEUTRAL or extremes_b <= _NEUTRAL or extremes_a & extremes_b:
             return False
