@@ -185,7 +185,7 @@ FIRES = {
         Which states buy coal from Poland? ~ Which states does Poland buy coal from?
         May the umpire send off a captain? ~ Is a captain able to send off the umpire?
         Is Turin far north of Genoa? ~ Is Genoa far north of Turin?
-        Did the bank sue the broker? ~ Was it the broker who sued the bank?
+        Do I season the pan after oiling it? ~ Should I oil the pan after seasoning it?
         When does a parent owe a child support? ~ When does a child owe a parent support?
         Can I deduct what I lend my ex? ~ Can my ex deduct what I lend her?
         How do I get from here to there? ~ How do I get from there to here?
@@ -404,6 +404,8 @@ SILENT = {
         On a Mac, how do I record the screen? ~ How do I record the screen on a Mac?
         Can dogs eat grapes? ~ Are grapes something dogs can eat?
         Which states buy coal from Poland? ~ From Poland, which states buy coal?
+        How do I keep Hulu from buffering? ~ Why does Hulu keep buffering, how do I fix it?
+        How do you capture night sky photos? ~ How do I photograph the sky at night?
         How far is Turin from Genoa? ~ How far is Genoa from Turin?
         Can a cousin marry a cousin's aunt? ~ May a cousin's aunt marry a cousin?
     """,

@@ -213,6 +213,8 @@ def _told(
         elif reading.content[place]:
             turned = passive or (place > start and words[place - 1] in BE)
             found.update(_one_verb(reading, place, frozenset(subject), asked, passive=turned))
+            if subject and subject <= _PEOPLE and not word.endswith("ly"):
+                break  # a pronoun is a whole subject: what follows it is the verb
             subject.add(reading.stems[place])
         elif word not in ARTICLES and word not in BE:
             break
@@ -248,14 +250,15 @@ def _one_verb(
 
 
 def _rest(reading: Reading, place: int) -> frozenset[str]:
-    """Return the stems and persons from `place` on."""
-    return frozenset(
-        _PERSONS.get(word, stem)
-        for word, stem, carries in zip(
-            reading.words[place:], reading.stems[place:], reading.content[place:], strict=True
-        )
-        if carries or word in _PERSONS
-    )
+    """Return the stems and persons from `place` on, up to another question."""
+    found: set[str] = set()
+    for at in range(place, len(reading.words)):
+        word = reading.words[at]
+        if word in AUXILIARIES:
+            break
+        if reading.content[at] or word in _PERSONS:
+            found.add(_PERSONS.get(word, reading.stems[at]))
+    return frozenset(found)
 
 
 def _phrase(reading: Reading, place: int) -> frozenset[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from itertools import islice
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from accel_core.policy.difference import compare
@@ -34,7 +34,6 @@ _DISTANCE = frozenset({"far", "distance"})
 _BEARINGS = frozenset(
     "north south east west above below ahead behind".split()
 )  # "how far north of"
-_CLEFT = frozenset({"it", "who", "that"})  # "was it A who"
 _JOINS = frozenset("and or nor plus times with".split())
 _INTO = frozenset({"to", "into", "onto", "as"})
 _PLACES = frozenset({"here", "there"})
@@ -81,9 +80,9 @@ def _equals(reading: Reading) -> bool:
 
 
 def _traded(a: Reading, b: Reading) -> bool:
-    """Whether two words, apart from one another, each stand beside what the other stood beside.
+    """Whether two words, apart from one another, each stand behind what the other stood behind.
 
-    "Does A harm B", "may B be what harms A": the order alone says nothing ("in A, how do I B").
+    "Does A harm B", "does B do A harm": the order alone says nothing ("in A, how do I B").
     """
     slots_a, slots_b = _slots(a), _slots(b)
     both = [stem for stem in slots_a if stem in slots_b]
@@ -93,7 +92,7 @@ def _traded(a: Reading, b: Reading) -> bool:
         for earlier in both[:end]:
             one, other = slots_a[earlier], slots_a[later]
             two, another = slots_b[earlier], slots_b[later]
-            if two.at < another.at or not (one.like(another) and other.like(two)):
+            if two.at < another.at or (one.behind, other.behind) != (another.behind, two.behind):
                 continue
             if _parted(a, one.at, other.at) and _parted(b, another.at, two.at):
                 return True
@@ -101,25 +100,18 @@ def _traded(a: Reading, b: Reading) -> bool:
 
 
 class _Slot(NamedTuple):
-    """Where a word stands, and the stems on either side, articles aside."""
+    """Where a word stands, and the stem before it, articles aside."""
 
     at: int
-    before: str
-    after: str
-
-    def like(self, other: _Slot) -> bool:
-        same_before = self.before == other.before and self.before != ""
-        return same_before or (self.after == other.after and self.after != "")
+    behind: str
 
 
 def _slots(reading: Reading) -> dict[str, _Slot]:
-    """Return by stem where the words stand that carry meaning and occur once."""
-    places = [place for place in bare(reading) if reading.words[place] not in _CLEFT]
-    stems = ["", *(reading.stems[place] for place in places), ""]
+    """Return by stem where the words stand that carry meaning, occur once, and follow another."""
     return {
-        stems[at]: _Slot(place, stems[at - 1], stems[at + 1])
-        for at, place in enumerate(places, 1)
-        if reading.content[place] and reading.stems.count(stems[at]) == 1
+        reading.stems[place]: _Slot(place, reading.stems[before])
+        for before, place in pairwise(bare(reading))
+        if reading.content[place] and reading.stems.count(reading.stems[place]) == 1
     }
 
 
