@@ -228,6 +228,8 @@ FIRES = {
         How do I list users? ~ How do I list users alphabetically?
         Where do I get a permit? ~ How can I obtain a permit for a tent?
         Are there hostels nearby? ~ Are there hostels nearby that take dogs?
+        How tall is the mast? ~ How tall is the mast in feet?
+        How much is the parking? ~ How much is the parking per hour?
         Which tram has a ramp? ~ Which old tram has a ramp?
         What is the fee for a parcel? ~ How much do you charge for a parcel to Malta?
     """,

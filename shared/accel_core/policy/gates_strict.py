@@ -37,6 +37,7 @@ _RELATIVES = frozenset("that who which whose where made".split())
 _MARKS = CONDITIONS | _RELATIVES
 _PREPOSITIONS = frozenset("of in on for from with about at by into as".split())
 _ASKS = frozenset({"which", "what"})
+_BEFORE_UNITS = frozenset("in per a an each every".split())  # "how tall", "how tall in feet"
 _REACH = 2
 _MOST = 4
 
@@ -112,15 +113,15 @@ def _left(one: Reading, side: Side, other: Reading, theirs: Side, lexicon: Lexic
     found: dict[str, int] = {}
     for place in side.content:
         word = one.words[place]
-        if word not in side.strong or word in found or word in _DECIDED or word in asked:
-            continue
-        if len(word) == 1 or word[0].isdigit() or one.stems[place] in asked:
-            continue
         before = one.words[place - 1] if place else ""
+        if word not in side.strong or word in found or word in _DECIDED or len(word) == 1:
+            continue
         if (word in QUANTITIES_ASKED and before == "how") or (word == "order" and before == "in"):
             continue  # "how long", "in order to"
-        if not _explained(word, other, theirs, lexicon):
-            found[word] = place
+        said = (word in asked or one.stems[place] in asked) and before not in _BEFORE_UNITS
+        if said or word[0].isdigit() or _explained(word, other, theirs, lexicon):
+            continue
+        found[word] = place
     places = list(found.values())
     if len(places) > 1 and "".join(one.words[place][0] for place in places) in _brief(other):
         return []  # "United States" is "US"
