@@ -244,6 +244,7 @@ FIRES = {
         And for my boat? ~ And what about my car?
         Can I appeal a ruling? ~ How do I appeal a ruling?
         Where is the pancreas? ~ What does the pancreas do?
+        What is a fjord? ~ What is an atoll?
         What is a notary? ~ Do I need a notary?
     """,
 }

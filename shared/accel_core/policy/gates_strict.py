@@ -145,11 +145,13 @@ def _same_place(a: Reading, one: int, b: Reading, other: int) -> bool:
     if (_at(a, one - 1), _at(a, one + 1)) == (_at(b, other - 1), _at(b, other + 1)):
         return True
     (before_a, after_a), (before_b, after_b) = _beside(a, one), _beside(b, other)
-    place_a, place_b = _stem(a, before_a), _stem(b, before_b)
-    if place_a == place_b and place_a:
+    same_before = _stem(a, before_a) == _stem(b, before_b)
+    same_after = _stem(a, after_a) == _stem(b, after_b)
+    if same_before and same_after:
+        return True
+    if same_before and before_a >= 0:
         return a.content[before_a] or a.words[before_a] in _PREPOSITIONS
-    place_a, place_b = _stem(a, after_a), _stem(b, after_b)
-    return bool(place_a) and place_a == place_b and a.content[after_a]
+    return same_after and after_a >= 0 and a.content[after_a]
 
 
 def _beside(reading: Reading, place: int) -> tuple[int, int]:
