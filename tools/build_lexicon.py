@@ -15,7 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 PARTS = ("noun", "verb", "adj", "adv")
 LETTERS = {"n": 0, "v": 1, "a": 2, "s": 2, "r": 3}  # s: an adjective that clusters round another
 SENSES = 4  # of each part of speech, commonest first
+SENSES_OF_COMMON = 3  # over all parts of speech
+LONGEST_COMMON = 10
 HYPERNYMS = {"@", "@i"}
 SIMILAR = "&"
 ANTONYM = "!"
@@ -143,7 +145,7 @@ def license_lines(folder: Path) -> list[str]:
 
 def build(ranked: list[str], wordnet: WordNet) -> bytes:
     """Return the body of the file."""
-    lemmas = {
+    lemmas = _common(wordnet) | {
         lemma
         for word in filter(None, ranked)
         for lemma, part in [*((word, part) for part in range(len(PARTS))), *_bases(word, wordnet)]
@@ -162,6 +164,21 @@ def build(ranked: list[str], wordnet: WordNet) -> bytes:
     tables = _word_tables(words, known, synsets, wordnet)
     tables += _synset_tables(order[: ends[-1]], synsets, wordnet)
     return SHAPE.pack(len(ranked), *ends, len(text)) + text + b"".join(map(_table, tables))
+
+
+def _common(wordnet: WordNet) -> set[str]:
+    """Return lemmas that are in common use, though a vocabulary of word pieces may lack them.
+
+    Zipf (1949): words in common use are short and have several meanings. So the short ones count
+    that are of several parts of speech ("debit"), or have three senses or more ("router").
+    """
+    senses: Counter[str] = Counter()
+    parts: Counter[str] = Counter()
+    for (word, _), offsets in wordnet.senses.items():
+        if word.isalpha() and len(word) <= LONGEST_COMMON and _is_word(word):
+            senses[word] += len(offsets)
+            parts[word] += 1
+    return {word for word in senses if parts[word] > 1 or senses[word] >= SENSES_OF_COMMON}
 
 
 def _senses(word: str, wordnet: WordNet) -> list[Synset]:

@@ -42,6 +42,9 @@ words = st.one_of(st.sampled_from(WORDS), st.text("abdeginrsty", max_size=9))
         ("monday", "tuesday", "sister"),
         ("tea", "coffee", "sister"),
         ("buy", "camera", "unrelated"),
+        ("refunds", "repay", "synonym"),  # common, though an encoder's vocabulary lacks it
+        ("router", "debit", "unrelated"),
+        ("debited", "credited", "antonym"),
         ("bought", "buy", "same"),
         ("children", "child", "same"),
         ("best", "good", "same"),

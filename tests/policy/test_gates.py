@@ -30,6 +30,7 @@ WORDS = (
     " with without for and or than more less most first last second all one list name best way"
     " buy sell bank loan rate dog cat fever tax court Paris Rome Monday May 5 12 km miles open"
     " closed legal illegal Python C++ -r e404 x.py > < before after every please hello you"
+    " per once twice here there her she me have need fee charge sue owes Canada Canadians"
 ).split()
 TEXTS = st.lists(st.sampled_from(WORDS), max_size=9).map(" ".join) | st.sampled_from(PLAIN)
 NUMERIC = {"number", "identifier", "unit"}

@@ -38,6 +38,11 @@ FIRES = {
         How many rows fit in 1 GB? ~ How many rows fit in 1 TB?
         How much is 20 Turkish lira? ~ How much is 20 Polish zloty?
         How much horsepower does it make? ~ How many kilowatts does it make?
+        How many km are 10 miles? ~ Convert 10 km to miles
+        How many pints is a liter? ~ How many liters is a pint?
+        What is the price per kilo? ~ What does it cost per bunch?
+        Is 5 mmol high? ~ Is 5 mg high?
+        How much is 90 forint? ~ How much is 90 zloty?
     """,
     "date": r"""
         Is the branch open on Monday? ~ Is the branch open on Tuesday?
@@ -48,6 +53,7 @@ FIRES = {
         Will the statement arrive next week? ~ Did the statement arrive last week?
         Can I call support at 9 am? ~ Can I call support at 9 pm?
         What are visiting hours? ~ What are visiting hours on Sunday?
+        What do Danes eat at Christmas? ~ What is eaten at New Year in Denmark?
     """,
     "identifier": r"""
         What does error ERR-1042 mean? ~ What does error ERR-1043 mean?
@@ -119,6 +125,7 @@ FIRES = {
         What is the most common cancer? ~ What is the least common cancer?
         Which bank is the oldest? ~ Which bank is the safest?
         What is the cheapest loan? ~ What is the fastest loan?
+        At what earliest hour may bars open? ~ What is the latest time for closing bars down?
         What is the population of a state? ~ What is the population of the largest state?
     """,
     "question_type": r"""
@@ -130,6 +137,8 @@ FIRES = {
         Should I refinance my loan? ~ How should I refinance my loan?
         What is a stroke? ~ Why is it called a stroke?
         Does the index rebuild? ~ Why does the index rebuild?
+        How much is the toll in Oslo? ~ Why is there a toll in Oslo?
+        Who signs the deed, the seller? ~ When does the seller sign the deed?
     """,
     "quantity": r"""
         Name one enzyme in saliva. ~ Name all enzymes in saliva.
@@ -147,6 +156,9 @@ FIRES = {
         What is the average salary of a pilot? ~ What is the total salary of the pilots?
         Summarize the entire article ~ Summarize part of the article
         Protect one of the sheets ~ Protect every one of the sheets
+        Can I take it once a day? ~ May I take it twice daily?
+        What does a double room cost? ~ How much is a single room?
+        Is the full deposit due? ~ Is half of the deposit due?
     """,
     "direction": r"""
         Convert euros to dollars ~ Convert dollars to euros
@@ -168,6 +180,16 @@ FIRES = {
         Which drugs can aspirin replace? ~ Which drugs can replace aspirin?
         What depends on libfoo? ~ What does libfoo depend on?
         And if he hits me first? ~ And if I hit him first?
+        Do Norwegians need a visa for Chile? ~ Do Chileans need a visa for Norway?
+        Do I have to pay my lodger? ~ Does my lodger have to pay me?
+        Which states buy coal from Poland? ~ Which states does Poland buy coal from?
+        May the umpire send off a captain? ~ Is a captain able to send off the umpire?
+        Is Turin far north of Genoa? ~ Is Genoa far north of Turin?
+        Do I season the pan after oiling it? ~ Should I oil the pan after seasoning it?
+        When does a parent owe a child support? ~ When does a child owe a parent support?
+        Can I deduct what I lend my ex? ~ Can my ex deduct what I lend her?
+        How do I get from here to there? ~ How do I get from there to here?
+        What if she sues me? ~ What if I sue her?
     """,
     "exchange": r"""
         How do I open a checking account? ~ How do I open a brokerage account?
@@ -202,16 +224,28 @@ FIRES = {
         Explain recursion ~ Explain recursion to a young child
         Which fees does a broker charge? ~ Which fees does a broker charge on dormant accounts?
         And how long will that take? ~ And how long will that take by sea freight?
+        Is rice healthy? ~ Is brown rice healthy?
+        How do I list users? ~ How do I list users alphabetically?
+        Where do I get a permit? ~ How can I obtain a permit for a tent?
+        Are there hostels nearby? ~ Are there hostels nearby that take dogs?
+        How tall is the mast? ~ How tall is the mast in feet?
+        How much is the parking? ~ How much is the parking per hour?
+        Which tram has a ramp? ~ Which old tram has a ramp?
+        What is the fee for a parcel? ~ How much do you charge for a parcel to Malta?
     """,
     "substitution": r"""
         Where do I open a checking account? ~ How can I open a brokerage account?
         Signs of measles in a child ~ What are a child's signs of mumps?
         How does tcp work? ~ What is the way udp works?
         What's a good dress for a gala? ~ Which dress is best for a funeral?
-        Is an oral lease binding? ~ Are leases binding if verified?
+        What are the stages of mitosis? ~ Can you describe the stages of meiosis?
         Can I eat rhubarb leaves? ~ Are celery leaves good to eat?
         How do I bake with spelt? ~ What do I bake with rye?
         And for my boat? ~ And what about my car?
+        Can I appeal a ruling? ~ How do I appeal a ruling?
+        Where is the pancreas? ~ What does the pancreas do?
+        What is a fjord? ~ What is an atoll?
+        What is a notary? ~ Do I need a notary?
     """,
 }
 """By gate, pairs that it refuses."""
@@ -239,6 +273,10 @@ SILENT = {
         What's the top speed in mph? ~ What's the top speed in miles per hour?
         Is 100 Mbps enough? ~ Is 100 megabits per second enough?
         Give me the angle in radians ~ Give me the angle in rad
+        How many ounces are in a pound? ~ How many ounces make a pound?
+        What is 5 feet in inches? ~ How many inches are five feet?
+        What is the salary per annum? ~ What is the salary per year?
+        What is the fee per head? ~ What is the fee a head?
     """,
     "date": r"""
         What is due on Sept 5? ~ What is due on September 5?
@@ -268,6 +306,7 @@ SILENT = {
         Is wifi free at Starbucks? ~ Is Wi-Fi free at Starbucks?
         When did WWII end? ~ When did World War II end?
         Who runs the DMV in Utah? ~ Who runs the Department of Motor Vehicles in Utah?
+        Can I freeze soup? ~ Is it OK to freeze soup?
         Is Paris the capital of France? ~ Is the capital of France Paris?
     """,
     "negation": r"""
@@ -278,6 +317,7 @@ SILENT = {
         What if I do not file taxes? ~ What if I don't file taxes?
         How do I brew without a machine? ~ How do I brew if I have no machine?
         What is my account no.? ~ What is my account number?
+        Do I need a degree to teach? ~ Can I teach without a degree?
         Who never forgets a face? ~ Who does not ever forget a face?
     """,
     "polarity": r"""
@@ -301,6 +341,7 @@ SILENT = {
         Is rust better than go? ~ Is rust better than go to learn?
         What should I eat prior to surgery? ~ What should I eat before surgery?
         Can I rent at under 25? ~ Can I rent below 25?
+        Is gold heavier than lead? ~ Is lead lighter than gold?
         Is the fee no more than 50 dollars? ~ Is the fee at most 50 dollars?
     """,
     "superlative": r"""
@@ -324,6 +365,11 @@ SILENT = {
         Is it safe to run? Why? ~ Why is it safe to run?
         How much does a brick weigh? ~ What does a brick weigh?
         How much is that in pesos? ~ What is that in pesos?
+        How long is the flight? ~ How many hours is the flight?
+        How heavy is a brick? ~ How much does a brick weigh?
+        How do I enter a voucher? ~ Where do I enter a voucher?
+        How long do newts live? ~ What is the lifespan of a newt?
+        When is a contract void? ~ Under which circumstances is a contract void?
     """,
     "quantity": r"""
         What are the symptoms of flu? ~ What are all the symptoms of flu?
@@ -337,6 +383,7 @@ SILENT = {
         Do all employees get overtime pay? ~ Does every employee get overtime pay?
         Can the bank close all of my accounts? ~ Can the bank close every one of my accounts?
         suggest several names for a puppy ~ suggest a few names for a puppy
+        Why was I charged twice? ~ Why was I double charged?
         Is everyone in the house insured? ~ Is everybody in the house insured?
     """,
     "direction": r"""
@@ -355,6 +402,15 @@ SILENT = {
         Does stress cause insomnia? ~ Can stress cause insomnia?
         Should the milk go in before the tea? ~ Should I put the milk in before the tea?
         What is 90 divided by 6? ~ What do I get if I divide 90 by 6?
+        Is tap water safe in Fiji? ~ Is water from the tap safe in Fiji?
+        Do I have to pay my lodger? ~ Must I pay my lodger?
+        On a Mac, how do I record the screen? ~ How do I record the screen on a Mac?
+        Can dogs eat grapes? ~ Are grapes something dogs can eat?
+        Which states buy coal from Poland? ~ From Poland, which states buy coal?
+        How do I keep Hulu from buffering? ~ Why does Hulu keep buffering, how do I fix it?
+        How do you capture night sky photos? ~ How do I photograph the sky at night?
+        How far is Turin from Genoa? ~ How far is Genoa from Turin?
+        Can a cousin marry a cousin's aunt? ~ May a cousin's aunt marry a cousin?
     """,
     "exchange": r"""
         How do I purchase a car? ~ How do I buy a car?
@@ -364,6 +420,8 @@ SILENT = {
         How do I find my favorite songs? ~ How do I find my favourite songs?
         Is the film any good for kids? ~ Is the movie any good for kids?
         Does it really hurt to get a tattoo? ~ Does it hurt to get a tattoo?
+        How do I avoid procrastinating? ~ How do I avoid procrastination?
+        Is there a fee for closing it? ~ Is there a charge for closing it?
         Which tests are required for a visa? ~ Which tests are needed for a visa?
     """,
     "condition": r"""
@@ -382,8 +440,15 @@ SILENT = {
     """,
     "restriction": r"""
         How do I sort a list? ~ Hello, how do I sort a list?
-        Is rice healthy? ~ Is brown rice healthy?
+        Is rice healthy? ~ Is rice good for your health?
         What is a bond? ~ What exactly is a bond?
+        How do oaks and elms differ? ~ What's the difference between oaks and elms?
+        How do I renew a permit? ~ What is the procedure for renewing a permit?
+        Is Guam part of the United States? ~ Is Guam a part of the US?
+        Why do owls hoot? ~ What is the reason that owls hoot?
+        What is the capital of Togo? ~ Which city is Togo's capital?
+        What do I need in order to vote? ~ What do I need to vote?
+        Can a tenant sublet? ~ Is it possible for a tenant to sublet?
         Why do cats purr? ~ So why do cats purr? Thanks in advance!
         What is a tort? ~ What is a crime?
         Who signs a deed? ~ By whom is a deed signed?
@@ -399,6 +464,14 @@ SILENT = {
         What is a tort? ~ What is a civil tort claim?
         How do I get a visa? ~ How do I find a visa?
         What is a good plan? ~ What's a good plan?
+        How long is a rugby game? ~ What is the length of a rugby game?
+        Which food helps after a marathon? ~ What should I eat after a marathon?
+        Why did my tree die? ~ What was the cause of my tree's death?
+        What does a barrister do? ~ What is the job of a barrister?
+        How do I loop in JS? ~ How can I loop in JavaScript?
+        Where is the best place to surf? ~ What is the best place to surf?
+        Can you sort a list? ~ How do you sort a list?
+        How do I treat a wasp sting? ~ What should I put on a wasp sting?
     """,
 }
 """By gate, pairs that come near it and mean the same."""

@@ -5,7 +5,8 @@ opposite where it was exchanged for an antonym; vectors put both equally near. W
 1998, https://wordnet.princeton.edu) tells them apart. Its first senses only: the later ones are
 rare and relate everything to everything.
 
-The table, ``english.bin``, holds the words of the encoder's vocabulary and their lemmas.
+The table, ``english.bin``, holds the words of the encoder's vocabulary and their lemmas, and short
+words of several meanings besides, which are in common use.
 """
 
 from __future__ import annotations
@@ -61,7 +62,7 @@ class English:
 
     @property
     def ready(self) -> bool:
-        """Whether it is loaded: until then the first question takes some 40 ms."""
+        """Whether it is loaded: until then the first question takes some 50 ms."""
         return self._loaded is not None
 
     def __reduce__(self) -> tuple[type[English], tuple[()]]:

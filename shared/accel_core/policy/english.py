@@ -132,6 +132,10 @@ UNIT_WORDS = _words(
     " electronvolt ev btu lumen lux decibel db pixel px rpm dpi petabyte exabyte nanometer"
     " nanometre nanogram decimeter deciliter kilobit megabit gigabit mbps kbps gbps kmh kilocalorie"
     " megahertz gigahertz kilohertz khz rad fortnightly biweekly semester square cubic nautical"
+    " mmol millimole micromole ppm ppb microliter microlitre centiliter centilitre kilopascal kpa"
+    " megapascal mpa kilonewton lightyear parsec millennium millennia trimester mpg fps kibibyte"
+    " mebibyte gibibyte kib mib gib dinar dong forint naira riyal rial shilling bitcoin btc"
+    " krw mxn brl sek nok dkk pln czk huf zar ngn aed sar hkd sgd nzd thb"
 )
 """Units of measure, singular, and how often something happens."""
 
@@ -156,7 +160,12 @@ UNIT_ALIASES = {
     "px": "pixel", "rad": "radian", "nanometre": "nanometer", "mhz": "megahertz",
     "ghz": "gigahertz", "khz": "kilohertz", "hz": "hertz", "fortnightly": "fortnight",
     "mw": "megawatt", "ma": "milliamp", "mv": "millivolt", "nm": "nanometer", "dl": "deciliter",
-    "pb": "petabyte", "sq": "square", "atmosphere": "atm",
+    "mi": "mile", "yd": "yard", "mol": "mole", "mmol": "millimole", "kpa": "kilopascal",
+    "mpa": "megapascal", "microlitre": "microliter", "ul": "microliter", "cl": "centiliter",
+    "centilitre": "centiliter", "millennia": "millennium", "kib": "kibibyte", "mib": "mebibyte",
+    "gib": "gibibyte", "btc": "bitcoin", "sek": "krona", "nok": "krone", "dkk": "krone",
+    "pln": "zloty", "mxn": "peso", "zar": "rand", "aed": "dirham", "thb": "baht", "huf": "forint",
+    "ngn": "naira", "pb": "petabyte", "sq": "square", "atmosphere": "atm",
 }  # fmt: skip
 """Units as they are abbreviated, and as signs."""
 
@@ -228,6 +237,7 @@ victory:defeat admit:deny remember:forget alive:dead birth:death marry:divorce r
 reveal:hide float:sink inhale:exhale peak:trough lengthen:shorten widen:narrow darken:lighten
 brighten:darken brighten:dim soften:harden heating:cooling cold:warm hot:cool evaporate:condense
 melt:solidify rise:plunge soar:plunge thicken:dilute beyond:within
+metric:imperial single:double once:twice including:excluding include:exclude
 """
 
 OPPOSITES = frozenset(
@@ -263,7 +273,7 @@ _SHARED = _words(
     " max plus minus son bit bar top tonne litre metre volt euro or ton part sale don fin ad ce dec"
     " franc peso lira euro krona krone baht rand carat lumen lux pixel decibel torr dirham square"
     " major minor senior junior singular plural rural natural absolute sink"
-    " semester quid atm rad db ma dl horsepower"
+    " semester quid atm rad db ma dl horsepower dong dinar rial riyal bitcoin imperial mi cl metric"
     " sec men die not art gift rest mit note general normal personal local simple total"
 )
 """English words that other languages have too."""

@@ -19,7 +19,14 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from accel_core.errors import ConfigError
-from accel_core.policy import gates_filler, gates_sentence, gates_values, gates_words
+from accel_core.policy import (
+    gates_asked,
+    gates_filler,
+    gates_sentence,
+    gates_strict,
+    gates_values,
+    gates_words,
+)
 
 if TYPE_CHECKING:
     from accel_core.policy.difference import Difference, Lexicon
@@ -47,13 +54,13 @@ GATES: Final[Mapping[str, Gate]] = MappingProxyType(
         "unit": gates_values.unit,
         "direction": _in_english(gates_sentence.direction),
         "polarity": _in_english(gates_words.polarity),
-        "question_type": _in_english(gates_sentence.question_type),
+        "question_type": _in_english(gates_asked.question_type),
         "identifier": gates_values.identifier,
         "filler": gates_filler.filler,
         "condition": _in_english(gates_sentence.condition),
         "exchange": _in_english(gates_sentence.exchange),
-        "restriction": _in_english(gates_sentence.restriction),
-        "substitution": _in_english(gates_sentence.substitution),
+        "restriction": _in_english(gates_strict.restriction),
+        "substitution": _in_english(gates_strict.substitution),
     }
 )
 """The gates of this package, in the order they are asked: cheap ones first, the vaguest last."""

@@ -22,18 +22,27 @@ _WHOLE = _ALL | LIST_WORDS
 _GENERIC = frozenset({"a", "an"})
 _ONE = frozenset("one single any a an example first another current individual either".split())
 _SHARE = frozenset("half part partial partly portion slice piece most few several".split())
-_HALVES = frozenset("half part portion".split())
+_FULL = frozenset({"full", "complete"})
+_HALVES = frozenset("half partial part portion".split())
 _NAMED = frozenset({"name"})  # "name a river" is no list
 _MANY = frozenset("several multiple many various numerous".split())
 _SUM = frozenset("total altogether combined sum overall whole entire".split())
 _EACH = frozenset("each every per individual single apiece".split())
 _MEAN = frozenset("average mean typical median".split())
-_CONTRASTS = ((_ALL, _SHARE), (_SUM, _EACH), (_SUM, _MEAN))
+_ONCE = frozenset("once one single".split())
+_TWICE = frozenset("twice double both couple pair two".split())
+_THRICE = frozenset("thrice triple three".split())
+_CONTRASTS = (
+    (_ALL, _SHARE), (_FULL, _HALVES), (_SUM, _EACH), (_SUM, _MEAN), (_TWICE, _ONCE),
+    (_THRICE, _ONCE), (_THRICE, _TWICE),
+)  # fmt: skip
 _COUNTING = frozenset("few lot list couple number bit little set range variety".split())
 _BEFORE_NAMES = frozenset({"which", "what", "a", "an", "one", "another", "every", "each"})
 _PLURALS = _WHOLE | _MANY | {"few", "lots", "different"}
 _NEAREST = 3
-_CLASSES = (_PLURALS | _ONE | _SHARE | _SUM | _EACH | _MEAN | _HALVES) - _GENERIC
+_CLASSES = (
+    _PLURALS | _ONE | _SHARE | _SUM | _EACH | _MEAN | _HALVES | _ONCE | _TWICE | _THRICE
+) - _GENERIC
 
 
 def amounts(reading: Reading) -> bool:

@@ -23,7 +23,7 @@ BE = frozenset({"is", "are", "was", "were", "am", "be", "been", "being", "get", 
 
 _PERSONS = {
     "i": "i", "me": "i", "we": "we", "us": "we", "he": "he", "him": "he", "she": "she",
-    "they": "they", "them": "they", "you": "you", "it": "it",
+    "her": "she", "they": "they", "them": "they", "you": "you", "it": "it",
 }  # fmt: skip
 _WHO = frozenset({"who", "whom", "what", "which"})
 _DO = frozenset({"do", "does", "did"})
@@ -31,19 +31,32 @@ _OPENING = (AUXILIARIES - {"am"}) | {"if", "because", "that", "while", "whether"
 _RANKING = frozenset("than before after by instead minus".split())
 _LINKS = frozenset("of in from to for with".split())
 _AFTER_VERB = frozenset("to on against for at with of about into by after over".split())
-_SAID_OF = frozenset({"me", "us", "him", "them"})
+_SAID_OF = frozenset({"me", "us", "him", "her", "them"})
+_MODAL = frozenset("have has need needs want wants able allowed supposed going".split())
+_PASSING = frozenset("also still ever really actually even just only usually normally".split())
 _MOVED = _DO | _SAID_OF | {"by"}
+_MUTUAL = frozenset(
+    "marry married marries meet meets met mix mixes match matches resemble resembles rhyme rhymes"
+    " border borders touch touches agree combine interact equal equals coexist collide correlate"
+    " cooperate".split()
+)
+"""Verbs of which it is all one who acts."""
+_PEOPLE = frozenset(_PERSONS.values())
 _ASKED = "?"
 _EDGE = 3
 _LEAD = 4
 
 
 class _Roles(NamedTuple):
-    """Of one verb, as it is written: who acts and what is acted on, as stems and persons."""
+    """Of one verb, as it is written: who acts and what is acted on, as stems and persons.
+
+    `rest` is all that follows the verb where it follows what acts.
+    """
 
     verb: str
     acting: frozenset[str]
     acted: frozenset[str]
+    rest: frozenset[str] = frozenset()
 
 
 def turned(difference: Difference, lexicon: Lexicon, *, tight: bool) -> bool:
@@ -61,9 +74,22 @@ def _exchanged_roles(difference: Difference, lexicon: Lexicon) -> bool:
     roles_a, roles_b = _clauses(difference.a), _clauses(difference.b)
     for verb, one in roles_a.items():
         other = roles_b.get(verb) or _same_verb(one.verb, roles_b, lexicon)
-        if other and _crossed(one, other):
+        if other and (_crossed(one, other) or _asked_of(one, other, difference)):
             return True
     return False
+
+
+def _asked_of(one: _Roles, other: _Roles, difference: Difference) -> bool:
+    """Whether one text asks who acts, the other on whom: "who buys from A", "does A buy from".
+
+    Who acts in one of them is then named in both.
+    """
+    if (_ASKED in one.acting) == (_ASKED in other.acting):
+        return False
+    acting = other.acting if _ASKED in one.acting else one.acting
+    both = set(difference.a.stems).intersection(difference.b.stems)
+    asks = not (_WHO.isdisjoint(difference.a.words) or _WHO.isdisjoint(difference.b.words))
+    return asks and bool(acting) and acting <= both and acting.isdisjoint(_PEOPLE)
 
 
 def _same_verb(verb: str, roles: dict[str, _Roles], lexicon: Lexicon) -> _Roles | None:
@@ -102,6 +128,10 @@ def _said(reading: Reading, both: set[str]) -> list[str]:
 
 
 def _crossed(one: _Roles, other: _Roles) -> bool:
+    if one.verb in _MUTUAL:
+        return False
+    if one.acting & other.rest and other.acting & one.rest and one.acting.isdisjoint(other.acting):
+        return True
     return bool(
         (one.acting - one.acted) & (other.acted - other.acting)
         and (one.acted - one.acting) & (other.acting - other.acted)
@@ -174,17 +204,30 @@ def _told(
     found: dict[str, _Roles] = {}
     for place in range(start, min(len(words), start + _LEAD + _EDGE)):
         word = words[place]
-        if word in _PERSONS:
+        if subject and _passed(words, place):
+            continue
+        if word in _PERSONS and word != "her":
             if subject:
                 break
             subject.add(_PERSONS[word])
         elif reading.content[place]:
             turned = passive or (place > start and words[place - 1] in BE)
             found.update(_one_verb(reading, place, frozenset(subject), asked, passive=turned))
+            if subject and subject <= _PEOPLE and not word.endswith("ly"):
+                break  # a pronoun is a whole subject: what follows it is the verb
             subject.add(reading.stems[place])
         elif word not in ARTICLES and word not in BE:
             break
     return found
+
+
+def _passed(words: tuple[str, ...], place: int) -> bool:
+    """Whether a verb may still follow: after "have to", "also", "am able to"."""
+    if words[place] == "to":
+        return words[place - 1] in _MODAL
+    return words[place] in _PASSING or (
+        words[place] in _MODAL and "".join(words[place + 1 : place + 2]) == "to"
+    )
 
 
 def _one_verb(
@@ -202,7 +245,20 @@ def _one_verb(
         return {reading.stems[place]: _Roles(verb, after or asked, subject)}
     if passive and asked:
         return {}
-    return {reading.stems[place]: _Roles(verb, subject, after or asked)}
+    rest = frozenset() if passive else _rest(reading, place + 1)
+    return {reading.stems[place]: _Roles(verb, subject, after or asked, rest)}
+
+
+def _rest(reading: Reading, place: int) -> frozenset[str]:
+    """Return the stems and persons from `place` on, up to another question."""
+    found: set[str] = set()
+    for at in range(place, len(reading.words)):
+        word = reading.words[at]
+        if word in AUXILIARIES:
+            break
+        if reading.content[at] or word in _PERSONS:
+            found.add(_PERSONS.get(word, reading.stems[at]))
+    return frozenset(found)
 
 
 def _phrase(reading: Reading, place: int) -> frozenset[str]:

@@ -6,21 +6,18 @@ Invariant: symmetric; what means the same in another order ("and", "vs", a claus
 from __future__ import annotations
 
 import re
-from itertools import islice
-from typing import TYPE_CHECKING
+from collections import Counter
+from itertools import islice, pairwise
+from typing import TYPE_CHECKING, NamedTuple
 
+from accel_core.policy.difference import compare
 from accel_core.policy.english import (
-    AUXILIARIES,
     COURTESIES,
     NEGATIONS,
-    QUANTITIES_ASKED,
-    QUESTION_WORDS,
-    UNIT_WORDS,
     WEAK_WORDS,
 )
 from accel_core.policy.gates_roles import ARTICLES, turned
-from accel_core.policy.gates_words import RELATED, near, one_name, opposed, spelled_out, tight
-from accel_core.policy.reading import singular
+from accel_core.policy.gates_words import akin, near, one_name, opposed, spelled_out, tight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,61 +25,20 @@ if TYPE_CHECKING:
     from accel_core.policy.difference import Difference, Lexicon, Side
     from accel_core.policy.reading import Reading
 
-_HARD = frozenset({"why", "when", "where", "who", "how much", "how long", "how old", "how far",
-                   "how often", "how large", "how tall", "how fast", "how soon"})  # fmt: skip
-_ANSWERS = {
-    "when": "time date day year month hour deadline century decade season age",
-    "where": "place location city country site spot part website store shop area region source",
-    "who": "person people name author inventor founder president leader team winner company"
-           " country man woman actor writer",
-    "why": "reason cause purpose point explain explanation make lead led significance important"
-           " behind",
-    "how much": "number amount price cost quantity count total sum size population fee rate charge"
-                " pay dose percentage percent temperature length height weight salary average value"
-                " worth expensive range limit maximum minimum weigh volume width depth speed"
-                " pressure rent wage fare fine fuel mass area capacity power energy",
-    "how long": "time day week month year hour minute duration period length longer take limit",
-    "how old": "age year youngest oldest",
-    "how far": "distance mile kilometer away",
-    "how often": "interval time frequency frequently day week month year",
-    "how large": "size area dimension large width",
-    "how tall": "height high limit amount",
-    "how fast": "speed rate limit quick quickly",
-    "how soon": "time long day when early",
-}  # fmt: skip
-_NOUNS = {asked: frozenset(nouns.split()) for asked, nouns in _ANSWERS.items()}
-_MEASURED = ("how long", "how tall", "how far", "how much")  # "what is it in yen"
-_NOUNS |= {asked: _NOUNS[asked] | UNIT_WORDS for asked in _MEASURED}
-_TELLS = frozenset(
-    "me us explain explaining tell telling know wondering wonder show understand describe"
-    " say to learn see on about asking ask curious if and".split()
-)
-_ADVICE = frozenset({"how", "whether"})
-_SHOULD = frozenset({"should", "must", "shall"})
-_CLOSE = frozenset({frozenset({"who", "what"}), frozenset({"where", "what"})})
-_GETTING = frozenset({"how", "where"})
-_OBTAIN = frozenset(
-    "get find buy order purchase obtain request see check view go learn start apply".split()
-)
-_WAITING = frozenset({"when", "how long"})
-_UNTIL = frozenset("until till wait expect arrive".split())
-_CONJUNCTIONS = frozenset({"when", "where"})
 _BE = frozenset({"is", "are", "was", "were", "am", "be"})
-_CLAUSE = re.compile(
-    r"(?:[.?!;:,(] *|\b(?:and|or|but) )(is|are|was|were|do|does|did|can|could|should|will|would|has"
-    r"|have|what|which|who|when|where|why|how)\b(?: (\w+))?"
-)
-_ASKING = 9
-_EXPLAINED = 2
-
 _SYMMETRIC = frozenset(
     "vs versus between difference differences differ different compare compared comparison distance"
     " far similar similarity same equal relationship related both distinguish".split()
 )
+_DISTANCE = frozenset({"far", "distance"})
+_BEARINGS = frozenset(
+    "north south east west above below ahead behind".split()
+)  # "how far north of"
 _JOINS = frozenset("and or nor plus times with".split())
 _INTO = frozenset({"to", "into", "onto", "as"})
+_PLACES = frozenset({"here", "there"})
 
-_CONDITIONS = frozenset(
+CONDITIONS = frozenset(
     "in with without for on using under if when after before at as from during via through except"
     " only while inside outside near by over above below against unless until than".split()
 )
@@ -91,86 +47,11 @@ _BOUNDS = (frozenset({"over", "above", "more", "greater"}), frozenset({"under", 
 _SAID_AT_ALL = frozenset("supposed named used united unusual".split())
 _SHORT = 4
 _KINDS = re.compile(r".+(?:(?<!e)ed|free|less|s'|'s)|(?:non|un(?!i|der|cle|til)).+|free")
+_FORMS = frozenset({"same", "synonym", "derived"})
 _EDGE = 3
 _TYPO_LENGTH = 5
+_ENDING = 3
 _FRAME = 3
-
-
-def question_type(difference: Difference, _: Lexicon) -> bool:
-    """Another thing is asked for, unless a noun asks for it: "when" is "what time".
-
-    Of two questions in one text, either may be the one that the other text asks.
-    """
-    a, b = difference.a, difference.b
-    if not (_framed(difference.only_a) and _framed(difference.only_b)):
-        return False
-    asked_a, asked_b = _asked(a), _asked(b)
-    if asked_a == asked_b or not asked_a or not asked_b:
-        return False
-    pair = frozenset((asked_a, asked_b))
-    if pair == _ADVICE:
-        return not _SHOULD.isdisjoint((a.words[0], b.words[0]))
-    if not pair & _HARD or pair in _CLOSE:
-        return False
-    if pair == _GETTING and not _OBTAIN.isdisjoint((*a.words, *b.words)):
-        return False  # "where can I get it" is how
-    if pair == _WAITING and not _UNTIL.isdisjoint((*a.words, *b.words)):
-        return False  # "how long until it comes" is when
-    apart = (asked_a not in _HARD or not _named(asked_a, b)) and (
-        asked_b not in _HARD or not _named(asked_b, a)
-    )
-    return apart and not (_also(a, asked_b) or _also(b, asked_a))
-
-
-def _framed(side: Side) -> bool:
-    """Whether at most two words are unexplained, those of "how long" aside."""
-    return sum(word not in QUANTITIES_ASKED for word in side.strong) <= _EXPLAINED
-
-
-def _named(asked: str, other: Reading) -> bool:
-    """Whether a noun of `other` asks for the same."""
-    return not _NOUNS[asked].isdisjoint(map(singular, other.words))
-
-
-def _also(reading: Reading, asked: str) -> bool:
-    """Whether `asked` begins another question or clause of a text."""
-    found = _CLAUSE.findall(reading.text.lower())
-    if asked == "whether":
-        return any(word in AUXILIARIES for word, _ in found)
-    return any(_meaning(word, following) == asked for word, following in found)
-
-
-def _asked(reading: Reading) -> str:
-    """Return what is asked for, also inside "could you tell me why …" and after "when I …,"."""
-    words = reading.words
-    begin = next((at for at, word in enumerate(words) if word not in COURTESIES), len(words))
-    first = "".join(words[begin : begin + 1])
-    places = [place for place, word in enumerate(words) if word in QUESTION_WORDS]
-    told = [place for place in places if begin < place < _ASKING and words[place - 1] in _TELLS]
-    if first in AUXILIARIES and not told:
-        return "whether"
-    if told and (first in AUXILIARIES or first in _TELLS or first == "i"):
-        places = told
-    elif places and words[places[0]] in _CONJUNCTIONS and not _asks_on(words, places[0]):
-        places = places[1:]  # "when I click on it, what …"
-    if not places:
-        return ""
-    word, following, then = (*words[places[0] : places[0] + 3], "", "")[:3]
-    degree = word == "how" and following not in AUXILIARIES and following not in QUANTITIES_ASKED
-    # "How safe is it" asks whether it is.
-    return "whether" if degree and then in _BE else _meaning(word, following)
-
-
-def _asks_on(words: tuple[str, ...], place: int) -> bool:
-    following = words[place + 1] if place + 1 < len(words) else ""
-    return not following or following in AUXILIARIES or following == "to"
-
-
-def _meaning(word: str, following: str) -> str:
-    asked = QUESTION_WORDS.get(word, "")
-    if asked == "how" and following == "come":
-        return "why"
-    return QUANTITIES_ASKED.get(following, asked) if asked == "how" else asked
 
 
 def direction(difference: Difference, lexicon: Lexicon) -> bool:
@@ -179,17 +60,92 @@ def direction(difference: Difference, lexicon: Lexicon) -> bool:
     Not beside an opposite: who lost to A is whom A beat.
     """
     a, b = difference.a, difference.b
-    if not near(difference) or not (
-        _SYMMETRIC.isdisjoint(a.words) and _SYMMETRIC.isdisjoint(b.words)
-    ):
+    if not near(difference) or _equals(a) or _equals(b):
         return False
+    difference = aligned(difference, lexicon)
+    a, b = difference.a, difference.b
     if _crossed(a, b):
         return True
-    if turned(difference, lexicon, tight=tight(difference)):
+    if turned(difference, lexicon, tight=tight(difference)) or _traded(a, b):
         return not opposed(difference, lexicon)
     if difference.only_a.content or difference.only_b.content:
         return False
-    return _exchanged([a.stems[p] for p in _bare(a)], [b.stems[p] for p in _bare(b)])
+    return _exchanged([a.stems[p] for p in bare(a)], [b.stems[p] for p in bare(b)])
+
+
+def _equals(reading: Reading) -> bool:
+    """Whether a text says of two things what holds either way round, as a distance does."""
+    said = _SYMMETRIC.intersection(reading.words)
+    return bool(said) and not (said <= _DISTANCE and not _BEARINGS.isdisjoint(reading.words))
+
+
+def _traded(a: Reading, b: Reading) -> bool:
+    """Whether two words, apart from one another, each stand behind what the other stood behind.
+
+    "Does A harm B", "does B do A harm": the order alone says nothing ("in A, how do I B").
+    """
+    slots_a, slots_b = _slots(a), _slots(b)
+    both = [stem for stem in slots_a if stem in slots_b]
+    if both == [stem for stem in slots_b if stem in slots_a]:
+        return False
+    for end, later in enumerate(both):
+        for earlier in both[:end]:
+            one, other = slots_a[earlier], slots_a[later]
+            two, another = slots_b[earlier], slots_b[later]
+            if two.at < another.at or (one.behind, other.behind) != (another.behind, two.behind):
+                continue
+            if _parted(a, one.at, other.at) and _parted(b, another.at, two.at):
+                return True
+    return False
+
+
+class _Slot(NamedTuple):
+    """Where a word stands, and the stem before it, articles aside."""
+
+    at: int
+    behind: str
+
+
+def _slots(reading: Reading) -> dict[str, _Slot]:
+    """Return by stem where the words stand that carry meaning, occur once, and follow another."""
+    return {
+        reading.stems[place]: _Slot(place, reading.stems[before])
+        for before, place in pairwise(bare(reading))
+        if reading.content[place] and reading.stems.count(reading.stems[place]) == 1
+    }
+
+
+def _parted(reading: Reading, first: int, second: int) -> bool:
+    """Whether words stand between two, and none that joins equals."""
+    between = set(reading.words[first + 1 : second]) - ARTICLES
+    return bool(between) and between.isdisjoint(_JOINS)
+
+
+def aligned(difference: Difference, lexicon: Lexicon) -> Difference:
+    """Return the difference where a word stands for its form or synonym in the other text.
+
+    Only where it has one and no more: "Canadians" for "Canada", "beat" for "defeat".
+    """
+    a, b, only_a, only_b, _ = difference
+    pairs = [
+        (one, other)
+        for one in _telling(a, only_a)
+        for other in _telling(b, only_b)
+        if lexicon.relation(one, other) in _FORMS
+    ]
+    if not pairs:
+        return difference
+    ones, others = Counter(one for one, _ in pairs), Counter(other for _, other in pairs)
+    instead = {
+        b.stems[b.words.index(other)]: a.stems[a.words.index(one)]
+        for one, other in pairs
+        if ones[one] == others[other] == 1
+    }
+    return compare(a, b._replace(stems=tuple(instead.get(s, s) for s in b.stems)), lexicon)
+
+
+def _telling(reading: Reading, side: Side) -> set[str]:
+    return {reading.words[place] for place in side.content} - WEAK_WORDS
 
 
 def _crossed(a: Reading, b: Reading) -> bool:
@@ -223,7 +179,7 @@ def _run(reading: Reading, place: int, step: int) -> Iterator[str]:
     place += step
     taken = 0
     while 0 <= place < len(reading.words) and taken < _EDGE:
-        if reading.content[place]:
+        if reading.content[place] or reading.words[place] in _PLACES:
             yield reading.stems[place]
             taken += 1
         elif taken or reading.words[place] not in ARTICLES:
@@ -231,7 +187,7 @@ def _run(reading: Reading, place: int, step: int) -> Iterator[str]:
         place += step
 
 
-def _bare(reading: Reading) -> list[int]:
+def bare(reading: Reading) -> list[int]:
     """Return the places of all words but articles."""
     return [place for place, word in enumerate(reading.words) if word not in ARTICLES]
 
@@ -262,7 +218,7 @@ def exchange(difference: Difference, lexicon: Lexicon) -> bool:
     """The same sentence with one word for another that does not say the same."""
     if not difference.only_a.content or not difference.only_b.content:
         return False
-    middle_a, middle_b = _middles(difference)
+    middle_a, middle_b = middles(difference)
     if len(middle_a) != 1 or len(middle_b) != 1:
         return False
     a, b = difference.a, difference.b
@@ -271,21 +227,21 @@ def exchange(difference: Difference, lexicon: Lexicon) -> bool:
     one, other = a.words[middle_a[0]], b.words[middle_b[0]]
     if spelled_out({one}, b, difference.only_b) or spelled_out({other}, a, difference.only_a):
         return False
-    return _apart(one, other, lexicon)
+    return apart(one, other, lexicon)
 
 
 def condition(difference: Difference, _: Lexicon) -> bool:
     """The same sentence with a condition put in: "for children", "without a car", "leased" cars."""
     if bool(difference.only_a.strong) == bool(difference.only_b.strong):
         return False
-    middle_a, middle_b = _middles(difference)
+    middle_a, middle_b = middles(difference)
     if middle_a and middle_b:
         return _of_others(difference, middle_a, middle_b)
     if not middle_a and not middle_b:
         return False
     reading, middle = (difference.a, middle_a) if middle_a else (difference.b, middle_b)
     words = reading.words
-    if words[middle[0]] not in _CONDITIONS:
+    if words[middle[0]] not in CONDITIONS:
         return _of_a_kind(reading, middle)
     return any(reading.content[place] and words[place] not in WEAK_WORDS for place in middle[1:])
 
@@ -315,13 +271,13 @@ def _of_a_kind(reading: Reading, middle: list[int]) -> bool:
     return not named and len(word) >= _SHORT and _KINDS.fullmatch(word) is not None
 
 
-def _middles(difference: Difference) -> tuple[list[int], list[int]]:
+def middles(difference: Difference) -> tuple[list[int], list[int]]:
     """Return the places between what two texts begin with and end with alike, articles aside.
 
     None where they are too short to be a frame.
     """
     a, b = difference.a, difference.b
-    places_a, places_b = _bare(a), _bare(b)
+    places_a, places_b = bare(a), bare(b)
     shorter = min(len(places_a), len(places_b))
     start = end = 0
     while start < shorter and a.stems[places_a[start]] == b.stems[places_b[start]]:
@@ -333,35 +289,24 @@ def _middles(difference: Difference) -> tuple[list[int], list[int]]:
     return places_a[start : len(places_a) - end], places_b[start : len(places_b) - end]
 
 
-def restriction(difference: Difference, _: Lexicon) -> bool:
-    """One side says all that the other does, and adds a condition, or two words or more."""
-    a, b, only_a, only_b, _total = difference
-    if bool(only_a.strong) == bool(only_b.strong):
-        return False
-    reading, side = (a, only_a) if only_a.strong else (b, only_b)
-    words = reading.words
-    return len(side.strong) > 1 or any(
-        words[place] in side.strong and not _CONDITIONS.isdisjoint(words[max(0, place - 2) : place])
-        for place in side.content
-    )
-
-
-def substitution(difference: Difference, lexicon: Lexicon) -> bool:
-    """One word that may decide stands on each side, and the two do not say the same."""
-    strong_a, strong_b = difference.only_a.strong, difference.only_b.strong
-    if len(strong_a) != 1 or len(strong_b) != 1:
-        return False
-    return _apart(strong_a[0], strong_b[0], lexicon)
-
-
-def _apart(one: str, other: str, lexicon: Lexicon) -> bool:
+def apart(one: str, other: str, lexicon: Lexicon) -> bool:
     """Whether two words say different things, as far as is known; neither is mistyped."""
     if not _DECIDED_ELSEWHERE.isdisjoint((one, other)) or one_name(one) == one_name(other):
         return False
     if any(one in bound and other in bound for bound in _BOUNDS):
         return False
-    relation = lexicon.relation(one, other)
-    return relation not in RELATED and not (relation == "unknown" and _mistyped(one, other))
+    if akin(one, other, lexicon):
+        return False
+    if lexicon.relation(one, other) != "unknown":
+        return True
+    return not (_mistyped(one, other) or _derived(one, other))
+
+
+def _derived(one: str, other: str) -> bool:
+    """Whether two long words differ by little more than an ending: "vaccine", "vaccination"."""
+    shorter, longer = sorted((one, other), key=len)
+    stem = shorter[:-_ENDING]
+    return len(stem) >= _TYPO_LENGTH and longer.startswith(stem) and stem != shorter
 
 
 def _mistyped(one: str, other: str) -> bool:

@@ -18,6 +18,7 @@ from accel_core.policy.english import (
     DATE_WORDS,
     FUNCTION_WORDS,
     MULTIPLES,
+    NUMBER_WORDS,
     ORDINALS,
     ROMAN_NUMERALS,
     UNIT_ALIASES,
@@ -25,6 +26,7 @@ from accel_core.policy.english import (
     UNIT_WORDS,
 )
 from accel_core.policy.gates_words import compounds, near, one_name, tight
+from accel_core.policy.reading import singular
 
 if TYPE_CHECKING:
     from accel_core.policy.difference import Difference, Lexicon, Side
@@ -44,6 +46,8 @@ def _inflected(words: frozenset[str]) -> dict[str, str]:
 _ENDINGS = (("ii", "2"), ("iii", "3"))  # "WWII"
 
 _MEASURED = re.compile(r"(?<![A-Za-z0-9_])\d[\d.,]*\s?°?([A-Za-zµμ]{1,4})(?!\w)")
+_ONE = {"a": "1", "an": "1", "many": "many"}
+_NO_RATES = frozenset("cent se annum capita stirpes diem".split())
 _BITS = {
     "Kb": "kilobit", "Mb": "megabit", "Gb": "gigabit", "Tb": "terabit",
     "KBps": "kilobyte/s", "MBps": "megabyte/s", "GBps": "gigabyte/s",
@@ -63,6 +67,7 @@ _RELATIVE = re.compile(
     r"(day|week|weekend|month|quarter|season|semester|year|decade|century|morning|afternoon|evening"
     r"|night|spring|summer|autumn|fall|winter|(?:mon|tues|wednes|thurs|fri|satur|sun)day)\b"
 )
+_NEW_YEAR = re.compile(r"\bnew year(?:s|'s)?\b(?! old)")
 _RELATIVES = {"coming": "next", "following": "next", "previous": "last",
               "past": "last"}  # fmt: skip
 _OTHER_TIMES = frozenset("next coming following last previous past".split())
@@ -128,28 +133,50 @@ def _mentioned(reading: Reading) -> set[str]:
 def unit(difference: Difference, _: Lexicon) -> bool:
     """One unit of measure for another: kilometres for miles, mg for mcg, MB for Mb, $ for €.
 
-    Also where both texts have both, and what is counted "per" one is counted per the other.
+    Also where both texts have both, and one number counts another of them ("10 miles in km"), or
+    what is counted "per" one thing is counted per another.
     """
     a, b = difference.a, difference.b
     units_a, units_b = _units(a), _units(b)
     if not units_a <= units_b and not units_b <= units_a:
         return True
-    if "per" not in a.words or "per" not in b.words:
-        return False
-    return bool(units_a & units_b) and _apart(_rates(a), _rates(b))
+    if len(units_a & units_b) > 1 and _recounted(a, b):
+        return True
+    return "per" in a.words and "per" in b.words and _apart(_rates(a), _rates(b))
 
 
 def _apart(some: set[str], others: set[str]) -> bool:
     return bool(some and others) and some.isdisjoint(others)
 
 
-def _rates(reading: Reading) -> set[str]:
-    """Return the units that something is counted by: "per month"."""
+def _recounted(a: Reading, b: Reading) -> bool:
+    """Whether a number that both texts have counts one unit here and another one there."""
+    counted_a, counted_b = _count_of(a), _count_of(b)
+    return any(
+        counted_a[number] != counted_b[number] for number in counted_a.keys() & counted_b.keys()
+    )
+
+
+def _count_of(reading: Reading) -> dict[str, str]:
+    """Return by number, "many" among them, the unit right behind it."""
     return {
-        _UNITS[word]
+        _ONE.get(before) or NUMBER_WORDS.get(before, before): _UNITS.get(word) or UNIT_ALIASES[word]
         for before, word in pairwise(reading.words)
-        if before == "per" and word in _UNITS
+        if (word in _UNITS or word in UNIT_ALIASES)
+        and word not in UNIT_RATES
+        and (before[0].isdigit() or before in NUMBER_WORDS or before in _ONE)
     }
+
+
+def _rates(reading: Reading) -> set[str]:
+    """Return what something is counted by: "per month", "per head"."""
+    words = reading.words
+    found = {
+        _UNITS.get(word) or singular(word)
+        for before, word in pairwise(words)
+        if before == "per" and word not in FUNCTION_WORDS
+    }
+    return found - _NO_RATES
 
 
 def _units(reading: Reading) -> set[str]:
@@ -183,7 +210,10 @@ def date(difference: Difference, _: Lexicon) -> bool:
     # "May" and "may" are one word: where both texts have it, it is no date that one has alone.
     only_a = dates_a - dates_b - {_DATES.get(word) for word in b.words}
     only_b = dates_b - dates_a - {_DATES.get(word) for word in a.words}
-    return bool(only_a and only_b) or (bool(only_a or only_b) and tight(difference))
+    if only_a and only_b:
+        return True
+    # "New year" may be no more than what the year before it says.
+    return bool((only_a | only_b) - {"new year"}) and tight(difference)
 
 
 def _dates(reading: Reading) -> set[str]:
@@ -198,6 +228,8 @@ def _dates(reading: Reading) -> set[str]:
             found.add(_DATES[word])
     if reading.numbers or reading.codes:
         found.update(f"{half}m" for half in _CLOCK.findall(reading.text.lower()))
+    if "new" in words and _NEW_YEAR.search(reading.text.lower()):
+        found.add("new year")
     if not _OTHER_TIMES.isdisjoint(words):
         for which, period in _RELATIVE.findall(reading.text.lower()):
             found.add(f"{_RELATIVES.get(which, which)} {period}")

@@ -30,17 +30,19 @@ from accel_core.policy.english import (
     UNIT_ALIASES,
     WEAK_WORDS,
 )
+from accel_core.policy.everyday import alike
 from accel_core.policy.gates_amounts import amounts, contrasted
 from accel_core.policy.gates_roles import turned
 from accel_core.policy.reading import singular, stem, trimmed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from accel_core.policy.difference import Difference, Lexicon, Side
     from accel_core.policy.reading import Reading
 
 _NEAR = 3
+_FEW = 5
 _NAMES = UNIT_ALIASES, DATE_ALIASES, NAME_ALIASES, NUMBER_WORDS, SAME_QUANTITIES
 _REMEMBERED = 4_096
 RELATED = frozenset({"same", "synonym", "derived", "broader"})
@@ -62,6 +64,7 @@ _UNDOING = frozenset(
     " failing lack lacks lacking refuse refuses refused missing impossible instead rather keep"
     " free".split()
 )
+_NEEDING = frozenset("need needs needed require requires required necessary must".split())
 _SHORTEST_REST = 3
 _NO_CONTRAST = NEGATIONS | LIGHT_VERBS
 _COUNTERPARTS: dict[str, set[str]] = {}
@@ -118,7 +121,12 @@ def alone(difference: Difference) -> tuple[set[str], set[str]]:
 
 def related(some: Iterable[str], others: Iterable[str], lexicon: Lexicon) -> bool:
     """Whether one of `some` says the same as one of `others`, or more broadly."""
-    return any(lexicon.relation(one, other) in RELATED for one in some for other in others)
+    return any(akin(one, other, lexicon) for one in some for other in others)
+
+
+def akin(one: str, other: str, lexicon: Lexicon, relations: Collection[str] = RELATED) -> bool:
+    """Whether two words stand in one of `relations`, or everyday use puts them together."""
+    return lexicon.relation(one, other) in relations or alike(one, other)
 
 
 def compounds(words: tuple[str, ...]) -> set[str]:
@@ -168,7 +176,9 @@ def _names(reading: Reading, side: Side, other: Reading) -> set[str]:
     found = {
         words[place]
         for place in side.places
-        if stems[place] in names and (reading.content[place] or words[place].upper() in codes)
+        if stems[place] in names
+        and words[place] != "ok"
+        and (reading.content[place] or words[place].upper() in codes)
     }
     if found:
         inner = {
@@ -206,7 +216,9 @@ def negation(difference: Difference, lexicon: Lexicon) -> bool:
     if a.negations == b.negations or not near(difference) or not _parity(difference):
         return False
     alone_a, alone_b = alone(difference)
-    plain = alone_b if a.negations > b.negations else alone_a
+    plain, negated = (alone_b, alone_a) if a.negations > b.negations else (alone_a, alone_b)
+    if "without" in negated and not _NEEDING.isdisjoint(plain):
+        return False  # whether it can be done without asks whether it is needed
     return _UNDOING.isdisjoint(plain) and not opposed(difference, lexicon)
 
 
@@ -302,7 +314,7 @@ def _without(form: str, prefix: str) -> str:
     return rest if len(rest) >= _SHORTEST_REST and rest != form else ""
 
 
-def comparator(difference: Difference, _: Lexicon) -> bool:
+def comparator(difference: Difference, lexicon: Lexicon) -> bool:
     """More for less, at least for at most, before for after."""
     if not near(difference):
         return False
@@ -311,7 +323,10 @@ def comparator(difference: Difference, _: Lexicon) -> bool:
     if difference.framed and (_turns(alone_a, alone_b) or _turns(alone_b, alone_a)):
         return True
     ways_a, ways_b = _ways(a), _ways(b)
-    return not ways_a <= ways_b and not ways_b <= ways_a
+    if ways_a <= ways_b or ways_b <= ways_a:
+        return False
+    # "A is faster than B" where "B is slower than A".
+    return not (opposed(difference, lexicon) and turned(difference, lexicon, tight=True))
 
 
 def _turns(some: set[str], others: set[str]) -> bool:
@@ -339,9 +354,10 @@ def superlative(difference: Difference, lexicon: Lexicon) -> bool:
     "Best" names no measure and agrees with any other; "worst" is its opposite.
     """
     a, b, only_a, only_b, _ = difference
-    if not difference.framed:
-        return False
     extremes_a, extremes_b = _extremes(a, only_a), _extremes(b, only_b)
+    if not difference.framed:  # among more words only opposites count: "earliest", "latest"
+        few = len(only_a.strong) <= _FEW and len(only_b.strong) <= _FEW
+        return few and any(not _opposites(one).isdisjoint(extremes_b) for one in extremes_a)
     if extremes_a and extremes_b:
         if extremes_a <= _NEUTRAL or extremes_b <= _NEUTRAL or extremes_a & extremes_b:
             return False
