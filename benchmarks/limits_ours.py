@@ -18,7 +18,7 @@ from accel_core.policy.limits.limit_headers import read_headers
 from accel_core.policy.limits.provider_profile import profile_named
 from accel_core.policy.limits.refusal import classify
 from accel_core.policy.limits.retry import Failed, RetryBudget, RetryPolicy, next_attempt
-from accel_core.policy.limits.tiers import BEST_EFFORT, Tiers
+from accel_core.policy.limits.tiers import BEST_EFFORT, PATIENCE_S, Tiers
 from accel_core.token_limiter import TokenLimiter
 from benchmarks.limits_protocol import Contender, RejectedError
 
@@ -95,7 +95,10 @@ class _Ours:
             self._budget.call(self.now())
         try:
             lease = await self._limiter.areserve(
-                asked, tier=tier or BEST_EFFORT, again=before.lease if before else None
+                asked,
+                tier=tier or BEST_EFFORT,
+                timeout_s=None if tier is None else PATIENCE_S,
+                again=before.lease if before else None,
             )
         except LimitExceededError as error:
             raise RejectedError from error

@@ -260,10 +260,22 @@ class TokenLimiter:
                     self._tiers.rejected(tier)
                 else:
                     lease.woken = io.signal()
+                    self._make_way(lease, now_s)
                     self._advance(now_s)
         if lease.state is State.LEFT:
             raise self._exceeded(tier, eta_s)
         return lease
+
+    def _make_way(self, lease: Lease, now_s: float) -> None:
+        """Turn away whoever a newcomer leaves no time for."""
+        reservations = self._account.reservations
+        while (late := reservations.displaced(lease, now_s)) is not None:
+            reservations.leave(late, now_s)
+            if late is lease:
+                self._tiers.rejected(lease.tier)
+                return
+            late.state = State.EXPIRED
+            late.woken.set()
 
     async def _wait(self, lease: Lease) -> Lease:
         signal: Signal = lease.woken

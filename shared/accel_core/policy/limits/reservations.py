@@ -143,6 +143,26 @@ class Reservations:
                 wait_s = max(wait_s, over * self._hold_s / self.slots)
         return wait_s
 
+    def displaced(self, newcomer: Place, now_s: float) -> Place | None:
+        """Return whom `newcomer`, who waits, leaves no time for: itself, another, or None: nobody.
+
+        Where it would make others late, the largest up to the first of those gives way, which
+        keeps most of them in time (Moore 1968, "An n job, one machine sequencing algorithm").
+        """
+        largest, passed = newcomer, False
+        layer = max(self.layers, key=lambda one: one.wait_s(newcomer.charge, now_s), default=None)
+        if layer is None:
+            return None
+        unit, ahead = layer.unit, 0.0
+        for place in self.queue:
+            ahead += place.charge[unit]
+            passed = passed or place is newcomer
+            if place.charge[unit] > largest.charge[unit]:
+                largest = place
+            if passed and now_s + layer.backlog_s(ahead, now_s) > place.expires_s:
+                return newcomer if place is newcomer else largest
+        return None
+
     def advance(self, now_s: float) -> list[Place]:
         """Let through whoever's turn it is; return all who stopped waiting, expired ones too."""
         stopped: list[Place] = []
