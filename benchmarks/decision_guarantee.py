@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from accel_core.policy.guarantee import Guarantee, GuaranteeSettings, Outcome
+from accel_core.policy.guarantee import Guarantee, Outcome
+from accel_core.policy.promise import GuaranteeSettings
 from accel_core.policy.similarity import Candidate
 from benchmarks import cache_parts as parts
 from benchmarks.decision_guarantee_questions import Intent, intents
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from accel_core.policy.guarantee import Trust
+    from accel_core.policy.promise import Trust
 
     Score = Callable[[str, Sequence[Candidate]], float]
     Fit = Callable[[Sequence["Seen"]], Score]

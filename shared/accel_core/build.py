@@ -21,6 +21,7 @@ from accel_core.drive.blocking import BlockingIo
 from accel_core.drive.flight import FlightTable
 from accel_core.encoder.batching import BatchingEncoder
 from accel_core.errors import ConfigError
+from accel_core.evidence import Evidence
 from accel_core.index.scoped import ScopedIndex
 from accel_core.learning import Comparison, Learning
 from accel_core.lexicon.english import English
@@ -28,8 +29,8 @@ from accel_core.payload import text_of
 from accel_core.policy.calibration import EVERYTHING
 from accel_core.policy.gated import Gated
 from accel_core.policy.gates import chosen
-from accel_core.policy.guarantee import Guarantee, GuaranteeSettings
 from accel_core.policy.identity import Identifier
+from accel_core.policy.promise import GuaranteeSettings
 from accel_core.policy.resemblance import Decision
 from accel_core.policy.same_answer import SameAnswer
 from accel_core.policy.seal import Seal
@@ -230,15 +231,16 @@ def _learning(
     bound = settings.max_wrong_hits
     if bound is None and not settings.shadow:
         return None
+    evidence = None
+    if bound is not None:
+        promise = GuaranteeSettings(max_wrong_hits=bound, trust=settings.trust)
+        evidence = Evidence(promise, lock=threading.Lock)
     return Learning(
-        None
-        if bound is None
-        else Guarantee(GuaranteeSettings(max_wrong_hits=bound, trust=settings.trust)),
+        evidence,
         Comparison(same_answer or SameAnswer(tiers.cosine, _lexicon), text_of, tiers.later),
         shadow=settings.shadow,
         emit=emit,
         chance=clocks.chance,
-        lock=threading.Lock,
     )
 
 

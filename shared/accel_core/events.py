@@ -42,11 +42,19 @@ class CacheExplored(NamedTuple):
     """A stored answer that was not served was compared with the model's own.
 
     ``probability``: that it would be ``right``, as decided before; None under a plain threshold.
+    ``served``: whether it would have been served as configured, had nobody explored. ``reason``:
+    why (``calibrated``, ``threshold``; under a bound ``proven``, ``sampled``), or why not (as of
+    `CacheMiss`; under a bound ``unproven``, ``demoted``, ``hopeless``, ``shadow``). ``refused``: by
+    the policy itself, and compared all the same, as shadow mode does.
     """
 
     entry_id: str
     right: bool
     probability: float | None = None
+    similarity: float | None = None
+    served: bool = True
+    reason: str = ""
+    refused: bool = False
 
 
 class CacheBypassed(NamedTuple):

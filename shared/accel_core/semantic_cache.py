@@ -294,8 +294,8 @@ class SemanticCache:
             verdict = policy.decide(request.text, candidates)
         else:
             verdict = await io.call(policy.decide, request.text, candidates)
-        if self._learning is not None and verdict.chosen is not None:
-            verdict = self._learning.judge(entries[verdict.chosen], verdict, flight)
+        if self._learning is not None and entries:
+            verdict = self._learning.judge(entries, candidates, verdict, flight)
         if verdict.chosen is None:
             best = candidates[0].similarity if candidates else None
             return Miss(verdict.reason, similarity=best)

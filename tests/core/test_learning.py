@@ -191,6 +191,69 @@ def test_shadow_mode_without_a_bound_watches_the_threshold(make: Callable[..., R
     rig.ask("do you ship to norway", "no")
     (outcome,) = rig.seen.of(events.CacheExplored)
     assert (outcome.right, outcome.probability) == (False, None)
+    assert (outcome.served, outcome.reason, outcome.refused) == (True, "threshold", False)
+    stats = rig.accel.stats()
+    assert (stats.would_hits, stats.would_hits_wrong) == (1, 1)
+
+
+def test_shadow_mode_tells_what_would_be_served_under_a_bound(make: Callable[..., Rig]) -> None:
+    """Nothing at first; once it is proven, all that the guarantee would let through."""
+    rig = make(semantic={"max_wrong_hits": BOUND, "shadow": True})
+    rig.repeats(PROVEN)
+    kept = [outcome for outcome in rig.seen.of(events.CacheExplored) if not outcome.refused]
+    assert [(one.served, one.reason) for one in kept[:3]] == [(False, "shadow")] * 3
+    assert (kept[-1].served, kept[-1].reason) == (True, "proven")
+    stats = rig.accel.stats()
+    assert 0 < stats.would_hits < stats.explored
+    assert stats.would_hits_wrong == 0
+
+
+@pytest.mark.parametrize(
+    ("again", "reason", "answer", "missed"),
+    [
+        ("Population of Spain in 2021?", "gate:number", "one", 1),
+        ("Population of Spain in 2021?", "gate:number", "two", 0),
+    ],
+)
+def test_shadow_mode_compares_what_the_policy_refuses(
+    make: Callable[..., Rig], again: str, reason: str, answer: str, missed: int
+) -> None:
+    """A refusal keeps its reason and is compared; the guarantee does not learn from it."""
+    rig = make(semantic={"max_wrong_hits": BOUND, "shadow": True})
+    rig.ask("population of Spain in 2019", "one")
+    found = rig.ask(again, answer)
+    assert isinstance(found, Miss)
+    assert found.reason == reason
+    (outcome,) = rig.seen.of(events.CacheExplored)
+    assert (outcome.served, outcome.refused, outcome.reason) == (False, True, reason)
+    assert outcome.similarity is not None
+    stats = rig.accel.stats()
+    assert (stats.explored, stats.missed) == (0, missed)
+    learning: Any = rig.accel.cache._learning
+    assert not any(learning._evidence._guarantee.export()["global"]["seen"])
+
+
+@pytest.mark.parametrize(("chance", "compared"), [(0.2, 1), (0.3, 0)])
+def test_every_fourth_below_a_plain_threshold_is_compared(
+    make: Callable[..., Rig], chance: float, compared: int
+) -> None:
+    """What a plain threshold refuses is compared by dice, wherever it lies."""
+    rig = make(semantic={"shadow": True, "min_similarity": 0.99}, encoder=HashEncoder())
+    rig.clock.chance = chance
+    rig.ask("what is the return policy", "30 days")
+    found = rig.ask("what is the return policy here", "30 days")
+    assert isinstance(found, Miss)
+    assert found.reason == "below_threshold"
+    assert len(rig.seen.of(events.CacheExplored)) == compared
+
+
+def test_what_a_calibration_does_not_read_is_not_compared(make: Callable[..., Rig]) -> None:
+    """Neighbours below its lowest cosine say nothing about the decision."""
+    rig = make(semantic={"shadow": True})
+    rig.clock.chance = 0.0
+    rig.ask("what is the return policy", "30 days")
+    rig.ask("do you ship to norway", "no")
+    assert not rig.seen.of(events.CacheExplored)
 
 
 def test_a_bound_needs_a_calibrated_encoder(make: Callable[..., Rig]) -> None:

@@ -13,8 +13,8 @@ from typing import Literal
 from accel_core.errors import ConfigError
 from accel_core.policy.admission import Admission
 from accel_core.policy.expiry import TtlPolicy
-from accel_core.policy.guarantee import GuaranteeSettings, Trust
 from accel_core.policy.never_cache import NeverCache
+from accel_core.policy.promise import GuaranteeSettings, Trust
 
 
 def _positive(name: str, value: float) -> None:
