@@ -25,7 +25,7 @@ from accel_core.policy.controls import DEFAULT, read_controls
 from accel_core.whose import Whose
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from accel_core.drive.flight import Flight
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from accel_core.policy.controls import Controls
     from accel_core.policy.gates import Gate
     from accel_core.policy.identity import Prompt, Request
-    from accel_core.ports import Comparer, Encoder, Observer, Store
+    from accel_core.ports import Comparer, Encoder, Observer, Selector, Store
 
 _EXIT_FLUSH_S = 5.0
 
@@ -97,7 +97,7 @@ class Accel:
         secrets = secrets or build.read_secrets(self.config.security)
         self._identifier = build.build_identifier(secrets)
         self._whose = Whose(self.config, self._identifier, tenant)
-        self.cache, self._tiers, self._reports = build.build_cache(
+        self.cache, self._tiers, self._reports, self._learning = build.build_cache(
             self.config,
             secrets,
             self._emit,
@@ -236,27 +236,37 @@ class Accel:
                 ``tag``; at least one, and all given must hold.
 
         Raises:
-            StoreError: the shared store failed, so entries may still be there.
+            StoreError: the shared store or the shadow log failed, so something may still be there.
             TenantRequiredError: tenants are required, none is set, and none is named.
             TypeError: nothing is named, or something unknown.
         """
-        removed = self.cache.invalidate(self._whose.forgotten(**whom), dry_run=dry_run)
-        self._forget_texts(dry_run=dry_run)
+        meant = self._whose.forgotten(**whom)
+        removed = self.cache.invalidate(meant, dry_run=dry_run)
+        if not dry_run:
+            self._forget_texts()
+            self._forget_compared(meant, removed)
         return Receipt(tuple(removed), dry_run)
 
     async def aforget(self, *, dry_run: bool = False, **whom: str) -> Receipt:
         """Async form of `forget`."""
-        removed = await self.cache.ainvalidate(self._whose.forgotten(**whom), dry_run=dry_run)
-        self._forget_texts(dry_run=dry_run)
+        meant = self._whose.forgotten(**whom)
+        removed = await self.cache.ainvalidate(meant, dry_run=dry_run)
+        if not dry_run:
+            self._forget_texts()
+            await self.cache.acall(lambda: self._forget_compared(meant, removed))
         return Receipt(tuple(removed), dry_run)
 
     def remembers(self, holder: TextHolder) -> None:
         """Let `holder`, which keeps texts of calls, know when somebody is to be forgotten."""
         self._holders.add(holder)
 
-    def _forget_texts(self, *, dry_run: bool) -> None:
-        for holder in () if dry_run else list(self._holders):
+    def _forget_texts(self) -> None:
+        for holder in list(self._holders):
             holder.forget_texts()
+
+    def _forget_compared(self, meant: Sequence[Selector], removed: Sequence[str]) -> None:
+        if self._learning is not None:
+            self._learning.forget(meant, [bytes.fromhex(id_) for id_ in removed])
 
     def report_wrong(self, response: object) -> bool:
         """Say that a served answer was wrong: its entry is demoted, never removed (`reports`).

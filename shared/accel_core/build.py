@@ -22,6 +22,7 @@ from accel_core.drive.flight import FlightTable
 from accel_core.encoder.batching import BatchingEncoder
 from accel_core.errors import ConfigError
 from accel_core.evidence import Evidence
+from accel_core.files.shadow_log import ShadowLog
 from accel_core.index.scoped import ScopedIndex
 from accel_core.learning import Comparison, Learning
 from accel_core.lexicon.english import English
@@ -166,7 +167,7 @@ def build_cache(
     store: Store | None = None,
     gates: Mapping[str, Gate] | None = None,
     same_answer: Comparer | None = None,
-) -> tuple[SemanticCache, Tiers, Reports]:
+) -> tuple[SemanticCache, Tiers, Reports, Learning | None]:
     """Wire a cache.
 
     Args:
@@ -217,7 +218,7 @@ def build_cache(
     reports = Reports(
         tiers, cache.invalidations, learning, colours=colours, mono_now=clocks.mono_now
     )
-    return cache, tiers, reports
+    return cache, tiers, reports, learning
 
 
 def _learning(
@@ -235,9 +236,11 @@ def _learning(
     if bound is not None:
         promise = GuaranteeSettings(max_wrong_hits=bound, trust=settings.trust)
         evidence = Evidence(promise, lock=threading.Lock)
+    same = same_answer or SameAnswer(tiers.cosine, _lexicon)
+    log = None if settings.shadow_log is None else ShadowLog(settings.shadow_log, emit=emit)
     return Learning(
         evidence,
-        Comparison(same_answer or SameAnswer(tiers.cosine, _lexicon), text_of, tiers.later),
+        Comparison(same, text_of, tiers.later, log),
         shadow=settings.shadow,
         emit=emit,
         chance=clocks.chance,

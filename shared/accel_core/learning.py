@@ -24,16 +24,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from accel_core.events import CacheExplored
+from accel_core.policy.compared import Compared
 from accel_core.policy.guarantee import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from accel_core.drive.flight import Flight
     from accel_core.evidence import Evidence
+    from accel_core.files.shadow_log import ShadowLog
     from accel_core.policy.guarantee import Decision
     from accel_core.policy.similarity import Candidate, Verdict
-    from accel_core.ports import Comparer, Entry, Observer
+    from accel_core.ports import Comparer, Entry, Observer, Selector
 
 _BELOW = 0.25
 """Share of what a plain threshold refuses that is compared in shadow mode."""
@@ -70,11 +72,13 @@ class Comparison(NamedTuple):
         same: question, stored answer, new answer; None: cannot say.
         text_of: the text of a payload.
         later: carries out work in the background.
+        log: gets a line for every comparison, or None.
     """
 
     same: Comparer
     text_of: Callable[[bytes], str]
     later: Callable[[Callable[[], None]], None]
+    log: ShadowLog | None = None
 
 
 class Learning:
@@ -138,10 +142,27 @@ class Learning:
         """Learn that the last hit of `entry` was wrong; False: none is remembered."""
         return self._evidence is not None and self._evidence.demote(entry)
 
+    def forget(self, meant: Sequence[Selector], entries: Collection[bytes]) -> None:
+        """Forget what is kept of questions beside their entries; blocks.
+
+        Args:
+            meant: which questions.
+            entries: keys of those whose entries were found and removed.
+
+        Raises:
+            StoreError: lines of the shadow log may still be there.
+        """
+        if self._evidence is not None:
+            self._evidence.forget(entries)
+        if self._comparison.log is not None:
+            self._comparison.log.forget(meant)
+
     def after_fork(self) -> None:
-        """Use a lock of this process."""
+        """Use locks of this process."""
         if self._evidence is not None:
             self._evidence.after_fork()
+        if self._comparison.log is not None:
+            self._comparison.log.after_fork()
 
     def _watched(self, ticket: Ticket) -> Ticket:
         """Say of a candidate that the policy lets through whether it would have been served."""
@@ -152,10 +173,12 @@ class Learning:
         return _decided(ticket, decision)._replace(weight=1.0, share=1.0)
 
     def _compare(self, ticket: Ticket, new: Entry) -> None:
-        old, (same, text_of, _) = ticket.entry, self._comparison
+        old, (same, text_of, _, log) = ticket.entry, self._comparison
         # Of two comparable questions only an answer that asks for tools is not kept by meaning,
         # and that is another answer than a text.
         right = new.semantic and same(new.text, text_of(old.payload), text_of(new.payload))
+        if log is not None:
+            log.append(_line(ticket, new, right=right))
         if right is None:
             return
         probability = ticket.probability
@@ -164,6 +187,25 @@ class Learning:
         similarity, served, reason = ticket.similarity, ticket.served, ticket.reason
         refused = ticket.refused
         self._emit(CacheExplored(old.id, right, probability, similarity, served, reason, refused))
+
+
+def _line(ticket: Ticket, new: Entry, *, right: bool | None) -> Compared:
+    old = ticket.entry
+    return Compared(
+        a=old.text,
+        b=new.text,
+        same=right,
+        served=ticket.served,
+        reason=ticket.reason,
+        similarity=round(ticket.similarity, 6),
+        probability=ticket.probability,
+        share=ticket.share,
+        at_s=new.created_s,
+        id=old.id,
+        tenant=new.tenant.hex(),
+        namespace=new.namespace,
+        tags=tuple(dict.fromkeys((*old.tags, *new.tags))),
+    )
 
 
 def _board(flight: Flight | None, ticket: Ticket) -> None:

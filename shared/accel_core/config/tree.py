@@ -79,6 +79,8 @@ class SemanticConfig:
         trust: whose outcomes count for that: also other scopes' (``calibrated``), or only a scope's
             own (``earned``).
         shadow: whether answers by meaning are only looked up, decided and compared, never served.
+        shadow_log: a file that gets a line for every comparison, with both questions in plain text:
+            for ``accel shadow-report`` and ``accel calibrate``. None: no question is written down.
         max_words: longer questions are served exactly only.
         gates: structural differences that refuse a hit.
         encoder: what turns questions into vectors.
@@ -91,6 +93,7 @@ class SemanticConfig:
     max_wrong_hits: float | None = None
     trust: Trust = "calibrated"
     shadow: bool = False
+    shadow_log: str | None = None
     max_words: int = 64
     gates: GateConfig = field(default_factory=GateConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
@@ -104,6 +107,7 @@ class SemanticConfig:
             expected = "a plain threshold has no calibration; leave one of them out"
             raise ConfigError("min_similarity", self.min_similarity, expected)
         self._check_bound()
+        self._check_log()
         _positive("max_words", self.max_words)
 
     def _check_bound(self) -> None:
@@ -117,6 +121,15 @@ class SemanticConfig:
         if self.min_similarity is not None or self.serve_from is not None:
             expected = "it finds its threshold: leave out min_similarity and serve_from"
             raise ConfigError("max_wrong_hits", self.max_wrong_hits, expected)
+
+    def _check_log(self) -> None:
+        if self.shadow_log is None:
+            return
+        if not self.shadow_log:
+            raise ConfigError("shadow_log", self.shadow_log, "must name a file")
+        if not self.shadow and self.max_wrong_hits is None:
+            expected = "nothing is compared: set shadow or max_wrong_hits, or leave it out"
+            raise ConfigError("shadow_log", self.shadow_log, expected)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
