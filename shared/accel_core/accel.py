@@ -25,15 +25,17 @@ from accel_core.policy.controls import DEFAULT, read_controls
 from accel_core.whose import Whose
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from accel_core.drive.flight import Flight
+    from accel_core.learning import Learning
     from accel_core.observer.statistics import Statistics
     from accel_core.policy.controls import Controls
     from accel_core.policy.gates import Gate
     from accel_core.policy.identity import Prompt, Request
-    from accel_core.ports import Comparer, Encoder, Observer, Selector, Store
+    from accel_core.ports import Comparer, Encoder, Observer, Store
+    from accel_core.tiers import Tiers
 
 _EXIT_FLUSH_S = 5.0
 
@@ -109,7 +111,7 @@ class Accel:
         )
         self._open = self.config.cache.enabled
         self._tenant_required = self.config.security.tenant_required
-        self._finalizer = weakref.finalize(self, self._tiers.close, _EXIT_FLUSH_S)
+        self._finalizer = weakref.finalize(self, _close, self._tiers, self._learning)
         _alive[self._token] = self
 
     @classmethod
@@ -244,7 +246,7 @@ class Accel:
         removed = self.cache.invalidate(meant, dry_run=dry_run)
         if not dry_run:
             self._forget_texts()
-            self._forget_compared(meant, removed)
+            self._learning.forget(meant, removed)
         return Receipt(tuple(removed), dry_run)
 
     async def aforget(self, *, dry_run: bool = False, **whom: str) -> Receipt:
@@ -253,7 +255,7 @@ class Accel:
         removed = await self.cache.ainvalidate(meant, dry_run=dry_run)
         if not dry_run:
             self._forget_texts()
-            await self.cache.acall(lambda: self._forget_compared(meant, removed))
+            await self.cache.acall(lambda: self._learning.forget(meant, removed))
         return Receipt(tuple(removed), dry_run)
 
     def remembers(self, holder: TextHolder) -> None:
@@ -263,10 +265,6 @@ class Accel:
     def _forget_texts(self) -> None:
         for holder in list(self._holders):
             holder.forget_texts()
-
-    def _forget_compared(self, meant: Sequence[Selector], removed: Sequence[str]) -> None:
-        if self._learning is not None:
-            self._learning.forget(meant, [bytes.fromhex(id_) for id_ in removed])
 
     def report_wrong(self, response: object) -> bool:
         """Say that a served answer was wrong: its entry is demoted, never removed (`reports`).
@@ -297,6 +295,7 @@ class Accel:
     def flush(self) -> None:
         """Return when everything stored so far is where it belongs, durably."""
         self._tiers.flush()
+        self._learning.save()
 
     async def aflush(self) -> None:
         """Async form of `flush`."""
@@ -343,6 +342,12 @@ class Accel:
         self._statistics.after_fork()
         self._tiers.after_fork()
         self.cache.after_fork()
+
+
+def _close(tiers: Tiers, learning: Learning) -> None:
+    tiers.close(_EXIT_FLUSH_S)
+    # Here rather than in the writer's thread, since none can be started when a process exits.
+    learning.save()
 
 
 class _Portable(NamedTuple):

@@ -12,16 +12,18 @@ import random
 import threading
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from accel_core import events
-from accel_core.calibration.shipped import forest, read_calibration, shipped
+from accel_core.calibration.shipped import fingerprint, forest, read_calibration, shipped
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo
 from accel_core.drive.flight import FlightTable
 from accel_core.encoder.batching import BatchingEncoder
 from accel_core.errors import ConfigError
 from accel_core.evidence import Evidence
+from accel_core.files.learned import LearnedFile
 from accel_core.files.shadow_log import ShadowLog
 from accel_core.index.scoped import ScopedIndex
 from accel_core.learning import Comparison, Learning
@@ -46,11 +48,13 @@ if TYPE_CHECKING:
 
     from accel_core.config import (
         AccelConfig,
+        CacheConfig,
         EncoderConfig,
         SecurityConfig,
         SemanticConfig,
         StoreConfig,
     )
+    from accel_core.policy.calibration import Calibration
     from accel_core.policy.gates import Gate
     from accel_core.policy.similarity import SimilarityPolicy
     from accel_core.ports import Comparer, Encoder, Entry, Observer, Store
@@ -167,7 +171,7 @@ def build_cache(
     store: Store | None = None,
     gates: Mapping[str, Gate] | None = None,
     same_answer: Comparer | None = None,
-) -> tuple[SemanticCache, Tiers, Reports, Learning | None]:
+) -> tuple[SemanticCache, Tiers, Reports, Learning]:
     """Wire a cache.
 
     Args:
@@ -195,7 +199,9 @@ def build_cache(
         emit=emit,
         mono_now=clocks.mono_now,
     )
-    learning = _learning(settings.semantic, tiers, emit, clocks, same_answer)
+    same = same_answer or SameAnswer(tiers.cosine, _lexicon)
+    evidence = _evidence(settings, encoder, gates or {}, same, emit)
+    learning = _learning(settings.semantic, evidence, tiers, same, emit=emit, clocks=clocks)
     colours = (BlockingIo(), AsyncIo())
     cache = SemanticCache(
         tiers,
@@ -210,7 +216,7 @@ def build_cache(
             exact=settings.exact,
         ),
         colours=colours,
-        learning=learning,
+        learning=learning if evidence is not None or settings.semantic.shadow else None,
         emit=emit,
         wall_now=clocks.wall_now,
         chance=clocks.chance,
@@ -223,20 +229,14 @@ def build_cache(
 
 def _learning(
     settings: SemanticConfig,
+    evidence: Evidence | None,
     tiers: Tiers,
+    same: Comparer,
+    *,
     emit: Observer,
     clocks: Clocks,
-    same_answer: Comparer | None,
-) -> Learning | None:
-    """Return what decides from outcomes; None where nothing is to be learned."""
-    bound = settings.max_wrong_hits
-    if bound is None and not settings.shadow:
-        return None
-    evidence = None
-    if bound is not None:
-        promise = GuaranteeSettings(max_wrong_hits=bound, trust=settings.trust)
-        evidence = Evidence(promise, lock=threading.Lock)
-    same = same_answer or SameAnswer(tiers.cosine, _lexicon)
+) -> Learning:
+    """Return what explores and compares."""
     log = None if settings.shadow_log is None else ShadowLog(settings.shadow_log, emit=emit)
     return Learning(
         evidence,
@@ -245,6 +245,40 @@ def _learning(
         emit=emit,
         chance=clocks.chance,
     )
+
+
+def _evidence(
+    config: CacheConfig,
+    encoder: Encoder | None,
+    gates: Mapping[str, Gate],
+    same: Comparer,
+    emit: Observer,
+) -> Evidence | None:
+    """Return what was and will be learned; None where there is no bound to learn for."""
+    settings, store = config.semantic, config.store
+    if settings.max_wrong_hits is None:
+        return None
+    promise = GuaranteeSettings(max_wrong_hits=settings.max_wrong_hits, trust=settings.trust)
+    path: str | Path | None = settings.learned
+    if path is None and store.kind == "sqlite":
+        path = Path(store.path).with_suffix(".learned.json")
+    calibration = None if encoder is None or path is None else _calibration(settings, encoder)
+    if encoder is None or path is None or calibration is None:
+        return Evidence(promise, lock=threading.Lock)
+    judge = getattr(same, "__qualname__", type(same).__qualname__)
+    origin = {
+        "encoder": encoder.name,
+        "calibration": fingerprint(calibration, settings.gates, sorted(gates), judge),
+        "max_wrong_hits": promise.max_wrong_hits,
+    }
+    return Evidence(promise, LearnedFile(path, origin, emit=emit), lock=threading.Lock)
+
+
+def _calibration(settings: SemanticConfig, encoder: Encoder) -> Calibration | None:
+    """Return the configured calibration, or the one shipped for `encoder`, if any."""
+    if settings.calibration is not None:
+        return read_calibration(settings.calibration, encoder.name)
+    return shipped(encoder.name) if settings.min_similarity is None else None
 
 
 def build_identifier(secrets: Secrets) -> Identifier:
@@ -303,11 +337,7 @@ def build_similarity(
     asked = chosen(settings.gates.skip, strict=settings.gates.strict, extra=gates or {})
     if not settings.gates.enabled:
         asked = dict(gates or {})
-    threshold, calibration = settings.min_similarity, None
-    if settings.calibration is not None:
-        calibration = read_calibration(settings.calibration, encoder.name)
-    elif threshold is None:
-        calibration = shipped(encoder.name)
+    threshold, calibration = settings.min_similarity, _calibration(settings, encoder)
     if calibration is not None:
         # Under a bound, outcomes decide what is served, and so need all that may be.
         open_to_all = None if settings.max_wrong_hits is None else EVERYTHING

@@ -105,6 +105,17 @@ class BackendFailed(NamedTuple):
     error: str
 
 
+class LearnedIgnored(NamedTuple):
+    """What was learned before is left out, and learning starts cold; said with the file's path.
+
+    Reasons: ``damaged``, ``format`` (another version's; a newer one's file is left as it is),
+    ``encoder``, ``calibration``, ``max_wrong_hits`` (it was learned under another one).
+    """
+
+    path: str
+    reason: str
+
+
 class SemanticUnavailable(NamedTuple):
     """Answers are served exactly only; said once, with the remedy."""
 
@@ -135,6 +146,7 @@ Event = (
     | CacheEvicted
     | CacheInvalidated
     | BackendFailed
+    | LearnedIgnored
     | SemanticUnavailable
     | WriteDropped
     | ControlIgnored

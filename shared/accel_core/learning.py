@@ -12,7 +12,7 @@ every fourth refused neighbour is compared, by dice.
 
 A calibration carries no outcomes, only a share and a threshold, and made-up ones would not be
 evidence: the guarantee starts cold under either trust, and serves nothing before outcomes of this
-cache. What is learned lives as long as the process.
+cache, or of the file that `Evidence` keeps.
 
 An outcome is lost where the model failed, its answer was refused, or nobody can say whether the
 two are the same. That must not depend on whether they are: a comparison that says None where it
@@ -142,20 +142,25 @@ class Learning:
         """Learn that the last hit of `entry` was wrong; False: none is remembered."""
         return self._evidence is not None and self._evidence.demote(entry)
 
-    def forget(self, meant: Sequence[Selector], entries: Collection[bytes]) -> None:
+    def forget(self, meant: Sequence[Selector], removed: Collection[str]) -> None:
         """Forget what is kept of questions beside their entries; blocks.
 
         Args:
             meant: which questions.
-            entries: keys of those whose entries were found and removed.
+            removed: ids of those whose entries were found and removed.
 
         Raises:
             StoreError: lines of the shadow log may still be there.
         """
         if self._evidence is not None:
-            self._evidence.forget(entries)
+            self._evidence.forget([bytes.fromhex(id_) for id_ in removed])
         if self._comparison.log is not None:
             self._comparison.log.forget(meant)
+
+    def save(self) -> None:
+        """Write what was learned, where it is kept; blocks."""
+        if self._evidence is not None:
+            self._evidence.save()
 
     def after_fork(self) -> None:
         """Use locks of this process."""

@@ -166,6 +166,19 @@ def test_a_scope_worse_than_the_bound_is_hardly_ever_served() -> None:
     assert on <= 5
 
 
+@pytest.mark.slow
+def test_restarts_do_not_loosen_the_bound() -> None:
+    """Stopped and restored after every ten questions, bad scopes are switched on no more often."""
+    on = 0
+    for seed in range(60):
+        mode, dice, hits = guarantee(trust="earned"), random.Random(seed), 0
+        for _ in range(100):
+            hits += ask(mode, dice, 10, wrong=0.1)[0]
+            mode = Guarantee.restored(mode.settings, json.loads(json.dumps(mode.export())))
+        on += hits > 0
+    assert on <= 3
+
+
 def test_only_what_is_proven_is_served() -> None:
     """Where low scores are wrong often, high ones are served and low ones are not."""
     mode, dice = guarantee(), random.Random(5)

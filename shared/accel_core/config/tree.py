@@ -79,6 +79,9 @@ class SemanticConfig:
         trust: whose outcomes count for that: also other scopes' (``calibrated``), or only a scope's
             own (``earned``).
         shadow: whether answers by meaning are only looked up, decided and compared, never served.
+        learned: a file that keeps what outcomes have taught under a bound, as counts and digests,
+            for the next start and for other processes. None: beside the SQLite store, where there
+            is one.
         shadow_log: a file that gets a line for every comparison, with both questions in plain text:
             for ``accel shadow-report`` and ``accel calibrate``. None: no question is written down.
         max_words: longer questions are served exactly only.
@@ -93,6 +96,7 @@ class SemanticConfig:
     max_wrong_hits: float | None = None
     trust: Trust = "calibrated"
     shadow: bool = False
+    learned: str | None = None
     shadow_log: str | None = None
     max_words: int = 64
     gates: GateConfig = field(default_factory=GateConfig)
@@ -107,7 +111,7 @@ class SemanticConfig:
             expected = "a plain threshold has no calibration; leave one of them out"
             raise ConfigError("min_similarity", self.min_similarity, expected)
         self._check_bound()
-        self._check_log()
+        self._check_files()
         _positive("max_words", self.max_words)
 
     def _check_bound(self) -> None:
@@ -122,14 +126,17 @@ class SemanticConfig:
             expected = "it finds its threshold: leave out min_similarity and serve_from"
             raise ConfigError("max_wrong_hits", self.max_wrong_hits, expected)
 
-    def _check_log(self) -> None:
-        if self.shadow_log is None:
-            return
-        if not self.shadow_log:
-            raise ConfigError("shadow_log", self.shadow_log, "must name a file")
-        if not self.shadow and self.max_wrong_hits is None:
-            expected = "nothing is compared: set shadow or max_wrong_hits, or leave it out"
-            raise ConfigError("shadow_log", self.shadow_log, expected)
+    def _check_files(self) -> None:
+        bound = self.max_wrong_hits is not None
+        for name, path, used, remedy in (
+            ("learned", self.learned, bound, "nothing is learned: set max_wrong_hits"),
+            ("shadow_log", self.shadow_log, bound or self.shadow,
+             "nothing is compared: set shadow or max_wrong_hits"),
+        ):  # fmt: skip
+            if path == "":
+                raise ConfigError(name, path, "must name a file")
+            if path is not None and not used:
+                raise ConfigError(name, path, f"{remedy}, or leave it out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

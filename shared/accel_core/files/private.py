@@ -18,13 +18,19 @@ def append(path: Path, data: bytes) -> None:
     _write(path, os.O_APPEND, data)
 
 
-def replace(path: Path, data: bytes) -> None:
-    """Put a file of `data` at `path`: whoever reads finds the one before or all of this one."""
+def replace(path: Path, data: bytes) -> os.stat_result:
+    """Put a file of `data` at `path`: whoever reads finds the one before or all of this one.
+
+    Returns:
+        What the file system says of the new file, whoever may have replaced it since.
+    """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.{token_hex(8)}.new")
     try:
         _write(partial, os.O_EXCL, data)
+        status = partial.stat()
         partial.replace(path)
+        return status
     finally:
         partial.unlink(missing_ok=True)
 

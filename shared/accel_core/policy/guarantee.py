@@ -28,6 +28,12 @@ capital for k is a supermartingale, and the probability that k is *ever* served 
 1 - `confidence` (Ville), over all k and all times, per scope; over served ones it is the same,
 since the dice do not know the outcome. A run's share then differs from q_k by chance only.
 
+**Restoring.** Capital is two sums per threshold, and an export holds them: stopping and starting is
+a pause in the same bets. Outcomes that are lost on the way (a crash, two processes writing at once)
+must be lost whatever they were; what is left are bets of the same kind. Sums do not know an order,
+so processes may put their outcomes together as long as one's do not depend on another's; each then
+looks at its own course of the capital, and the statement is about each process.
+
 **Where it does not.**
 
 - *Warm start*: with ``trust="calibrated"`` outcomes from calibration and from other scopes count as
