@@ -232,6 +232,8 @@ class Accel:
     def forget(self, *, dry_run: bool = False, **whom: str) -> Receipt:
         """Remove what is kept of a tenant, a user, a tag or a question, everywhere.
 
+        Lines of the shadow log included. What is learned of a scope stays, as counts.
+
         Args:
             dry_run: remove nothing, only tell.
             **whom: ``tenant``, ``text`` (a question, word for word), and either ``user`` or

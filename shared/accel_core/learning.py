@@ -181,7 +181,8 @@ class Learning:
         old, (same, text_of, _, log) = ticket.entry, self._comparison
         # Of two comparable questions only an answer that asks for tools is not kept by meaning,
         # and that is another answer than a text.
-        right = new.semantic and same(new.text, text_of(old.payload), text_of(new.payload))
+        said = new.semantic and same(new.text, text_of(old.payload), text_of(new.payload))
+        right = None if said is None else bool(said)
         if log is not None:
             log.append(_line(ticket, new, right=right))
         if right is None:
@@ -202,7 +203,7 @@ def _line(ticket: Ticket, new: Entry, *, right: bool | None) -> Compared:
         same=right,
         served=ticket.served,
         reason=ticket.reason,
-        similarity=round(ticket.similarity, 6),
+        similarity=round(float(ticket.similarity), 6),
         probability=ticket.probability,
         share=ticket.share,
         at_s=new.created_s,

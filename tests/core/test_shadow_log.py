@@ -8,6 +8,7 @@ import stat
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 
 from accel_core import events
@@ -79,6 +80,17 @@ def test_what_nobody_can_judge_is_written_as_unknown(
     rig.ask("What is the return policy?", "30 days")
     assert [line.same for line in lines(path)] == [None]
     assert not rig.seen.of(events.CacheExplored)
+
+
+def test_any_truth_value_is_written(make: Callable[..., Rig], tmp_path: Path) -> None:
+    """An application's comparison may say yes and no in its library's own types."""
+    path = tmp_path / "shadow.jsonl"
+    same: Any = lambda *_: np.bool_(False)  # noqa: E731
+    rig = make(semantic=shadow(path), encoder=HashEncoder(), same_answer=same)
+    rig.ask("what is the return policy", "30 days")
+    rig.ask("What is the return policy?", "30 days")
+    assert [line.same for line in lines(path)] == [False]
+    assert [outcome.right for outcome in rig.seen.of(events.CacheExplored)] == [False]
 
 
 def test_under_a_bound_the_line_says_how_rarely_it_was_explored(

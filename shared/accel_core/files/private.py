@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MODE = 0o600
+_AS_IS = getattr(os, "O_BINARY", 0)
+"""Where the platform would write other line ends than it was given."""
 
 
 def append(path: Path, data: bytes) -> None:
@@ -36,6 +38,6 @@ def replace(path: Path, data: bytes) -> os.stat_result:
 
 
 def _write(path: Path, how: int, data: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | how, _MODE), "wb", 0) as file:
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | _AS_IS | how, _MODE), "wb", 0) as file:
         while data:
             data = data[file.write(data) :]
