@@ -13,13 +13,15 @@ if TYPE_CHECKING:
     from langchain_accel._accelerate import accelerate
     from langchain_accel.cache import AccelCache
     from langchain_accel.encoder import EmbeddingsEncoder
+    from langchain_accel.judge import LLMJudge
 
-__all__ = ["Accel", "AccelCache", "EmbeddingsEncoder", "accelerate"]
+__all__ = ["Accel", "AccelCache", "EmbeddingsEncoder", "LLMJudge", "accelerate"]
 
 _PLACES = {
     "Accel": "accel_core.accel",
     "AccelCache": "langchain_accel.cache",
     "EmbeddingsEncoder": "langchain_accel.encoder",
+    "LLMJudge": "langchain_accel.judge",
     "accelerate": "langchain_accel._accelerate",
 }
 

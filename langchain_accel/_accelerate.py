@@ -36,32 +36,34 @@ def accelerate(runnable: T, accel: Accel | None = None) -> T:
     Example:
         >>> llm = accelerate(ChatOpenAI(model="gpt-4o-mini"))  # doctest: +SKIP
     """
+    from langchain_core.language_models.chat_models import BaseChatModel
+
     from accel_core.accel import default_accel
     from accel_core.errors import UnsupportedError
+    from langchain_accel.chat_model import accelerate_chat_model
 
     used = accel if accel is not None else default_accel()
-    made: T | None = _accelerated(runnable, used)
+    made: T | None = with_models(
+        runnable, BaseChatModel, lambda model: accelerate_chat_model(model, used)
+    )
     if made is None:
         raise UnsupportedError(f"{_WORKS}; got {type(runnable).__name__}{_advice(runnable)}")
     return made
 
 
-def _accelerated(runnable: Any, accel: Accel) -> Any:
-    """Return the accelerated copy, or None where there is no chat model inside."""
-    from langchain_core.language_models.chat_models import BaseChatModel
+def with_models(runnable: Any, kind: type[Any], change: Callable[[Any], Any]) -> Any:
+    """Return a copy whose models of that kind are changed, or None where there is none inside."""
     from langchain_core.runnables import Runnable
 
-    from langchain_accel.chat_model import accelerate_chat_model
-
-    if isinstance(runnable, BaseChatModel):
-        return accelerate_chat_model(runnable, accel)
+    if isinstance(runnable, kind):
+        return change(runnable)
     if not isinstance(runnable, Runnable) or not hasattr(runnable, "model_copy"):
         return None
     changed = {
         name: made
         for name in _HOLDERS
         if (held := vars(runnable).get(name)) is not None
-        and (made := _inside(held, lambda inner: _accelerated(inner, accel))) is not None
+        and (made := _inside(held, lambda inner: with_models(inner, kind, change))) is not None
     }
     return runnable.model_copy(update=changed) if changed else None
 

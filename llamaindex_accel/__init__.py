@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from accel_core.accel import Accel
     from llamaindex_accel._accelerate import accelerate
     from llamaindex_accel.encoder import EmbeddingsEncoder
+    from llamaindex_accel.judge import LLMJudge
 
-__all__ = ["Accel", "EmbeddingsEncoder", "accelerate"]
+__all__ = ["Accel", "EmbeddingsEncoder", "LLMJudge", "accelerate"]
 
 _PLACES = {
     "Accel": "accel_core.accel",
     "EmbeddingsEncoder": "llamaindex_accel.encoder",
+    "LLMJudge": "llamaindex_accel.judge",
     "accelerate": "llamaindex_accel._accelerate",
 }
 

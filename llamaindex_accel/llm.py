@@ -31,12 +31,12 @@ def accelerate_llm(llm: BaseLLM, accel: Accel) -> BaseLLM:
     """Return a copy of `llm` that answers from `accel`; `llm` is untouched."""
     if getattr(type(llm), MARK, None) is accel:
         return llm
-    made = _original(llm)
+    made = original(llm)
     object.__setattr__(made, "__class__", _accelerated(type(made), accel))
     return made
 
 
-def _original(llm: BaseLLM) -> BaseLLM:
+def original(llm: BaseLLM) -> BaseLLM:
     """Return a copy of `llm` of the user's own class."""
     made = llm.model_copy()
     object.__setattr__(made, "__class__", own_class(type(made)))  # a frozen model would refuse
@@ -56,7 +56,7 @@ def _subclass(base: type[BaseLLM], accel: Accel) -> type[BaseLLM]:
         "__module__": base.__module__,
         "__qualname__": base.__qualname__,
         "__doc__": base.__doc__,
-        "__reduce__": lambda self: (accelerate_llm, (_original(self), accel)),
+        "__reduce__": lambda self: (accelerate_llm, (original(self), accel)),
         MARK: accel,
     }
     for name, (kind, make) in METHODS.items():

@@ -9,16 +9,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from accel_core.accel import Accel, Receipt
+    from accel_core.accel import Accel
     from accel_core.config import AccelConfig
     from accel_core.observer.statistics import Statistics
+    from accel_core.verifier.cross_encoder import CrossEncoderVerifier, NLIVerifier
 
-__all__ = ["Accel", "AccelConfig", "Receipt", "Statistics"]
+__all__ = [
+    "Accel",
+    "AccelConfig",
+    "CrossEncoderVerifier",
+    "NLIVerifier",
+    "Receipt",
+    "Statistics",
+]
 
 _PLACES = {
     "Accel": "accel_core.accel",
     "AccelConfig": "accel_core.config",
-    "Receipt": "accel_core.accel",
+    "CrossEncoderVerifier": "accel_core.verifier.cross_encoder",
+    "NLIVerifier": "accel_core.verifier.cross_encoder",
+    "Receipt": "accel_core.forgetting",
     "Statistics": "accel_core.observer.statistics",
 }
 

@@ -11,17 +11,20 @@ import os
 import uuid
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core import build, events, tenancy
 from accel_core.call import Call
 from accel_core.config import AccelConfig, from_mapping, from_yaml
+from accel_core.forgetting import Forgetting
 from accel_core.observer.fanout import Fanout
 from accel_core.observer.log import LoggingObserver
 from accel_core.observer.statistics import StatisticsObserver
 from accel_core.payload import key_of
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.policy.controls import DEFAULT, read_controls
+from accel_core.secrecy import Secrets, build_identifier, read_secrets
+from accel_core.verifier.desk import verifying
 from accel_core.whose import Whose
 
 if TYPE_CHECKING:
@@ -29,29 +32,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from accel_core.drive.flight import Flight
+    from accel_core.forgetting import Receipt, TextHolder
     from accel_core.learning import Learning
     from accel_core.observer.statistics import Statistics
     from accel_core.policy.controls import Controls
     from accel_core.policy.gates import Gate
     from accel_core.policy.identity import Prompt, Request
-    from accel_core.ports import Comparer, Encoder, Observer, Store
-    from accel_core.tiers import Tiers
+    from accel_core.ports import Comparer, Encoder, Judge, Observer, Store, Verifier
+    from accel_core.semantic_cache import SemanticCache
 
 _EXIT_FLUSH_S = 5.0
-
-
-class Receipt(NamedTuple):
-    """What `Accel.forget` removed, or with ``dry_run`` would remove."""
-
-    removed: tuple[str, ...]
-    dry_run: bool
-
-
-class TextHolder(Protocol):
-    """Keeps texts of calls, to save work."""
-
-    def forget_texts(self) -> None:
-        """Keep none of them any longer."""
 
 
 class Accel:
@@ -65,6 +55,9 @@ class Accel:
         gates: functions that refuse to treat two questions as one, by name; see `policy.gates`.
         same_answer: whether two answers to a question say the same (`ports.Comparer`), used
             instead of equal words or near vectors.
+        verifier: a second opinion (`ports.Verifier`) on answers that are near, and not near enough;
+            or a function of question, stored question and stored answer that returns a bool, or
+            None where it cannot say.
         observers: receive every event, after statistics and log.
         secrets: used instead of the environment variables the configuration names.
         clocks: time and dice, for tests.
@@ -83,21 +76,23 @@ class Accel:
         store: Store | None = None,
         gates: Mapping[str, Gate] | None = None,
         same_answer: Comparer | None = None,
+        verifier: Verifier | Judge | None = None,
         observers: Iterable[Observer] = (),
-        secrets: build.Secrets | None = None,
+        secrets: Secrets | None = None,
         clocks: build.Clocks | None = None,
     ) -> None:
         self.config = config or AccelConfig()
         self.generated: dict[type, type] = {}
         """Classes that adapters generated for this object; they live as long as it does."""
-        self._holders: weakref.WeakSet[TextHolder] = weakref.WeakSet()
         self._token = uuid.uuid4().hex
-        self._portable = _Portable(self._token, config, tenant, encoder, gates, same_answer)
+        self._portable = _Portable(
+            self._token, config, tenant, encoder, gates, same_answer, verifier
+        )
         self._sealed_off = secrets is not None or store is not None
         self._statistics = StatisticsObserver()
         self._emit = Fanout([self._statistics, LoggingObserver(), *observers])
-        secrets = secrets or build.read_secrets(self.config.security)
-        self._identifier = build.build_identifier(secrets)
+        secrets = secrets or read_secrets(self.config.security)
+        self._identifier = build_identifier(secrets)
         self._whose = Whose(self.config, self._identifier, tenant)
         self.cache, self._tiers, self._reports, self._learning = build.build_cache(
             self.config,
@@ -108,10 +103,12 @@ class Accel:
             store=store,
             gates=gates,
             same_answer=same_answer,
+            verifier=verifier,
         )
+        self._forgetting = Forgetting(self.cache, self._learning)
         self._open = self.config.cache.enabled
         self._tenant_required = self.config.security.tenant_required
-        self._finalizer = weakref.finalize(self, _close, self._tiers, self._learning)
+        self._finalizer = weakref.finalize(self, _close, self.cache, self._learning)
         _alive[self._token] = self
 
     @classmethod
@@ -152,6 +149,9 @@ class Accel:
         """
         if not self._open:
             self.bypass("disabled", report=report)
+            return None
+        if verifying.get():
+            self.bypass("verifying", report=report)
             return None
         asking = tenancy.current()
         if self._tenant_required and asking is None and self.current_tenant() is None:
@@ -244,29 +244,15 @@ class Accel:
             TenantRequiredError: tenants are required, none is set, and none is named.
             TypeError: nothing is named, or something unknown.
         """
-        meant = self._whose.forgotten(**whom)
-        removed = self.cache.invalidate(meant, dry_run=dry_run)
-        if not dry_run:
-            self._forget_texts()
-            self._learning.forget(meant, removed)
-        return Receipt(tuple(removed), dry_run)
+        return self._forgetting.forget(self._whose.forgotten(**whom), dry_run=dry_run)
 
     async def aforget(self, *, dry_run: bool = False, **whom: str) -> Receipt:
         """Async form of `forget`."""
-        meant = self._whose.forgotten(**whom)
-        removed = await self.cache.ainvalidate(meant, dry_run=dry_run)
-        if not dry_run:
-            self._forget_texts()
-            await self.cache.acall(lambda: self._learning.forget(meant, removed))
-        return Receipt(tuple(removed), dry_run)
+        return await self._forgetting.aforget(self._whose.forgotten(**whom), dry_run=dry_run)
 
     def remembers(self, holder: TextHolder) -> None:
         """Let `holder`, which keeps texts of calls, know when somebody is to be forgotten."""
-        self._holders.add(holder)
-
-    def _forget_texts(self) -> None:
-        for holder in list(self._holders):
-            holder.forget_texts()
+        self._forgetting.remembers(holder)
 
     def report_wrong(self, response: object) -> bool:
         """Say that a served answer was wrong: its entry is demoted, never removed (`reports`).
@@ -346,8 +332,8 @@ class Accel:
         self.cache.after_fork()
 
 
-def _close(tiers: Tiers, learning: Learning) -> None:
-    tiers.close(_EXIT_FLUSH_S)
+def _close(cache: SemanticCache, learning: Learning) -> None:
+    cache.close(_EXIT_FLUSH_S)
     # Here rather than in the writer's thread, since none can be started when a process exits.
     learning.save()
 
@@ -361,6 +347,7 @@ class _Portable(NamedTuple):
     encoder: Encoder | None
     gates: Mapping[str, Gate] | None
     same_answer: Comparer | None
+    verifier: Verifier | Judge | None
 
 
 _alive: weakref.WeakValueDictionary[str, Accel] = weakref.WeakValueDictionary()
@@ -370,8 +357,9 @@ _alive: weakref.WeakValueDictionary[str, Accel] = weakref.WeakValueDictionary()
 def _revive(portable: _Portable) -> Accel:
     accel = _alive.get(portable.token)
     if accel is None:
-        _, config, tenant, encoder, gates, same = portable
-        accel = Accel(config, tenant=tenant, encoder=encoder, gates=gates, same_answer=same)
+        options = portable._asdict()
+        del options["token"]
+        accel = Accel(**options)
         # So that everything unpickled from one origin shares one cache.
         _alive[portable.token] = accel
     return accel

@@ -13,13 +13,14 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from accel_core import events
 from accel_core.calibration.shipped import fingerprint, forest, read_calibration, shipped
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo
 from accel_core.drive.flight import FlightTable
+from accel_core.drive.invalidations import Invalidations
 from accel_core.encoder.batching import BatchingEncoder
 from accel_core.errors import ConfigError
 from accel_core.evidence import Evidence
@@ -28,20 +29,23 @@ from accel_core.files.shadow_log import ShadowLog
 from accel_core.index.scoped import ScopedIndex
 from accel_core.learning import Comparison, Learning
 from accel_core.lexicon.english import English
+from accel_core.meaning import Meaning
 from accel_core.payload import text_of
 from accel_core.policy.calibration import EVERYTHING
 from accel_core.policy.gated import Gated
 from accel_core.policy.gates import chosen
-from accel_core.policy.identity import Identifier
 from accel_core.policy.promise import GuaranteeSettings
 from accel_core.policy.resemblance import Decision
 from accel_core.policy.same_answer import SameAnswer
 from accel_core.policy.seal import Seal
 from accel_core.policy.similarity import FixedThreshold
+from accel_core.ports import Verifier
 from accel_core.reports import Reports
 from accel_core.semantic_cache import Policies, SemanticCache
 from accel_core.store.memory import MemoryStore
 from accel_core.tiers import Tiers
+from accel_core.verification import Terms, Verification
+from accel_core.verifier.function import FunctionVerifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -50,16 +54,15 @@ if TYPE_CHECKING:
         AccelConfig,
         CacheConfig,
         EncoderConfig,
-        SecurityConfig,
         SemanticConfig,
         StoreConfig,
     )
     from accel_core.policy.calibration import Calibration
     from accel_core.policy.gates import Gate
     from accel_core.policy.similarity import SimilarityPolicy
-    from accel_core.ports import Comparer, Encoder, Entry, Observer, Store
+    from accel_core.ports import Comparer, Encoder, Entry, Judge, Observer, Store
+    from accel_core.secrecy import Secrets
 
-_MIN_SECRET_BYTES = 32
 _lexicon = English()
 """One for all caches of the process: it is loaded at its first question."""
 if hasattr(os, "register_at_fork"):
@@ -91,39 +94,6 @@ class Clocks:
     wall_now: Callable[[], float] = time.time
     mono_now: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
-
-
-@dataclass(frozen=True, slots=True)
-class Secrets:
-    """The secret in use and the one before it."""
-
-    current: bytes | None = None
-    previous: bytes | None = None
-
-    def __repr__(self) -> str:
-        return f"Secrets(current={self.current is not None}, previous={self.previous is not None})"
-
-
-def read_secrets(config: SecurityConfig) -> Secrets:
-    """Read the secrets from the environment variables that `config` names.
-
-    Raises:
-        ConfigError: a variable is not set, or its secret is shorter than 32 bytes.
-    """
-    return Secrets(
-        _secret("security.key_env", config.key_env),
-        _secret("security.previous_key_env", config.previous_key_env),
-    )
-
-
-def _secret(place: str, variable: str | None) -> bytes | None:
-    if variable is None:
-        return None
-    secret = os.environ.get(variable, "").encode()
-    if len(secret) < _MIN_SECRET_BYTES:
-        expected = f"must name a variable with a secret of at least {_MIN_SECRET_BYTES} bytes"
-        raise ConfigError(place, variable, expected)
-    return secret
 
 
 def build_encoder(config: EncoderConfig, min_similarity: float | None) -> Encoder | None:
@@ -171,6 +141,7 @@ def build_cache(
     store: Store | None = None,
     gates: Mapping[str, Gate] | None = None,
     same_answer: Comparer | None = None,
+    verifier: Verifier | Judge | None = None,
 ) -> tuple[SemanticCache, Tiers, Reports, Learning]:
     """Wire a cache.
 
@@ -183,9 +154,12 @@ def build_cache(
         store: used instead of the configured one.
         gates: the application's own, by name.
         same_answer: whether two answers say the same, used instead of the package's.
+        verifier: a second opinion on what is near, and not near enough.
     """
     settings = config.cache
-    encoder, similarity, off = _semantic(config, emit, encoder, gates or {})
+    encoder, similarity, off = _semantic(
+        config, emit, encoder, gates or {}, verified=verifier is not None
+    )
     tiers: Tiers
 
     def evicted(entry: Entry) -> None:
@@ -200,8 +174,20 @@ def build_cache(
         mono_now=clocks.mono_now,
     )
     same = same_answer or SameAnswer(tiers.cosine, _lexicon)
-    evidence = _evidence(settings, encoder, gates or {}, same, emit)
-    learning = _learning(settings.semantic, evidence, tiers, same, emit=emit, clocks=clocks)
+    invalidations = Invalidations()
+    verification = _verification(settings.semantic, verifier, invalidations, emit, clocks)
+    evidence = _evidence(
+        settings, encoder, gates=gates or {}, same=same, verification=verification, emit=emit
+    )
+    learning = _learning(
+        settings.semantic,
+        evidence,
+        tiers,
+        same=same,
+        verification=verification,
+        emit=emit,
+        clocks=clocks,
+    )
     colours = (BlockingIo(), AsyncIo())
     cache = SemanticCache(
         tiers,
@@ -211,19 +197,16 @@ def build_cache(
         Policies(
             ttl=settings.ttl,
             admission=settings.admission,
-            similarity=similarity,
-            similarity_off=off,
             exact=settings.exact,
         ),
+        Meaning(tiers, similarity, off=off, learning=learning, verification=verification),
+        invalidations=invalidations,
         colours=colours,
-        learning=learning if evidence is not None or settings.semantic.shadow else None,
         emit=emit,
         wall_now=clocks.wall_now,
         chance=clocks.chance,
     )
-    reports = Reports(
-        tiers, cache.invalidations, learning, colours=colours, mono_now=clocks.mono_now
-    )
+    reports = Reports(tiers, invalidations, learning, colours=colours, mono_now=clocks.mono_now)
     return cache, tiers, reports, learning
 
 
@@ -231,16 +214,18 @@ def _learning(
     settings: SemanticConfig,
     evidence: Evidence | None,
     tiers: Tiers,
-    same: Comparer,
     *,
+    same: Comparer,
+    verification: Verification | None,
     emit: Observer,
     clocks: Clocks,
 ) -> Learning:
     """Return what explores and compares."""
     log = None if settings.shadow_log is None else ShadowLog(settings.shadow_log, emit=emit)
+    said = None if verification is None else verification.said
     return Learning(
         evidence,
-        Comparison(same, text_of, tiers.later, log),
+        Comparison(same, text_of, tiers.later, log, said),
         shadow=settings.shadow,
         emit=emit,
         chance=clocks.chance,
@@ -250,8 +235,10 @@ def _learning(
 def _evidence(
     config: CacheConfig,
     encoder: Encoder | None,
+    *,
     gates: Mapping[str, Gate],
     same: Comparer,
+    verification: Verification | None,
     emit: Observer,
 ) -> Evidence | None:
     """Return what was and will be learned; None where there is no bound to learn for."""
@@ -269,6 +256,7 @@ def _evidence(
     origin = {
         "encoder": encoder.name,
         "calibration": fingerprint(calibration, settings.gates, sorted(gates), judge),
+        "verifier": None if verification is None else verification.name,
         "max_wrong_hits": promise.max_wrong_hits,
     }
     return Evidence(promise, LearnedFile(path, origin, emit=emit), lock=threading.Lock)
@@ -281,13 +269,50 @@ def _calibration(settings: SemanticConfig, encoder: Encoder) -> Calibration | No
     return shipped(encoder.name) if settings.min_similarity is None else None
 
 
-def build_identifier(secrets: Secrets) -> Identifier:
-    """Return what names requests under `secrets`."""
-    return Identifier(secrets.current, secrets.previous)
+def _verification(
+    settings: SemanticConfig,
+    verifier: Verifier | Judge | None,
+    invalidations: Invalidations,
+    emit: Observer,
+    clocks: Clocks,
+) -> Verification | None:
+    """Return what asks `verifier`; None where there is none."""
+    if verifier is None:
+        return None
+    asked = settings.verifier
+    return Verification(
+        _as_verifier(verifier),
+        Terms(
+            timeout_s=asked.timeout_s,
+            max_batch=asked.max_batch,
+            background=asked.background,
+            everything=settings.max_wrong_hits is not None,
+            shadow=settings.shadow,
+        ),
+        invalidations=invalidations,
+        text_of=text_of,
+        emit=emit,
+        mono_now=clocks.mono_now,
+        lock=threading.Lock,
+    )
+
+
+def _as_verifier(given: Any) -> Verifier:
+    if isinstance(given, Verifier):
+        return given
+    if not callable(given):
+        expected = "must be a function of three texts, or have a name and verify"
+        raise ConfigError("verifier", given, expected)
+    return FunctionVerifier(given)
 
 
 def _semantic(
-    config: AccelConfig, emit: Observer, encoder: Encoder | None, gates: Mapping[str, Gate]
+    config: AccelConfig,
+    emit: Observer,
+    encoder: Encoder | None,
+    gates: Mapping[str, Gate],
+    *,
+    verified: bool,
 ) -> tuple[Encoder | None, SimilarityPolicy | None, str]:
     """Return encoder, similarity policy and, where there is none, the reason."""
     settings = config.cache.semantic
@@ -298,7 +323,7 @@ def _semantic(
         remedy = f"pip install 'llm-accel[{_EXTRAS[settings.encoder.kind]}]'"
         emit(events.SemanticUnavailable("no_encoder", remedy))
         return None, None, "no_encoder"
-    policy = build_similarity(settings, encoder, gates)
+    policy = build_similarity(settings, encoder, gates, verified=verified)
     if policy is None:
         remedy = (
             f"accel calibrate PAIRS --encoder {encoder.name!r}, and name its file under"
@@ -320,32 +345,48 @@ def shipped_decision() -> Decision:
 
 
 def build_similarity(
-    settings: SemanticConfig, encoder: Encoder, gates: Mapping[str, Gate] | None = None
+    settings: SemanticConfig,
+    encoder: Encoder,
+    gates: Mapping[str, Gate] | None = None,
+    *,
+    verified: bool = False,
 ) -> SimilarityPolicy | None:
     """Return what decides about `encoder`'s neighbours; None where it is not calibrated.
 
-    With `max_wrong_hits` it chooses whatever no gate refuses: `Learning` has the last word.
+    With `max_wrong_hits` it chooses whatever no gate refuses: `Learning` has the last word. Beside
+    a verifier that is what is probable enough to be verified.
 
     Args:
         settings: which decision, and which gates.
         encoder: whose cosines are judged.
         gates: the application's own, by name, asked after the package's.
+        verified: whether there is a verifier.
 
     Raises:
-        ConfigError: the calibration is not one of `encoder`'s, or a gate's name is wrong.
+        ConfigError: the calibration is not one of `encoder`'s, a gate's name is wrong, or nothing
+            lies between `grey_from` and what is served.
     """
     asked = chosen(settings.gates.skip, strict=settings.gates.strict, extra=gates or {})
     if not settings.gates.enabled:
         asked = dict(gates or {})
     threshold, calibration = settings.min_similarity, _calibration(settings, encoder)
     if calibration is not None:
-        # Under a bound, outcomes decide what is served, and so need all that may be.
-        open_to_all = None if settings.max_wrong_hits is None else EVERYTHING
-        serve_from = open_to_all or settings.serve_from or calibration.serve_from
+        serve_from = settings.serve_from or calibration.serve_from
+        grey_from = (settings.verifier.grey_from or serve_from / 2) if verified else None
+        if settings.max_wrong_hits is not None:
+            # Outcomes decide what is served, and so need all that may be.
+            serve_from, grey_from = grey_from or EVERYTHING, None
         calibration = replace(calibration, serve_from=serve_from)
-        return Decision(forest(), _lexicon, asked).under(calibration, settings.max_words)
+        decision = Decision(forest(), _lexicon, asked)
+        return decision.under(calibration, settings.max_words, grey_from)
     threshold = encoder.min_similarity if threshold is None else threshold
     if threshold is None or settings.max_wrong_hits is not None:
         return None
-    policy = FixedThreshold(min_similarity=threshold, max_words=settings.max_words)
+    grey_from = settings.verifier.grey_from if verified else None
+    if verified and grey_from is None:
+        expected = "must be set beside a plain threshold: a cosine has no scale of its own"
+        raise ConfigError("cache.semantic.verifier.grey_from", grey_from, expected)
+    policy = FixedThreshold(
+        min_similarity=threshold, max_words=settings.max_words, grey_from=grey_from
+    )
     return Gated(policy, _lexicon, asked) if asked else policy

@@ -7,11 +7,14 @@
     ├── MissingExtraError (ImportError)  an optional library is not installed: extra, feature
     ├── UnsupportedError (TypeError)     accelerate() was given something it cannot wrap
     ├── LabelledFileError (ValueError)   a file of labelled questions is wrong: path, line, remedy
+    ├── LimitExceededError               a limit leaves no room in time: retry_after_s
+    ├── RequestTooLargeError (ValueError) a limit can never take the call: unit, limit
     ├── TenantRequiredError              an operation needs a tenant and none is set
     └── BackendError                     the world failed: backend, operation; the cause is chained
         ├── StoreError
         ├── VectorIndexError
-        └── EncoderError
+        ├── EncoderError
+        └── VerifierError
 
 A miss, a stale entry, a refused admission or a removed entry are values, never exceptions.
 A ``BackendError`` never reaches the user's model call: caches fail open and say so with an event.
@@ -86,7 +89,7 @@ class TenantRequiredError(AccelError):
 
 
 class BackendError(AccelError):
-    """A store, an index or an encoder failed.
+    """A store, an index, an encoder or a verifier failed.
 
     Attributes:
         backend: which one, for example ``sqlite``.
@@ -108,3 +111,38 @@ class VectorIndexError(BackendError):
 
 class EncoderError(BackendError):
     """An encoder failed, or returned something that is not a vector."""
+
+
+class LimitExceededError(AccelError):
+    """A call would have had to wait for its provider's limits longer than it may.
+
+    Attributes:
+        retry_after_s: when there would be room for it, in seconds from now.
+    """
+
+    def __init__(self, retry_after_s: float) -> None:
+        super().__init__(
+            f"the provider's limits leave room in {retry_after_s:.1f} s, later than this call may "
+            "wait: allow it more time, another tier, or fewer tokens"
+        )
+        self.retry_after_s = retry_after_s
+
+
+class RequestTooLargeError(AccelError, ValueError):
+    """A call asks for more than a limit can ever give, so waiting would be in vain.
+
+    Attributes:
+        unit: what it asks too much of.
+        limit: how much there can be.
+    """
+
+    def __init__(self, unit: str, limit: float) -> None:
+        super().__init__(
+            f"the call needs more {unit} than the limit of {limit:.0f}: shorten the prompt, "
+            "or lower its maximum of output tokens"
+        )
+        self.unit, self.limit = unit, limit
+
+
+class VerifierError(BackendError):
+    """A verifier failed, or returned something that is not a verdict."""

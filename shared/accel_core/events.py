@@ -31,6 +31,8 @@ class CacheMiss(NamedTuple):
     an encoder's distrust (``empty``, ``window``, ``unknown_tokens``, ``script``), ``no_encoder``,
     ``uncalibrated``, ``backend`` (something failed), ``declined`` (the leader's answer may not
     be shared); ``explored``, ``shadow`` (its answer will be compared with what was stored);
+    ``verifier:`` and the name of the verifier that said no, ``unverified`` (it was asked, and there
+    is no verdict), ``verifying`` (it is asked in the background, for the next time);
     ``volatile``, ``personal``, ``acting`` (the same words deserve another answer).
     """
 
@@ -43,9 +45,10 @@ class CacheExplored(NamedTuple):
 
     ``probability``: that it would be ``right``, as decided before; None under a plain threshold.
     ``served``: whether it would have been served as configured, had nobody explored. ``reason``:
-    why (``calibrated``, ``threshold``; under a bound ``proven``, ``sampled``), or why not (as of
-    `CacheMiss`; under a bound ``unproven``, ``demoted``, ``hopeless``, ``shadow``). ``refused``: by
-    the policy itself, and compared all the same, as shadow mode does.
+    why (``calibrated``, ``threshold``, ``verified``; under a bound ``proven``, ``sampled``), or why
+    not (as of `CacheMiss`; under a bound ``unproven``, ``demoted``, ``hopeless``, ``shadow``).
+    ``refused``: by the policy itself or its verifier, and compared all the same, as shadow mode
+    does.
     """
 
     entry_id: str
@@ -57,10 +60,19 @@ class CacheExplored(NamedTuple):
     refused: bool = False
 
 
+class CacheVerified(NamedTuple):
+    """A verifier said whether a stored answer may be served to another wording."""
+
+    entry_id: str
+    verifier: str
+    approved: bool
+
+
 class CacheBypassed(NamedTuple):
     """The cache was not consulted.
 
-    Reasons: ``temperature``, ``no_cache``, ``tenant_required``, ``disabled``, ``several_answers``.
+    Reasons: ``temperature``, ``no_cache``, ``tenant_required``, ``disabled``, ``several_answers``,
+    ``verifying`` (a verifier asks its model).
     """
 
     reason: str
@@ -98,7 +110,7 @@ class CacheInvalidated(NamedTuple):
 
 
 class BackendFailed(NamedTuple):
-    """A store, an index or an encoder failed; the call went on without it."""
+    """A store, an index, an encoder or a verifier failed; the call went on without it."""
 
     backend: str
     operation: str
@@ -109,7 +121,8 @@ class LearnedIgnored(NamedTuple):
     """What was learned before is left out, and learning starts cold; said with the file's path.
 
     Reasons: ``damaged``, ``format`` (another version's; a newer one's file is left as it is),
-    ``encoder``, ``calibration``, ``max_wrong_hits`` (it was learned under another one).
+    ``encoder``, ``calibration``, ``verifier``, ``max_wrong_hits`` (it was learned under another
+    one).
     """
 
     path: str
@@ -136,10 +149,38 @@ class ControlIgnored(NamedTuple):
     expected: str
 
 
+class LimitWaited(NamedTuple):
+    """A call was let through after waiting for its provider's limits, for `wait_s` seconds."""
+
+    wait_s: float
+    tier: str
+
+
+class LimitRejected(NamedTuple):
+    """A call was turned away: there is room in `eta_s` seconds, later than it may wait."""
+
+    eta_s: float
+    tier: str
+
+
+class HiddenLimitFound(NamedTuple):
+    """What was refused shows a limit that no header names.
+
+    ``unit`` is a position in `policy.limits.charge.Charge`; ``start_s`` is when a window starts,
+    None for a bucket.
+    """
+
+    unit: int
+    amount: float
+    length_s: float
+    start_s: float | None
+
+
 Event = (
     CacheHit
     | CacheMiss
     | CacheExplored
+    | CacheVerified
     | CacheBypassed
     | CacheStored
     | CacheRefused
@@ -147,6 +188,9 @@ Event = (
     | CacheInvalidated
     | BackendFailed
     | LearnedIgnored
+    | LimitWaited
+    | LimitRejected
+    | HiddenLimitFound
     | SemanticUnavailable
     | WriteDropped
     | ControlIgnored

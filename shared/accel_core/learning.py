@@ -3,12 +3,15 @@
 What the policy would look at is served, explored or refused. Explored is a miss whose flight
 carries a `Ticket`; when the model's answer is stored through that flight, the entry that would have
 been served and the new one are compared in the background, and `Evidence` learns the outcome. In
-shadow mode everything is explored and nothing is served.
+shadow mode everything is explored and nothing is served. Where a verifier is asked, only what it
+approved comes here to be served (`verification`).
 
 Shadow mode also compares what the policy refuses, so that what it misses is seen; the guarantee
 does not learn from that, since its candidates are what the policy lets through. What a calibration
 puts below its lowest cosine is not read at all; under a plain threshold, which has no such floor,
-every fourth refused neighbour is compared, by dice.
+every fourth refused neighbour is compared, by dice. What a verifier refuses is refused in this
+sense. A verdict that nobody waits for in shadow mode is looked up when its candidate is compared:
+an approval by then makes it one that the policy lets through, and none is a refusal.
 
 A calibration carries no outcomes, only a share and a threshold, and made-up ones would not be
 evidence: the guarantee starts cold under either trust, and serves nothing before outcomes of this
@@ -50,7 +53,8 @@ class Ticket(NamedTuple):
         probability: that it is right, where that was worked out.
         served: whether it would have been served as configured.
         reason: why, or why not.
-        refused: by the policy itself: the guarantee does not learn from it.
+        refused: by the policy itself, or its verifier: the guarantee does not learn from it.
+        awaited: refused as long as a verifier has not approved it.
         weight: of its outcome.
         share: of such candidates that are compared, in (0, 1].
     """
@@ -61,6 +65,7 @@ class Ticket(NamedTuple):
     served: bool
     reason: str
     refused: bool = False
+    awaited: bool = False
     weight: float = 1.0
     share: float = 1.0
 
@@ -73,12 +78,15 @@ class Comparison(NamedTuple):
         text_of: the text of a payload.
         later: carries out work in the background.
         log: gets a line for every comparison, or None.
+        said: what a verifier has said, to which request's key, of which entry: whether it approves,
+            and the reason; None: nothing.
     """
 
     same: Comparer
     text_of: Callable[[bytes], str]
     later: Callable[[Callable[[], None]], None]
     log: ShadowLog | None = None
+    said: Callable[[bytes, Entry], tuple[bool, str] | None] | None = None
 
 
 class Learning:
@@ -112,14 +120,15 @@ class Learning:
         flight: Flight | None,
     ) -> Verdict:
         """Decide about the candidate that `verdict` is about; explored, `flight` gets a ticket."""
-        at = verdict.chosen or 0
+        at = (verdict.grey or 0) if verdict.chosen is None else verdict.chosen
         entry, probability = entries[at], verdict.probability
         ticket = Ticket(
             entry, candidates[at].similarity, probability, served=True, reason=verdict.reason
         )
         if verdict.chosen is None:
             if self._shadow and self._chance() < (share := _share(verdict)):
-                _board(flight, ticket._replace(served=False, refused=True, share=share))
+                ticket = ticket._replace(served=False, refused=True, share=share)
+                _board(flight, ticket._replace(awaited=verdict.grey is not None))
             return verdict
         if self._shadow:
             _board(flight, self._watched(ticket))
@@ -177,8 +186,20 @@ class Learning:
         # Everything is explored here, so all outcomes weigh the same.
         return _decided(ticket, decision)._replace(weight=1.0, share=1.0)
 
+    def _ruled(self, ticket: Ticket, new: Entry) -> Ticket:
+        """Say of a candidate whose verdict nobody waited for what became of it."""
+        said = self._comparison.said
+        ruling = None if said is None else said(new.key, ticket.entry)
+        if ruling is None:
+            return ticket._replace(reason="unverified")
+        approved, reason = ruling
+        if not approved:
+            return ticket._replace(reason=reason)
+        return self._watched(ticket._replace(served=True, refused=False, reason=reason))
+
     def _compare(self, ticket: Ticket, new: Entry) -> None:
-        old, (same, text_of, _, log) = ticket.entry, self._comparison
+        ticket = self._ruled(ticket, new) if ticket.awaited else ticket
+        old, (same, text_of, _, log, _) = ticket.entry, self._comparison
         # Of two comparable questions only an answer that asks for tools is not kept by meaning,
         # and that is another answer than a text.
         said = new.semantic and same(new.text, text_of(old.payload), text_of(new.payload))

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_ch
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Sequence
+    from concurrent.futures import Future
 
     import numpy as np
     from numpy.typing import NDArray
@@ -247,11 +248,47 @@ class Observer(Protocol):
         """Take note of `event`."""
 
 
+class Case(NamedTuple):
+    """What a verifier judges: a question, a stored question, and the stored answer's text."""
+
+    asked: str
+    stored: str
+    answer: str
+
+
+@runtime_checkable
+class Verifier(Protocol):
+    """A second opinion on whether a stored answer also answers another question.
+
+    Called by one thread at a time, never on an event loop; it may block, and its callers wait only
+    so long. While it works, every cache of this package stands aside in its context.
+    """
+
+    name: str
+    """What its refusals are counted under."""
+
+    def verify(self, cases: Sequence[Case]) -> Sequence[bool | None]:
+        """Return one verdict per case, in order; None: no verdict, which serves nothing."""
+
+
+Judge = Callable[[str, str, str], bool | None]
+"""A verifier of one case at a time: question, stored question, stored answer."""
+
 Comparer = Callable[[str, str, str], bool | None]
 """Whether two answers say the same: question, stored answer, new answer; None: cannot say.
 
 Called in the background writer's thread, one at a time; while it waits, nothing is written.
 """
+
+
+class Signal(Protocol):
+    """Wakes one waiting flow."""
+
+    def set(self) -> None:
+        """Wake it, now or when it next waits. From any thread, holding any lock."""
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until it is set, for `timeout_s` at most, and clear it."""
 
 
 class Io(Protocol):
@@ -269,5 +306,11 @@ class Io(Protocol):
     async def sense(self, sensor: Sensor, text: str) -> Vector | str:
         """Return the vector of `text`, or the reason why it must not be compared."""
 
+    async def wait(self, future: Future[T], timeout_s: float) -> T:
+        """Return the result of `future`; cancel it and raise TimeoutError after `timeout_s`."""
+
     async def join(self, flight: Any, timeout_s: float) -> Any:
         """Wait until a flight lands, for `timeout_s` at most."""
+
+    def signal(self) -> Signal:
+        """Return a signal for the flow that runs now."""

@@ -21,28 +21,23 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
-from accel_core.drive.invalidations import Invalidations
 from accel_core.policy.controls import DEFAULT, user_tag
-from accel_core.policy.similarity import Candidate
 from accel_core.ports import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from accel_core.drive.flight import Flight, FlightTable
-    from accel_core.learning import Learning
+    from accel_core.drive.invalidations import Invalidations
+    from accel_core.meaning import Meaning
     from accel_core.policy.admission import Admission, Answer
     from accel_core.policy.controls import Controls
     from accel_core.policy.expiry import TtlPolicy
     from accel_core.policy.identity import Request
-    from accel_core.policy.similarity import SimilarityPolicy
-    from accel_core.ports import Io, Observer, Selector, Vector
+    from accel_core.ports import Io, Observer, Selector
     from accel_core.tiers import Tiers
 
 T = TypeVar("T")
-
-_SPARE_NEIGHBOURS = 2
-"""Neighbours asked for beyond what the decision wants, since some may have expired."""
 
 
 class Hit(NamedTuple):
@@ -69,8 +64,6 @@ class Policies:
 
     ttl: TtlPolicy
     admission: Admission
-    similarity: SimilarityPolicy | None
-    similarity_off: str = "disabled"
     exact: bool = True
 
 
@@ -80,9 +73,10 @@ class SemanticCache:
     Args:
         tiers: hold the entries: memory, index, encoder, shared store.
         flights: the single-flight table; None: every miss asks the model.
-        policies: lifetime, admission, similarity.
+        policies: lifetime and admission.
+        meaning: finds answers to other wordings.
+        invalidations: what was asked for before one is not stored after it.
         colours: the blocking and the asyncio `Io`.
-        learning: decides from outcomes about what the similarity policy would serve, or None.
         emit: receives every event.
         wall_now: wall clock, seconds since the epoch.
         chance: uniform dice in [0, 1), for TTL jitter.
@@ -93,9 +87,10 @@ class SemanticCache:
         tiers: Tiers,
         flights: FlightTable | None,
         policies: Policies,
+        meaning: Meaning,
         *,
+        invalidations: Invalidations,
         colours: tuple[Io, Io],
-        learning: Learning | None = None,
         emit: Observer,
         wall_now: Callable[[], float],
         chance: Callable[[], float],
@@ -103,8 +98,8 @@ class SemanticCache:
         self._tiers, self._flights, self._policies = tiers, flights, policies
         self._blocking, self._aio = colours
         self._emit, self._wall_now, self._chance = emit, wall_now, chance
-        self._learning = learning
-        self.invalidations = Invalidations()
+        self._meaning = meaning
+        self.invalidations = invalidations
         self._near = tiers.near
         self._memory_first = policies.exact and not tiers.follows
 
@@ -183,12 +178,16 @@ class SemanticCache:
         """Call a blocking function of this cache's owner without blocking the loop."""
         return await self._aio.call(function)
 
+    def close(self, timeout_s: float | None = None) -> None:
+        """End what is under way, write what is queued, for `timeout_s` at most, and release all."""
+        self._meaning.close()
+        self._tiers.close(timeout_s)
+
     def after_fork(self) -> None:
         """Start anew in a child process."""
         if self._flights is not None:
             self._flights.after_fork()
-        if self._learning is not None:
-            self._learning.after_fork()
+        self._meaning.after_fork()
 
     def _at_once(self, request: Request, controls: Controls) -> Hit | None:
         """Serve from memory where nothing needs to be waited for, so without a flow.
@@ -261,48 +260,10 @@ class SemanticCache:
                     return self._hit(entry, "exact", 1.0)
         if request.never:
             return Miss(request.never)
-        if self._policies.similarity is None:
-            return Miss(self._policies.similarity_off)
-        if not self._comparable(request):
-            return Miss("not_comparable")
-        sensed = await self._tiers.sense(io, request.text)
-        if isinstance(sensed, str):
-            return Miss(sensed)
-        if flight is not None:
-            flight.vector = sensed
-        return await self._nearest(io, request, sensed, flight)
-
-    async def _nearest(
-        self, io: Io, request: Request, vector: Vector, flight: Flight | None
-    ) -> Hit | Miss:
-        """Let the policy decide among the nearest entries of the scope that may be served."""
-        policy = self._policies.similarity
-        assert policy is not None
-        limit = policy.candidates + _SPARE_NEIGHBOURS
-        entries: list[Entry] = []
-        candidates: list[Candidate] = []
-        for key, similarity in self._tiers.nearest(request.scope, vector, limit):
-            entry = await self._tiers.find(io, key)
-            if entry is None:
-                self._tiers.forget_place(request.scope, key)
-            elif entry.semantic and self._serves(entry, request):
-                entries.append(entry)
-                candidates.append(Candidate(entry.text, similarity))
-                if len(entries) == policy.candidates:
-                    break
-        if policy.ready:
-            verdict = policy.decide(request.text, candidates)
-        else:
-            verdict = await io.call(policy.decide, request.text, candidates)
-        if self._learning is not None and entries:
-            verdict = self._learning.judge(entries, candidates, verdict, flight)
-        if verdict.chosen is None:
-            best = candidates[0].similarity if candidates else None
-            return Miss(verdict.reason, similarity=best)
-        chosen, similarity = entries[verdict.chosen], candidates[verdict.chosen].similarity
-        # Candidates that were only looked at are not wanted; the one that is served is.
-        self._near(chosen.key)
-        return self._hit(chosen, "semantic", similarity)
+        found = await self._meaning.find(io, request, flight, self._serves)
+        if found.entry is None:
+            return Miss(found.reason, similarity=found.similarity)
+        return self._hit(found.entry, "semantic", found.similarity or 0.0)
 
     def _exact(self, request: Request) -> Hit | None:
         """Look in memory for the very request."""
@@ -337,10 +298,10 @@ class SemanticCache:
 
     def _learn(self, flight: Flight | None, entry: Entry) -> None:
         """Let what `flight` explored be compared with `entry`, unless it was removed meanwhile."""
-        if self._learning is None or flight is None or flight.ticket is None:
+        if flight is None or flight.ticket is None:
             return
         if not self.invalidations.since(flight.mark, flight.ticket.entry):
-            self._learning.answered(flight.ticket, entry)
+            self._meaning.answered(flight, entry)
 
     def _land(self, flight: Flight | None, outcome: object) -> None:
         if flight is not None and self._flights is not None:
@@ -373,16 +334,9 @@ class SemanticCache:
             created_s=now,
             expires_s=now + lifetime_s,
             tags=controls.tags + users,
-            semantic=not answer.tool_calls and self._comparable(request),
+            semantic=not answer.tool_calls and self._meaning.comparable(request),
             source=request.source,
         )
-
-    def _comparable(self, request: Request) -> bool:
-        """Whether other questions may be compared with this one by meaning."""
-        similarity = self._policies.similarity
-        if similarity is None or not request.text or request.never:
-            return False
-        return similarity.comparable(request.text)
 
     async def _invalidate(self, io: Io, meant: Sequence[Selector], *, dry_run: bool) -> list[str]:
         if not dry_run:
@@ -392,6 +346,7 @@ class SemanticCache:
         for selector in meant:
             keys |= await self._tiers.select(io, selector)
         if not dry_run:
+            self._meaning.forget(keys)
             await self._tiers.remove(io, keys)
             self._emit(events.CacheInvalidated(len(keys)))
         return sorted(key.hex() for key in keys)

@@ -21,6 +21,7 @@ from accel_core.policy.promise import GuaranteeSettings
 from accel_core.ports import Entry
 from accel_core.semantic_cache import Hit
 from accel_core.testing.doubles import RecordingObserver
+from accel_core.testing.verifiers import WordsVerifier
 from tests.core.support import BOUND, PROVEN, calibrated
 
 if TYPE_CHECKING:
@@ -133,6 +134,22 @@ def test_another_judge_is_another_origin(make: Callable[..., Rig], tmp_path: Pat
     first.accel.close()
     again = make(semantic=under_a_bound(path), same_answer=lambda *_: True)
     assert [one.reason for one in again.seen.of(events.LearnedIgnored)] == ["calibration"]
+
+
+@pytest.mark.parametrize("names", [("", "mine"), ("mine", ""), ("mine", "another")])
+def test_another_verifier_is_another_origin(
+    make: Callable[..., Rig], tmp_path: Path, names: tuple[str, str]
+) -> None:
+    """Outcomes of what one verifier approved say nothing of what another, or none, lets through."""
+    path = tmp_path / "learned.json"
+    before, after = (WordsVerifier(name) if name else None for name in names)
+    for _ in range(2):
+        first = make(semantic=under_a_bound(path), verifier=before)
+        first.repeats(3)
+        first.accel.close()
+        assert not first.seen.of(events.LearnedIgnored)
+    again = make(semantic=under_a_bound(path), verifier=after)
+    assert [one.reason for one in again.seen.of(events.LearnedIgnored)] == ["verifier"]
 
 
 @pytest.mark.parametrize(

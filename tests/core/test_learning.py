@@ -148,7 +148,7 @@ def test_shadow_mode_compares_what_the_policy_refuses(
     assert outcome.similarity is not None
     stats = rig.accel.stats()
     assert (stats.explored, stats.missed) == (0, missed)
-    learning: Any = rig.accel.cache._learning
+    learning: Any = rig.accel.cache._meaning._learning
     assert not any(learning._evidence._guarantee.export()["global"]["seen"])
 
 

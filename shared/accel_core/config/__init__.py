@@ -14,6 +14,7 @@ from accel_core.config.tree import (
     SemanticConfig,
     SingleFlightConfig,
     StoreConfig,
+    VerifierConfig,
 )
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "SemanticConfig",
     "SingleFlightConfig",
     "StoreConfig",
+    "VerifierConfig",
     "from_mapping",
     "from_yaml",
 ]

@@ -62,6 +62,34 @@ class GateConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VerifierConfig:
+    """A second opinion on answers that are near, and not near enough; `Accel(verifier=...)`.
+
+    Attributes:
+        grey_from: probability from which it is asked, in (0, 1), where ``serve_from`` is not
+            reached; with ``min_similarity`` a cosine in [0, 1]. None is half of ``serve_from``; a
+            plain threshold has no such default. Under ``max_wrong_hits`` it is asked about all
+            from here on, and nothing below is looked at.
+        timeout_s: how long a lookup waits for a verdict; in shadow mode none waits, and a verdict
+            counts where it comes before the model's answer is stored.
+        max_batch: cases in one call of it.
+        background: whether no lookup waits: the model answers now, and what the verifier approves
+            is served next time.
+    """
+
+    grey_from: float | None = None
+    timeout_s: float = 2.0
+    max_batch: int = 8
+    background: bool = False
+
+    def __post_init__(self) -> None:
+        if self.grey_from is not None and not 0 < self.grey_from < 1:
+            raise ConfigError("grey_from", self.grey_from, "must be between 0 and 1")
+        _positive("timeout_s", self.timeout_s)
+        _positive("max_batch", self.max_batch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SemanticConfig:
     """Answers served by meaning.
 
@@ -86,6 +114,7 @@ class SemanticConfig:
             for ``accel shadow-report`` and ``accel calibrate``. None: no question is written down.
         max_words: longer questions are served exactly only.
         gates: structural differences that refuse a hit.
+        verifier: how a second opinion is asked, where there is one.
         encoder: what turns questions into vectors.
     """
 
@@ -100,6 +129,7 @@ class SemanticConfig:
     shadow_log: str | None = None
     max_words: int = 64
     gates: GateConfig = field(default_factory=GateConfig)
+    verifier: VerifierConfig = field(default_factory=VerifierConfig)
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
 
     def __post_init__(self) -> None:
@@ -111,8 +141,16 @@ class SemanticConfig:
             expected = "a plain threshold has no calibration; leave one of them out"
             raise ConfigError("min_similarity", self.min_similarity, expected)
         self._check_bound()
+        self._check_grey()
         self._check_files()
         _positive("max_words", self.max_words)
+
+    def _check_grey(self) -> None:
+        grey_from = self.verifier.grey_from
+        serve_from = self.serve_from if self.min_similarity is None else self.min_similarity
+        if grey_from is not None and serve_from is not None and grey_from >= serve_from:
+            expected = f"must be below {serve_from:g}, from where it is served without asking"
+            raise ConfigError("verifier.grey_from", grey_from, expected)
 
     def _check_bound(self) -> None:
         if self.max_wrong_hits is None:

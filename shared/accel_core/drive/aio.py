@@ -7,6 +7,7 @@ of the application's work). Cancelling a caller abandons its wait, never the wor
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import functools
 import os
@@ -17,6 +18,7 @@ from accel_core.drive.flight import DECLINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
+    from concurrent.futures import Future
 
     from accel_core.drive.flight import Flight
     from accel_core.ports import Sensor, Vector
@@ -47,14 +49,44 @@ class AsyncIo:
         job = functools.partial(contextvars.copy_context().run, function, *args)
         return await asyncio.get_running_loop().run_in_executor(_pool(os.getpid()), job)
 
+    async def wait(self, future: Future[T], timeout_s: float) -> T:
+        """Await the result of `future`; cancel it and raise TimeoutError after `timeout_s`."""
+        return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
+
     async def join(self, flight: Flight, timeout_s: float) -> Any:
         """Wait until `flight` lands; `DECLINED` when `timeout_s` passed first."""
-        waiting = asyncio.wrap_future(flight.follow())
         try:
-            return await asyncio.wait_for(waiting, timeout_s)
+            return await self.wait(flight.follow(), timeout_s)
         except TimeoutError:
             return DECLINED
 
     async def sense(self, sensor: Sensor, text: str) -> Vector | str:
         """Judge and encode `text` off the loop."""
         return await self.call(sensor.distrust, text) or await sensor.aencode_one(text)
+
+    def signal(self) -> AsyncSignal:
+        """Return a signal that the running task can wait for."""
+        return AsyncSignal()
+
+
+class AsyncSignal:
+    """Wakes a task of the loop it was made on, from any thread."""
+
+    __slots__ = ("_event", "_loop")
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        """Wake the task, now or when it next waits."""
+        # A loop that was closed has nobody left to wake.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._event.set)
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until it is set, for `timeout_s` at most, and clear it."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                await self._event.wait()
+        self._event.clear()

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from accel_core.drive.flight import DECLINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable
+    from concurrent.futures import Future
 
     from accel_core.drive.flight import Flight
     from accel_core.ports import Sensor, Vector
@@ -52,13 +52,43 @@ class BlockingIo:
         """Call a blocking `function`."""
         return function(*args)
 
+    async def wait(self, future: Future[T], timeout_s: float) -> T:
+        """Return the result of `future`; cancel it and raise TimeoutError after `timeout_s`."""
+        try:
+            return future.result(timeout_s)
+        except TimeoutError:
+            future.cancel()
+            raise
+
     async def join(self, flight: Flight, timeout_s: float) -> Any:
         """Wait until `flight` lands; `DECLINED` when `timeout_s` passed first."""
         try:
-            return flight.follow().result(timeout_s)
-        except FutureTimeoutError:
+            return await self.wait(flight.follow(), timeout_s)
+        except TimeoutError:
             return DECLINED
 
     async def sense(self, sensor: Sensor, text: str) -> Vector | str:
         """Judge and encode `text` in this thread."""
         return sensor.distrust(text) or sensor.encode_one(text)
+
+    def signal(self) -> BlockingSignal:
+        """Return a signal that this thread can wait for."""
+        return BlockingSignal()
+
+
+class BlockingSignal:
+    """Wakes a thread."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = threading.Event()
+
+    def set(self) -> None:
+        """Wake the thread, now or when it next waits."""
+        self._event.set()
+
+    async def wait(self, timeout_s: float) -> None:
+        """Wait until it is set, for `timeout_s` at most, and clear it."""
+        self._event.wait(min(timeout_s, threading.TIMEOUT_MAX))
+        self._event.clear()

@@ -1,8 +1,8 @@
 """The learned file: what outcomes have taught, for the next start and for other processes.
 
-It holds counts, and digests of scopes and entries; no text. It belongs to the encoder, calibration
-and bound under which it was learned: under others the same score means something else, and what
-was proven of it would be served as proof.
+It holds counts, and digests of scopes and entries; no text. It belongs to the encoder, calibration,
+verifier and bound under which it was learned: under others the same score means something else, or
+speaks of other candidates, and what was proven of it would be served as proof.
 
 Invariant: whatever is wrong with the file, learning starts cold, with an event. A file of a newer
 format is left as it is.

@@ -28,8 +28,10 @@ class Statistics:
         explored_wrong: of them, those that would have been wrong.
         would_hits: of the explored, those that would have been served as configured.
         would_hits_wrong: of these, those that would have been wrong.
-        missed: stored answers that the policy refused and that would have been right; counted in
-            shadow mode only.
+        missed: stored answers that the policy or its verifier refused and that would have been
+            right; counted in shadow mode only.
+        verified: stored answers that a verifier judged.
+        disapproved: of them, those that it would not serve.
         bypassed: calls that did not consult the cache, by reason.
         stored: answers stored.
         refused: answers not stored, by reason.
@@ -47,6 +49,8 @@ class Statistics:
     would_hits: int = 0
     would_hits_wrong: int = 0
     missed: int = 0
+    verified: int = 0
+    disapproved: int = 0
     bypassed: Mapping[str, int] = field(default_factory=dict)
     stored: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
@@ -93,6 +97,8 @@ class StatisticsObserver:
                 self._counts["refused" if event.refused else "explored", verdict] += 1
                 if event.served:
                     self._counts["would", verdict] += 1
+            elif isinstance(event, events.CacheVerified):
+                self._counts["verified", "yes" if event.approved else "no"] += 1
             elif isinstance(event, events.BackendFailed):
                 self._counts["failure", f"{event.backend}.{event.operation}"] += 1
             elif isinstance(event, events.CacheInvalidated):
@@ -120,6 +126,8 @@ class StatisticsObserver:
             would_hits=sum(by_reason("would").values()),
             would_hits_wrong=counts.get(("would", "wrong"), 0),
             missed=counts.get(("refused", "right"), 0),
+            verified=sum(by_reason("verified").values()),
+            disapproved=counts.get(("verified", "no"), 0),
             bypassed=by_reason("CacheBypassed"),
             stored=counts.get(("stored", ""), 0),
             refused=by_reason("CacheRefused"),

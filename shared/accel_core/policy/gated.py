@@ -1,4 +1,7 @@
-"""Any decision, with the structural gates behind it: what it would serve, a gate may refuse."""
+"""Any decision, with the structural gates behind it: what it would serve, a gate may refuse.
+
+Also what a verifier could approve: a gate that fired is not to be talked away.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,14 @@ from typing import TYPE_CHECKING
 from accel_core.policy.difference import compare
 from accel_core.policy.gates import fired
 from accel_core.policy.reading import read
+from accel_core.policy.similarity import Verdict
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from accel_core.policy.difference import Lexicon
     from accel_core.policy.gates import Gate
-    from accel_core.policy.similarity import Candidate, SimilarityPolicy, Verdict
+    from accel_core.policy.similarity import Candidate, SimilarityPolicy
 
 
 class Gated:
@@ -45,17 +49,18 @@ class Gated:
         return self._decides.comparable(text)
 
     def decide(self, question: str, candidates: Sequence[Candidate]) -> Verdict:
-        """Decide, then ask the gates about what would be served."""
+        """Decide, then ask the gates about what would be served, or verified."""
         verdict = self._decides.decide(question, candidates)
-        if verdict.chosen is None:
+        place = verdict.grey if verdict.chosen is None else verdict.chosen
+        if place is None:
             return verdict
-        served = candidates[verdict.chosen].text
+        served = candidates[place].text
         if served == question:
             return verdict
         gate = fired(
             compare(read(question), read(served), self._lexicon), self._lexicon, self._gates
         )
-        return verdict if gate is None else verdict._replace(chosen=None, reason=f"gate:{gate}")
+        return verdict if gate is None else Verdict(None, f"gate:{gate}", verdict.probability)
 
     def __repr__(self) -> str:
         return f"Gated({self._decides!r}, gates={len(self._gates)})"

@@ -17,7 +17,7 @@ from accel_core.errors import ConfigError
 from accel_core.policy.difference import FEATURES, compare, features
 from accel_core.policy.gates import fired
 from accel_core.policy.reading import read
-from accel_core.policy.similarity import Verdict, short_enough
+from accel_core.policy.similarity import Verdict, check_grey, short_enough
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -36,9 +36,11 @@ class Decision(NamedTuple):
     lexicon: Lexicon
     gates: Mapping[str, Gate]
 
-    def under(self, calibration: Calibration, max_words: int = 64) -> Resemblance:
+    def under(
+        self, calibration: Calibration, max_words: int = 64, grey_from: float | None = None
+    ) -> Resemblance:
         """Return the policy under `calibration`; longer texts are served exactly only."""
-        return Resemblance(calibration, self, max_words)
+        return Resemblance(calibration, self, max_words, grey_from)
 
 
 class Resemblance:
@@ -48,15 +50,24 @@ class Resemblance:
         calibration: of the encoder in use.
         decision: what it calibrates.
         max_words: longer texts are served exactly only.
+        grey_from: probability from which a verifier is asked; None: never.
 
     Raises:
-        ConfigError: the forest was grown on other numbers.
+        ConfigError: the forest was grown on other numbers, or `grey_from` leaves nothing between.
     """
 
     candidates = 6
 
-    def __init__(self, calibration: Calibration, decision: Decision, max_words: int = 64) -> None:
+    def __init__(
+        self,
+        calibration: Calibration,
+        decision: Decision,
+        max_words: int = 64,
+        grey_from: float | None = None,
+    ) -> None:
+        check_grey(grey_from, calibration.serve_from)
         self._calibration, self._max_words = calibration, max_words
+        self._close_from = calibration.serve_from if grey_from is None else grey_from
         self._forest, self._lexicon, self._gates = decision
         grown_on = self._forest.features
         if grown_on != FEATURES:
@@ -82,11 +93,13 @@ class Resemblance:
         scaled = [calibration.scaled(candidate.similarity) for candidate in candidates]
         numbers = features(difference, scaled, self._lexicon)
         probability = calibration.probability(self._forest.log_odds(numbers))
-        if probability < calibration.serve_from:
+        if probability < self._close_from:
             return Verdict(None, "improbable", probability)
         gate = fired(difference, self._lexicon, self._gates)
         if gate is not None:
             return Verdict(None, f"gate:{gate}", probability)
+        if probability < calibration.serve_from:
+            return Verdict(None, "grey", probability, grey=0)
         return Verdict(0, "calibrated", probability)
 
     def __repr__(self) -> str:

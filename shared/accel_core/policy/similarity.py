@@ -29,11 +29,13 @@ class Verdict(NamedTuple):
         chosen: place of the candidate to serve, or None.
         reason: why, in a fixed vocabulary; a gate's refusal is ``gate:`` and its name.
         probability: that the best candidate has the right answer, where that was worked out.
+        grey: place of a candidate that is served if a verifier approves, and not otherwise.
     """
 
     chosen: int | None
     reason: str
     probability: float | None = None
+    grey: int | None = None
 
 
 class SimilarityPolicy(Protocol):
@@ -54,6 +56,12 @@ class SimilarityPolicy(Protocol):
         """Choose among `candidates`, nearest first."""
 
 
+def check_grey(grey_from: float | None, serve_from: float) -> None:
+    """Raise ConfigError unless `grey_from` is below `serve_from`, or None."""
+    if grey_from is not None and not grey_from < serve_from:
+        raise ConfigError("grey_from", grey_from, f"must be below {serve_from:g}, which serves")
+
+
 def short_enough(text: str, max_words: int) -> bool:
     """Whether `text` has at most `max_words` words, none of them absurdly long on average."""
     return len(text) <= 32 * max_words and len(text.split()) <= max_words
@@ -67,10 +75,12 @@ class FixedThreshold:
         min_similarity: cosine from which two questions count as one, in [0, 1].
         max_words: longer texts are served exactly only: the longer a text, the less a single
             word that changes its answer moves its vector.
+        grey_from: cosine from which a verifier is asked about the nearest question; None: never.
     """
 
     min_similarity: float
     max_words: int = 64
+    grey_from: float | None = None
     candidates: int = 1
     ready = True
 
@@ -79,6 +89,7 @@ class FixedThreshold:
             raise ConfigError("min_similarity", self.min_similarity, "must be in [0, 1]")
         if not self.max_words > 0:
             raise ConfigError("max_words", self.max_words, "must be above 0")
+        check_grey(self.grey_from, self.min_similarity)
 
     def comparable(self, text: str) -> bool:
         """Whether `text` has at most `max_words` words."""
@@ -88,6 +99,8 @@ class FixedThreshold:
         """Choose the nearest, where it reaches the threshold."""
         if not candidates:
             return Verdict(None, "no_entry")
-        if candidates[0].similarity < self.min_similarity:
-            return Verdict(None, "below_threshold")
-        return Verdict(0, "threshold")
+        if candidates[0].similarity >= self.min_similarity:
+            return Verdict(0, "threshold")
+        if self.grey_from is not None and candidates[0].similarity >= self.grey_from:
+            return Verdict(None, "grey", grey=0)
+        return Verdict(None, "below_threshold")

@@ -36,6 +36,7 @@ class Listener(ThreadingHTTPServer):
     Args:
         complete: returns the choices that a completion is answered, None to hang up instead.
         embed: is told of every request for embeddings.
+        pause: waits so many seconds, or until the owner closes; then it returns True.
     """
 
     daemon_threads = True
@@ -45,8 +46,9 @@ class Listener(ThreadingHTTPServer):
         self,
         complete: Callable[[Request], list[Reply] | None],
         embed: Callable[[Request], None],
+        pause: Callable[[float], bool],
     ) -> None:
-        self.complete, self.embed = complete, embed
+        self.complete, self.embed, self.pause = complete, embed, pause
         self._connections: set[socket.socket] = set()
         self._left = Condition()
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -147,15 +149,23 @@ class _Handler(BaseHTTPRequestHandler):
         if replies is None:
             self.close_connection = True
             return
-        first = replies[0]
+        try:
+            self._answer(request, replies, form)
+        finally:
+            for reply in replies:
+                if reply.ended is not None:
+                    reply.ended()
+
+    def _answer(self, request: Request, replies: list[Reply], form: type[wire.ChatFormat]) -> None:
+        first = next((reply for reply in replies if reply.status != HTTPStatus.OK), replies[0])
         if first.status != HTTPStatus.OK:
             self._send_error(first)
             return
         shape = form(request, replies)
         if request.get("stream"):
-            self._send_stream(shape, first.break_after)
+            self._send_stream(shape, first)
         else:
-            self._send_json(shape.body(), cut=first.break_after is not None)
+            self._send_json(shape.body(), headers=first.headers, cut=first.break_after is not None)
 
     def _send_json(
         self,
@@ -174,20 +184,23 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
     def _send_error(self, reply: Reply) -> None:
-        headers = {}
+        headers = dict(reply.headers)
         if reply.retry_after_s is not None:
             headers["retry-after"] = str(math.ceil(reply.retry_after_s))
             headers["retry-after-ms"] = str(reply.retry_after_s * 1000)
-        self._send_json(wire.error_body(reply.status, reply.content), reply.status, headers)
+        body = reply.error or wire.error_body(reply.status, reply.content)
+        self._send_json(body, reply.status, headers)
 
-    def _send_stream(self, shape: wire.ChatFormat, break_after: int | None) -> None:
-        self._send_headers(
-            200, {"content-type": "text/event-stream", "transfer-encoding": "chunked"}
-        )
-        events = shape.events()
+    def _send_stream(self, shape: wire.ChatFormat, reply: Reply) -> None:
+        plain = {"content-type": "text/event-stream", "transfer-encoding": "chunked"}
+        self._send_headers(200, plain | reply.headers)
+        events, break_after = shape.events(), reply.break_after
         if break_after is not None:
             events = events[: shape.events_before_break(break_after)]
-        for event in events:
+        for number, event in enumerate(events):
+            if number and reply.chunk_s > 0 and self.server.pause(reply.chunk_s):
+                self.close_connection = True
+                return
             self._send_chunk(f"data: {json.dumps(event)}\n\n")
         if break_after is None:
             self._send_chunk("data: [DONE]\n\n")

@@ -64,7 +64,7 @@ class ModelServer:
             msg = "this server is running already"
             raise RuntimeError(msg)
         self._closing.clear()
-        self._listener = Listener(self._complete, self._embed)
+        self._listener = Listener(self._complete, self._embed, self._closing.wait)
         self._thread = Thread(
             target=self._listener.serve_forever, args=(_POLL_S,), name="model-server", daemon=True
         )
@@ -161,7 +161,7 @@ class ModelServer:
             self._changed.notify_all()
             self._changed.wait_for(lambda: not self._holds or self._closing.is_set())
         replies = self._choices(request)
-        delay_s = self._latency_s + replies[0].delay_s
+        delay_s = self._latency_s + max(_silence_s(reply, request) for reply in replies)
         if self._closing.wait(delay_s) if delay_s > 0 else self._closing.is_set():
             return None
         if replies[0].status == HTTPStatus.OK:
@@ -184,3 +184,9 @@ class ModelServer:
     def _embed(self, request: Request) -> None:
         with self._changed:
             self._embedding_calls.append(request)
+
+
+def _silence_s(reply: Reply, request: Request) -> float:
+    """Return the time before anything of `reply` is sent."""
+    chunks = 0 if request.get("stream") else len(reply.chunks or ())
+    return reply.delay_s + reply.chunk_s * max(0, chunks - 1)

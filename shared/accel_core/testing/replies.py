@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Request = dict[str, Any]
@@ -46,6 +46,11 @@ class Reply:
         chunks: how a stream cuts `content`, which may then be left out; None cuts after words.
         break_after: cut the connection after so many chunks of the stream; where nothing is
             streamed, after the headers.
+        headers: sent with the answer.
+        error: the body of an error, in place of what `content` would make.
+        chunk_s: time between two chunks of a stream; where nothing is streamed, it counts before
+            the answer.
+        ended: called once when all is sent or the client has hung up.
     """
 
     content: str = ""
@@ -57,6 +62,10 @@ class Reply:
     delay_s: float = 0.0
     chunks: tuple[str, ...] | None = None
     break_after: int | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    error: dict[str, Any] | None = None
+    chunk_s: float = 0.0
+    ended: Callable[[], object] | None = None
 
     def __post_init__(self) -> None:
         if self.chunks is None:

@@ -1,0 +1,169 @@
+"""The semantic half of a lookup: the nearest entries of the scope, and what is decided about them.
+
+Nothing is served here but what the similarity policy chose or a verifier approved and, where
+outcomes are learned from, `Learning` let pass. Encoder, index and verifier fail into a reason,
+never into the caller.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from accel_core.policy.similarity import Candidate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from accel_core.drive.flight import Flight
+    from accel_core.learning import Learning
+    from accel_core.policy.identity import Request
+    from accel_core.policy.similarity import SimilarityPolicy, Verdict
+    from accel_core.ports import Entry, Io, Vector
+    from accel_core.tiers import Tiers
+    from accel_core.verification import Verification
+
+_SPARE_NEIGHBOURS = 2
+"""Neighbours asked for beyond what the decision wants, since some may have expired."""
+
+
+class Found(NamedTuple):
+    """The entry to serve, or None and the reason; and how near the nearest one is."""
+
+    entry: Entry | None
+    reason: str
+    similarity: float | None = None
+
+
+class Meaning:
+    """Finds answers to other wordings.
+
+    Args:
+        tiers: hold the entries.
+        policy: decides between the nearest questions; None: nothing is served by meaning.
+        off: why there is no policy.
+        learning: decides from outcomes about what would be served, and watches, or None.
+        verification: asks a verifier about what the policy alone may not serve, or None.
+    """
+
+    def __init__(
+        self,
+        tiers: Tiers,
+        policy: SimilarityPolicy | None,
+        *,
+        off: str = "disabled",
+        learning: Learning | None = None,
+        verification: Verification | None = None,
+    ) -> None:
+        self._tiers, self._policy, self._off = tiers, policy, off
+        self._learning, self._verification = learning, verification
+
+    def comparable(self, request: Request) -> bool:
+        """Whether other questions may be compared with this one by meaning."""
+        if self._policy is None or not request.text or request.never:
+            return False
+        return self._policy.comparable(request.text)
+
+    async def find(
+        self,
+        io: Io,
+        request: Request,
+        flight: Flight | None,
+        serves: Callable[[Entry, Request], bool],
+    ) -> Found:
+        """Return the entry that answers `request`, or why there is none.
+
+        Args:
+            io: the caller's colour.
+            request: what is asked.
+            flight: is given the question's vector, and the ticket of what is explored.
+            serves: whether an entry is of the request's scope and in its time.
+        """
+        if self._policy is None:
+            return Found(None, self._off)
+        if not self.comparable(request):
+            return Found(None, "not_comparable")
+        sensed = await self._tiers.sense(io, request.text)
+        if isinstance(sensed, str):
+            return Found(None, sensed)
+        if flight is not None:
+            flight.vector = sensed
+        entries, candidates = await self._nearest(io, self._policy, request, sensed, serves)
+        verdict = await self._decide(io, self._policy, request.text, candidates)
+        if self._verification is not None:
+            verdict = await self._verification.judge(io, request, entries, verdict)
+            if verdict.reason == "verified" and not await self._still(
+                io, request, entries[verdict.chosen or 0], serves
+            ):
+                return Found(None, "no_entry", candidates[0].similarity)
+        if self._learning is not None and entries:
+            verdict = self._learning.judge(entries, candidates, verdict, flight)
+        if verdict.chosen is None:
+            best = candidates[0].similarity if candidates else None
+            return Found(None, verdict.reason, best)
+        entry = entries[verdict.chosen]
+        # Candidates that were only looked at are not wanted; the one that is served is.
+        self._tiers.near(entry.key)
+        return Found(entry, verdict.reason, candidates[verdict.chosen].similarity)
+
+    def answered(self, flight: Flight, entry: Entry) -> None:
+        """Let what `flight` explored be compared with `entry`, the model's own answer."""
+        if self._learning is not None:
+            self._learning.answered(flight.ticket, entry)
+
+    def forget(self, keys: Collection[bytes]) -> None:
+        """Forget what is remembered about the entries under `keys`."""
+        if self._verification is not None:
+            self._verification.forget(keys)
+
+    def close(self) -> None:
+        """End what is under way."""
+        if self._verification is not None:
+            self._verification.close()
+
+    def after_fork(self) -> None:
+        """Start anew in a child process."""
+        if self._learning is not None:
+            self._learning.after_fork()
+        if self._verification is not None:
+            self._verification.after_fork()
+
+    async def _still(
+        self, io: Io, request: Request, entry: Entry, serves: Callable[[Entry, Request], bool]
+    ) -> bool:
+        """Whether `entry` may be served after its verdict was waited for."""
+        if self._tiers.follows:
+            await self._tiers.catch_up(io)
+        found = await self._tiers.find(io, entry.key)
+        if found is None or not found.semantic or found.created_s != entry.created_s:
+            return False
+        return serves(found, request)
+
+    async def _nearest(
+        self,
+        io: Io,
+        policy: SimilarityPolicy,
+        request: Request,
+        vector: Vector,
+        serves: Callable[[Entry, Request], bool],
+    ) -> tuple[list[Entry], list[Candidate]]:
+        """Return the nearest entries of the scope that may be served, nearest first."""
+        limit = policy.candidates + _SPARE_NEIGHBOURS
+        entries: list[Entry] = []
+        candidates: list[Candidate] = []
+        for key, similarity in self._tiers.nearest(request.scope, vector, limit):
+            entry = await self._tiers.find(io, key)
+            if entry is None:
+                self._tiers.forget_place(request.scope, key)
+            elif entry.semantic and serves(entry, request):
+                entries.append(entry)
+                candidates.append(Candidate(entry.text, similarity))
+                if len(entries) == policy.candidates:
+                    break
+        return entries, candidates
+
+    async def _decide(
+        self, io: Io, policy: SimilarityPolicy, text: str, candidates: Sequence[Candidate]
+    ) -> Verdict:
+        if policy.ready:
+            return policy.decide(text, candidates)
+        return await io.call(policy.decide, text, candidates)

@@ -1,0 +1,244 @@
+"""What is known of one key's limits, and how answers and refusals change it.
+
+Stated limits make buckets of a minute's (a day's) capacity. Each response's headers set a view
+beside them; limits that nobody stated are taken from the first header. A refusal without a visible
+reason is evidence for a limit that headers do not show; one with a reason corrects the view that
+promised too much. No refusal ever changes a stated rate: where headers or a hidden limit explain
+what happens, slowing down as well would only lose throughput.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from math import exp, isfinite
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from accel_core.errors import ConfigError
+from accel_core.policy.limits.charge import UNITS
+from accel_core.policy.limits.header_view import HeaderView
+from accel_core.policy.limits.hidden_limit import Sent, infer
+from accel_core.policy.limits.layers import Bucket
+from accel_core.policy.limits.reservations import Reservations, State
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from accel_core.policy.limits.charge import Charge
+    from accel_core.policy.limits.hidden_limit import Form
+    from accel_core.policy.limits.layers import Layer
+    from accel_core.policy.limits.reservations import Place
+
+MINUTE_S: Final = 60.0
+DAY_S: Final = 86_400.0
+_EVIDENCE_S = 120.0
+_SEARCH_EVERY_S = 1.0
+_SEVERAL = 3
+_ROOM = 1.2
+"""How many times a charge must have remained for its refusal to have no visible reason."""
+_DOUBT, _DOUBT_STEP, _MOST_DOUBT = 0.03, 0.01, 0.15
+_DOUBT_MEMORY_S = 300.0
+_SLOWEST, _SLOWER, _RECOVERY_PER_S = 0.2, 0.9, 0.002
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """A provider's limits for one key and model family. None: no limit, or none known.
+
+    Raises:
+        ConfigError: a limit is not a finite number above 0.
+    """
+
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    input_tokens_per_minute: float | None = None
+    output_tokens_per_minute: float | None = None
+    requests_per_day: float | None = None
+    tokens_per_day: float | None = None
+    concurrent_requests: int | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if value is not None and not (isfinite(value) and value > 0):
+                raise ConfigError(f"limits.{field.name}", value, "a number above 0")
+
+    def stated(self) -> Iterator[tuple[int, float, float]]:
+        """Yield each limit on an amount: its unit, the amount, and the seconds it is for."""
+        for unit, name in enumerate(UNITS):
+            for per, per_s in (("minute", MINUTE_S), ("day", DAY_S)):
+                amount = getattr(self, f"{name}_per_{per}", None)
+                if amount is not None:
+                    yield unit, float(amount), per_s
+
+
+_Name = tuple[int, float]
+"""A limit: its unit, and the seconds it is for."""
+
+
+class Shown(NamedTuple):
+    """One limit as a response's headers show it."""
+
+    unit: int
+    limit: float | None
+    remaining: float | None
+    per_s: float = MINUTE_S
+
+
+class Account:
+    """The state of one key's limits.
+
+    Args:
+        limits: what is stated; the rest is learned.
+        now_s: when it starts.
+    """
+
+    def __init__(self, limits: Limits, now_s: float) -> None:
+        self._stated = {(unit, per_s): amount for unit, amount, per_s in limits.stated()}
+        self._own: dict[_Name, Bucket] = {}
+        self._views: dict[_Name, HeaderView] = {}
+        self._hidden: Layer | None = None
+        self._form: Form | None = None
+        self._doubt = self._slowed_to = 1.0
+        self._doubt_s = self._slowed_s = self._searched_s = float("-inf")
+        self.reservations = Reservations(slots=limits.concurrent_requests)
+        for (unit, per_s), amount in self._stated.items():
+            self._own[unit, per_s] = Bucket(unit, amount / per_s, amount, now_s)
+        self._relayer()
+
+    @property
+    def hidden(self) -> Form | None:
+        """The limit in force that headers do not show, if any."""
+        return self._form
+
+    @property
+    def share_of_others(self) -> float:
+        """The largest share of a limit that others seem to use, in [0, 1]."""
+        return max((view.share_of_others for view in self._views.values()), default=0.0)
+
+    def too_large(self, charge: Charge) -> tuple[str, float] | None:
+        """Return the stated limit that can never take `charge`, as unit and amount, if any."""
+        for (unit, _), amount in self._stated.items():
+            if charge[unit] > amount:
+                return UNITS[unit], amount
+        return None
+
+    def look(self, place: Place, shown: Sequence[Shown], now_s: float) -> None:
+        """Learn from the headers of a response; its body may still be on its way."""
+        self._recover(now_s)
+        for one in shown:
+            if one.limit is None or not _credible(one, place):
+                continue
+            self._learn_limit(one, one.limit, now_s)
+            if one.remaining is not None:
+                self._views[one.unit, one.per_s].see(
+                    place.granted_s, place.total, one.remaining, self.reservations.total, now_s
+                )
+
+    def refused(
+        self,
+        place: Place,
+        charged: Charge,
+        shown: Sequence[Shown],
+        now_s: float,
+        retry_after_s: float | None = None,
+    ) -> None:
+        """Settle `place`, which was refused for a limit, and learn from that."""
+        short = {one.unit for one in shown if _is_short(one, place.charge)}
+        place.unexplained = not short
+        # First, for what is learned below is how much there is, with everything given back.
+        self.reservations.settle(place, charged, now_s)
+        self.look(place, shown, now_s)
+        if short:
+            for view in self._views.values():
+                if view.unit in short:
+                    view.refused(place.charge, now_s)
+        elif not self._explain(now_s) and not shown:
+            self._slow_down(place.charge, now_s)
+        if retry_after_s is not None and retry_after_s > 0.0:
+            self.reservations.close_until(now_s + retry_after_s)
+
+    def _learn_limit(self, one: Shown, limit: float, now_s: float) -> None:
+        """Take over a limit nobody stated, or one that is lower than was stated."""
+        name, rate_per_s = (one.unit, one.per_s), limit / one.per_s
+        own = self._own.get(name)
+        amount = min(limit, self._stated.get(name, limit))
+        view = self._views.get(name)
+        if (
+            own is not None
+            and own.capacity == amount
+            and view is not None
+            and view.capacity == limit
+        ):
+            return
+        if own is None:
+            own = self._own[name] = Bucket(one.unit, rate_per_s, limit, now_s)
+            own.lower_to(limit if one.remaining is None else one.remaining)
+        own.reshape(amount / one.per_s * self._slowed_to, amount, now_s)
+        if view is None or view.capacity != limit:
+            self._views[name] = HeaderView(one.unit, rate_per_s, limit, now_s)
+        self._relayer()
+
+    def _explain(self, now_s: float) -> bool:
+        """Find the hidden limit behind a refusal, or correct it; False where there is none.
+
+        One that is in force is left only for another that explains several refusals better: now and
+        then what is charged adds up to more than was counted, which is no other limit.
+        """
+        if self._form is None or now_s - self._searched_s >= _SEARCH_EVERY_S:
+            self._searched_s = now_s
+            sent = self._evidence(now_s)
+            form = infer(sent, [(bucket.unit, bucket.rate_per_s) for bucket in self._own.values()])
+            enough = self._form is None or sum(one.refused for one in sent) >= _SEVERAL
+            if form is not None and form != self._form and enough:
+                self._form, self._doubt, self._doubt_s = form, _DOUBT - _DOUBT_STEP, now_s
+        if self._form is None:
+            return False
+        self._doubt = min(_MOST_DOUBT, self._doubt_at(now_s) + _DOUBT_STEP)
+        self._doubt_s = now_s
+        self._hidden = self._form.layer(now_s, self._doubt)
+        self._relayer()
+        return True
+
+    def _evidence(self, now_s: float) -> list[Sent]:
+        return [
+            Sent(place.granted_s, place.charge, place.unexplained)
+            for place in self.reservations.sent
+            if place.state is not State.LEFT and now_s - place.granted_s <= _EVIDENCE_S
+        ]
+
+    def _doubt_at(self, now_s: float) -> float:
+        return _DOUBT + (self._doubt - _DOUBT) * exp((self._doubt_s - now_s) / _DOUBT_MEMORY_S)
+
+    def _slow_down(self, charge: Charge, now_s: float) -> None:
+        """Use less of limits that nothing is known about: no header, and no form explains it."""
+        self._slowed_to = max(_SLOWEST, self._slowed_to * _SLOWER)
+        self._pace(now_s)
+        for bucket in self._own.values():
+            bucket.lower_to(charge[bucket.unit] / 2)
+
+    def _recover(self, now_s: float) -> None:
+        if self._slowed_to < 1.0:
+            passed_s = max(0.0, now_s - self._slowed_s)
+            self._slowed_to = min(1.0, self._slowed_to + passed_s * _RECOVERY_PER_S)
+            self._pace(now_s)
+
+    def _pace(self, now_s: float) -> None:
+        self._slowed_s = now_s
+        for (_, per_s), bucket in self._own.items():
+            rate_per_s = bucket.capacity / per_s * self._slowed_to
+            bucket.reshape(rate_per_s, bucket.capacity, now_s)
+
+    def _relayer(self) -> None:
+        layers: list[Layer] = [*self._own.values(), *self._views.values()]
+        self.reservations.layers = layers if self._hidden is None else [*layers, self._hidden]
+
+
+def _is_short(one: Shown, charge: Charge) -> bool:
+    return one.remaining is not None and one.remaining < _ROOM * charge[one.unit]
+
+
+def _credible(one: Shown, place: Place) -> bool:
+    """Whether a header can be true: what was let through cannot be more than its limit."""
+    if one.limit is None or not 0.0 < one.limit < float("inf"):
+        return False
+    return place.unexplained or one.limit >= place.charge[one.unit]

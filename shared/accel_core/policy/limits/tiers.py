@@ -1,0 +1,101 @@
+"""How soon a call wants its first token, and how often it got it.
+
+A tier's target covers the wait in the queue and the time to the first token, never the whole
+answer, whose length nobody knows. Who waits is served by deadline, so a tier is not a priority: a
+patient call that has waited long enough goes before an impatient one that came late, and best
+effort, with a deadline far away, is never starved (earliest deadline first; Liu & Layland 1973).
+What cannot keep its deadline is turned away when it comes, since serving it late would make others
+late as well.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from accel_core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PATIENCE_S: Final = 120.0
+"""The deadline of calls that have none, for their place in the queue."""
+_LEAST_SHARE = 0.2
+"""Share of a target that is left for waiting however slow the provider's first token is."""
+_WEIGHT = 0.1
+
+TARGETS_S: Final[Mapping[str, float | None]] = {
+    "platinum": 0.5,
+    "gold": 2.0,
+    "silver": 5.0,
+    "bronze": 15.0,
+    "best_effort": None,
+}
+"""Seconds to the first token, by tier; None: whenever it can be."""
+BEST_EFFORT: Final = "best_effort"
+
+
+@dataclass(slots=True)
+class Attainment:
+    """What became of the calls of one tier.
+
+    Attributes:
+        kept: got their first token in time; all that were served, where there is no target.
+        late: got it later.
+        rejected: were turned away because they could not have had it in time.
+    """
+
+    kept: int = 0
+    late: int = 0
+    rejected: int = 0
+
+    @property
+    def share(self) -> float:
+        """Share of all calls that kept their target, in [0, 1]; 1 without calls."""
+        calls = self.kept + self.late + self.rejected
+        return self.kept / calls if calls else 1.0
+
+
+class Tiers:
+    """Targets by tier, the usual time to a first token, and what was attained.
+
+    Args:
+        targets_s: seconds by tier; None: no target.
+
+    Raises:
+        ConfigError: a target is not above 0.
+    """
+
+    def __init__(self, targets_s: Mapping[str, float | None] = TARGETS_S) -> None:
+        for name, target_s in targets_s.items():
+            if target_s is not None and not 0.0 < target_s < float("inf"):
+                raise ConfigError(f"limits.tiers.{name}", target_s, "seconds above 0, or null")
+        self._targets_s = {BEST_EFFORT: None, **targets_s}
+        self._first_token_s = 0.0
+        self.attained = {name: Attainment() for name in self._targets_s}
+
+    def may_wait_s(self, tier: str) -> float | None:
+        """Return how long a call may wait in the queue; None: as long as it takes.
+
+        Raises:
+            ConfigError: there is no such tier.
+        """
+        if tier not in self._targets_s:
+            raise ConfigError("tier", tier, f"one of {sorted(self._targets_s)}")
+        target_s = self._targets_s[tier]
+        if target_s is None:
+            return None
+        return max(_LEAST_SHARE * target_s, target_s - self._first_token_s)
+
+    def first_token(self, tier: str, waited_s: float, first_token_s: float) -> None:
+        """Note when a call got its first token: after waiting, after it was sent."""
+        self._first_token_s += _WEIGHT * (first_token_s - self._first_token_s)
+        target_s = self._targets_s[tier]
+        if target_s is None or waited_s + first_token_s <= target_s:
+            self.attained[tier].kept += 1
+        else:
+            self.attained[tier].late += 1
+
+    def rejected(self, tier: str) -> None:
+        """Note that a call was turned away."""
+        self.attained[tier].rejected += 1

@@ -1,0 +1,327 @@
+"""Wait until a provider has room for a call, never longer: reserve → send → settle.
+
+`reserve` takes what a call will be charged from every limit at once and returns a `Lease`; what the
+call then used, and what the provider's headers or refusal say, is told to the lease. Callers wait
+in order of deadline. Whoever is first sleeps until its turn and the others until they are woken or
+expire, so nothing polls and no thread is kept for it.
+
+Invariants: a lease ends once; a caller that is cancelled, or fails, holds nothing; nobody sleeps
+under the lock. A call made by blocking code on a running event loop never waits: it goes at once,
+and what it takes is a debt that the next ones wait for.
+
+The flow is written once, over `Io`; `reserve` and `areserve` are its two colours. This module
+imports neither threads nor loops nor clocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from accel_core import events
+from accel_core.drive import blocking
+from accel_core.errors import LimitExceededError, RequestTooLargeError
+from accel_core.policy.limits.account import Account, Limits
+from accel_core.policy.limits.reservations import Place, State
+from accel_core.policy.limits.tiers import BEST_EFFORT, PATIENCE_S, Tiers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
+
+    from accel_core.policy.limits.account import Shown
+    from accel_core.policy.limits.charge import Charge, Demand, Usage
+    from accel_core.policy.limits.hidden_limit import Form
+    from accel_core.policy.limits.provider_profile import Profile
+    from accel_core.policy.limits.tiers import Attainment
+    from accel_core.ports import Io, Observer, Signal
+
+_REARM_S = 0.001
+"""How much sooner a turn must come than expected for its caller to be woken for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimiterState:
+    """A snapshot of a limiter.
+
+    Attributes:
+        waiting: calls in the queue.
+        under_way: calls that hold a lease.
+        slots: calls that may be under way at once; None: any number.
+        share_of_others: the share of a limit that others seem to use, in [0, 1].
+        hidden: the limit in force that headers do not show.
+        attained: what became of the calls, by tier.
+    """
+
+    waiting: int
+    under_way: int
+    slots: int | None
+    share_of_others: float
+    hidden: Form | None
+    attained: Mapping[str, Attainment]
+
+
+class Lease(Place):
+    """What one call holds of the limits. Ends with `settle`, `refused` or `cancel`, once."""
+
+    __slots__ = ("_limiter", "answered", "demand", "tier")
+
+    def __init__(
+        self,
+        limiter: TokenLimiter,
+        demand: Demand,
+        tier: str,
+        charge: Charge,
+        stamps_s: tuple[float, float, float],
+    ) -> None:
+        super().__init__(charge, *stamps_s)
+        self._limiter, self.demand, self.tier = limiter, demand, tier
+        self.answered = False
+
+    @property
+    def waited_s(self) -> float:
+        """Seconds from asking to being let through."""
+        return self.granted_s - self.asked_s
+
+    def look(self, shown: Sequence[Shown]) -> None:
+        """Tell what the response's headers show; its first token is there, its end not yet."""
+        self._limiter.look(self, shown)
+
+    def settle(self, usage: Usage | None = None, shown: Sequence[Shown] = ()) -> None:
+        """End it: the call was answered. Without `usage` it is charged what was reserved."""
+        self._limiter.settle(self, usage, shown)
+
+    def refused(self, shown: Sequence[Shown] = (), retry_after_s: float | None = None) -> None:
+        """End it: the call was refused for a limit."""
+        self._limiter.refused(self, shown, retry_after_s)
+
+    def cancel(self) -> None:
+        """End it: the call was never sent."""
+        self._limiter.cancel(self)
+
+
+class TokenLimiter:
+    """Keeps the calls of one key, from any thread and any event loop, within its limits.
+
+    Args:
+        limits: what is known of them; more is learned from headers.
+        profile: what the provider charges and gives back.
+        max_wait_s: how long a call without a tier's target may wait.
+        tiers: targets by tier.
+        colours: the blocking and the asyncio `Io`.
+        emit: receives every event.
+        mono_now: monotonic clock, seconds.
+        lock: makes the lock around the state.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        profile: Profile,
+        *,
+        max_wait_s: float,
+        tiers: Tiers,
+        colours: tuple[Io, Io],
+        emit: Observer,
+        mono_now: Callable[[], float],
+        lock: Callable[[], AbstractContextManager[Any]],
+    ) -> None:
+        self.profile = profile
+        self._limits, self._max_wait_s, self._tiers = limits, max_wait_s, tiers
+        self._blocking, self._aio = colours
+        self._emit, self._now, self._new_lock = emit, mono_now, lock
+        self._lock = lock()
+        self._account = Account(limits, mono_now())
+        self._wake_s = float("-inf")
+
+    def reserve(
+        self,
+        demand: Demand,
+        *,
+        tier: str = BEST_EFFORT,
+        timeout_s: float | None = None,
+        again: Lease | None = None,
+    ) -> Lease:
+        """Return a lease as soon as `demand` fits every limit.
+
+        Args:
+            demand: what the call asks for.
+            tier: whose target bounds the wait.
+            timeout_s: bounds it further, from now; 0: now or not at all.
+            again: the lease of the same call's attempt that was refused: it keeps its place.
+
+        Raises:
+            RequestTooLargeError: a limit can never take it.
+            LimitExceededError: it cannot be let through in time; nothing was taken.
+        """
+        lease = self._enter(self._blocking, demand, tier, timeout_s, again)
+        return lease if lease.state is State.GRANTED else blocking.run(self._wait(lease))
+
+    async def areserve(
+        self,
+        demand: Demand,
+        *,
+        tier: str = BEST_EFFORT,
+        timeout_s: float | None = None,
+        again: Lease | None = None,
+    ) -> Lease:
+        """Async form of `reserve`."""
+        lease = self._enter(self._aio, demand, tier, timeout_s, again)
+        return lease if lease.state is State.GRANTED else await self._wait(lease)
+
+    def eta_s(self, demand: Demand, *, tier: str = BEST_EFFORT) -> float:
+        """Return how long a call would wait if it came now, taking nothing."""
+        with self._lock:
+            now_s = self._now()
+            deadline_s = now_s + (self._tiers.may_wait_s(tier) or PATIENCE_S)
+            charge = self.profile.charge(demand)
+            return self._account.reservations.eta_s(charge, now_s, (deadline_s, float("inf")))
+
+    def state(self) -> LimiterState:
+        """Return a snapshot."""
+        with self._lock:
+            reservations = self._account.reservations
+            return LimiterState(
+                waiting=reservations.waiting,
+                under_way=reservations.in_use,
+                slots=reservations.slots,
+                share_of_others=self._account.share_of_others,
+                hidden=self._account.hidden,
+                attained=dict(self._tiers.attained),
+            )
+
+    def look(self, lease: Lease, shown: Sequence[Shown]) -> None:
+        """See `Lease.look`."""
+        with self._lock:
+            now_s = self._now()
+            self._note_answer(lease, now_s)
+            self._account.look(lease, shown, now_s)
+            self._advance(now_s)
+
+    def settle(self, lease: Lease, usage: Usage | None, shown: Sequence[Shown]) -> None:
+        """See `Lease.settle`."""
+        charged = lease.charge if usage is None else self.profile.charged(lease.demand, usage)
+        with self._lock:
+            now_s = self._now()
+            self._note_answer(lease, now_s)
+            if shown:
+                self._account.look(lease, shown, now_s)
+            self._account.reservations.settle(lease, charged, now_s)
+            self._advance(now_s)
+
+    def refused(self, lease: Lease, shown: Sequence[Shown], retry_after_s: float | None) -> None:
+        """See `Lease.refused`."""
+        charged = self.profile.charged_when_refused
+        with self._lock:
+            now_s = self._now()
+            known = self._account.hidden
+            self._account.refused(lease, charged, shown, now_s, retry_after_s)
+            found = self._account.hidden
+            self._advance(now_s)
+        if found is not None and found != known:
+            self._emit(events.HiddenLimitFound(*found))
+
+    def cancel(self, lease: Lease) -> None:
+        """See `Lease.cancel`."""
+        with self._lock:
+            now_s = self._now()
+            self._account.reservations.leave(lease, now_s)
+            self._advance(now_s)
+
+    def after_fork(self) -> None:
+        """Start anew in a child process: nobody there waits for this one's leases."""
+        self._lock = self._new_lock()
+        self._account = Account(self._limits, self._now())
+
+    def _enter(
+        self, io: Io, demand: Demand, tier: str, timeout_s: float | None, again: Lease | None
+    ) -> Lease:
+        """Return a lease that is let through, or waits with a signal of the caller's colour."""
+        charge = self.profile.charge(demand)
+        too_large = self._account.too_large(charge)
+        if too_large is not None:
+            raise RequestTooLargeError(*too_large)
+        target_s = self._tiers.may_wait_s(tier)
+        eta_s = 0.0
+        with self._lock:
+            now_s, reservations = self._now(), self._account.reservations
+            stamps_s = self._stamps_s(now_s, target_s, timeout_s)
+            if again is not None:
+                stamps_s = stamps_s[0], again.asked_s, again.expires_s
+            lease = Lease(self, demand, tier, charge, stamps_s)
+            reservations.ask(lease, now_s, again)
+            if lease.state is State.WAITING:
+                eta_s = reservations.eta_s(charge, now_s, lease.order)
+                if not io.may_wait():
+                    reservations.let_through(lease, now_s)
+                elif now_s + eta_s > lease.expires_s:
+                    reservations.leave(lease, now_s)
+                    self._tiers.rejected(tier)
+                else:
+                    lease.woken = io.signal()
+                    self._advance(now_s)
+        if lease.state is State.LEFT:
+            raise self._exceeded(tier, eta_s)
+        return lease
+
+    def _stamps_s(
+        self, now_s: float, target_s: float | None, timeout_s: float | None
+    ) -> tuple[float, float, float]:
+        """Return a call's deadline, when it asks, and when it stops waiting."""
+        deadline_s = now_s + (PATIENCE_S if target_s is None else target_s)
+        may_wait_s = self._max_wait_s if target_s is None else target_s
+        if timeout_s is not None and timeout_s < may_wait_s:
+            may_wait_s = timeout_s
+        return deadline_s, now_s, now_s + may_wait_s
+
+    async def _wait(self, lease: Lease) -> Lease:
+        signal: Signal = lease.woken
+        try:
+            while (sleep_s := self._sleep_s(lease)) is not None:
+                await signal.wait(sleep_s)
+        except BaseException:
+            self.cancel(lease)
+            raise
+        if lease.state is State.EXPIRED:
+            eta_s = self.eta_s(lease.demand, tier=lease.tier)
+            with self._lock:
+                self._tiers.rejected(lease.tier)
+            raise self._exceeded(lease.tier, eta_s)
+        self._emit(events.LimitWaited(lease.waited_s, lease.tier))
+        return lease
+
+    def _sleep_s(self, lease: Lease) -> float | None:
+        """Let through whoever's turn it is; return how long `lease` sleeps, None: it need not."""
+        with self._lock:
+            now_s = self._now()
+            self._advance(now_s)
+            if lease.state is not State.WAITING:
+                return None
+            sleep_s = self._account.reservations.turn_s(lease, now_s)
+            if self._account.reservations.first is lease:
+                self._wake_s = now_s + sleep_s
+            return sleep_s
+
+    def _advance(self, now_s: float) -> None:
+        """Wake all who stopped waiting, and the first if its turn comes sooner than it expects."""
+        reservations = self._account.reservations
+        if not reservations.waiting:
+            return
+        before = reservations.first
+        for place in reservations.advance(now_s):
+            place.woken.set()
+        first = reservations.first
+        if first is None:
+            return
+        turns_s = now_s + reservations.turn_s(first, now_s)
+        if first is not before or turns_s < self._wake_s - _REARM_S:
+            first.woken.set()
+
+    def _note_answer(self, lease: Lease, now_s: float) -> None:
+        if not lease.answered:
+            lease.answered = True
+            self._tiers.first_token(lease.tier, lease.waited_s, now_s - lease.granted_s)
+
+    def _exceeded(self, tier: str, eta_s: float) -> LimitExceededError:
+        self._emit(events.LimitRejected(eta_s, tier))
+        return LimitExceededError(eta_s)

@@ -1,0 +1,1 @@
+"""Verifiers: whether a stored answer also answers another question."""
