@@ -3,61 +3,65 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 import time
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo
 from accel_core.errors import LimitExceededError
 from accel_core.policy.limits import charge
-from accel_core.policy.limits.account import Limits, Shown
+from accel_core.policy.limits.account import Limits
+from accel_core.policy.limits.limit_headers import read_headers
 from accel_core.policy.limits.provider_profile import profile_named
+from accel_core.policy.limits.refusal import classify
+from accel_core.policy.limits.retry import Failed, RetryBudget, RetryPolicy, next_attempt
 from accel_core.policy.limits.tiers import BEST_EFFORT, Tiers
 from accel_core.token_limiter import TokenLimiter
 from benchmarks.limits_protocol import Contender, RejectedError
+
+_PATIENT_S = 1e6
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from accel_core import token_limiter
-    from benchmarks.limits_protocol import Demand, Lease, Limiter, Setting, Usage
+    from accel_core.policy.limits.refusal import Refusal
+    from benchmarks.limits_protocol import Demand, Lease, Setting, Usage
 
 RETRY_BUDGET = 0.1
 """Share of the calls that may be tried again after failures of the service."""
 
 
-def _shown(headers: Mapping[str, str]) -> list[Shown]:
-    found = []
-    for unit, name in enumerate(("requests", "tokens")):
-        limit = headers.get(f"x-ratelimit-limit-{name}")
-        remaining = headers.get(f"x-ratelimit-remaining-{name}")
-        if limit and remaining:
-            found.append(Shown(unit, float(limit), float(remaining)))
-    return found
-
-
 class _Lease:
-    def __init__(self, lease: token_limiter.Lease) -> None:
-        self.lease = lease
+    def __init__(self, owner: _Ours, lease: token_limiter.Lease, attempts: int) -> None:
+        self._owner, self.lease, self.attempts = owner, lease, attempts
 
     def heard(self, headers: Mapping[str, str]) -> None:
-        self.lease.look(_shown(headers))
+        """Hand the headers on."""
+        self.lease.look(read_headers(self._owner.profile.dialect, headers))
 
     def settle(self, usage: Usage, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - heard
+        """Hand the usage on."""
         self.lease.settle(charge.Usage(usage.prompt_tokens, usage.output_tokens))
 
     def refused(
         self, status: int, headers: Mapping[str, str], body: Mapping[str, Any]
     ) -> float | None:
-        if status != 429:
+        """Do as `policy.limits.retry` says."""
+        owner = self._owner
+        dialect = owner.profile.dialect
+        refusal = classify(status, headers, json.dumps(body), dialect, owner.now())
+        if refusal.kind == "limit":
+            self.lease.refused(refusal.shown, refusal.retry_after_s)
+        else:
             self.lease.settle()
-            return None
-        retry = headers.get("retry-after-ms") or 0
-        self.lease.refused(_shown(headers), float(retry) / 1e3)
-        return 0.0
+        return owner.next_attempt(self, refusal)
 
     def cancel(self) -> None:
+        """Give everything back."""
         self.lease.cancel()
 
 
@@ -65,27 +69,48 @@ class _Ours:
     def __init__(self, setting: Setting) -> None:
         names = {"requests", "tokens", "input_tokens", "output_tokens"}
         stated = {f"{k}_per_minute": v for k, v in setting.limits.items() if k in names}
+        self.now = asyncio.get_running_loop().time
+        self.profile = profile_named(setting.profile)
         self._limiter = TokenLimiter(
             Limits(**stated),
-            profile_named(setting.profile),
-            max_wait_s=1e6,
+            self.profile,
+            max_wait_s=_PATIENT_S,
             tiers=Tiers(),
             colours=(BlockingIo(), AsyncIo()),
             emit=lambda _: None,
-            mono_now=asyncio.get_running_loop().time,
+            mono_now=self.now,
             lock=threading.Lock,
         )
+        self._policy = RetryPolicy(deadline_s=_PATIENT_S)
+        self._budget = RetryBudget(RETRY_BUDGET, 0.0, now_s=self.now())
+        self._dice = Random(setting.seed)
 
     async def reserve(
         self, demand: Demand, *, tier: str | None = None, again: Lease | None = None
     ) -> _Lease:
+        """Reserve, or reject as the limiter does."""
         asked = charge.Demand(demand.prompt_tokens, demand.max_tokens)
-        before = again.lease if isinstance(again, _Lease) else None
+        before = again if isinstance(again, _Lease) else None
+        if before is None:
+            self._budget.call(self.now())
         try:
-            lease = await self._limiter.areserve(asked, tier=tier or BEST_EFFORT, again=before)
+            lease = await self._limiter.areserve(
+                asked, tier=tier or BEST_EFFORT, again=before.lease if before else None
+            )
         except LimitExceededError as error:
             raise RejectedError from error
-        return _Lease(lease)
+        return _Lease(self, lease, before.attempts + 1 if before else 1)
+
+    def next_attempt(self, lease: _Lease, refusal: Refusal) -> float | None:
+        """Return when a refused call is sent again, None: not."""
+        failed = Failed(
+            kind=refusal.kind,
+            attempts=lease.attempts,
+            started_s=lease.lease.asked_s,
+            now_s=self.now(),
+            retry_after_s=refusal.retry_after_s,
+        )
+        return next_attempt(failed, self._policy, self._budget, self._dice.random())
 
 
 OURS = Contender(name="ours", make=_Ours)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _OVERLOAD = Load(share=1.5)
 _BUSY = Load(share=0.92, large_share=0.04, duration_s=840.0)
+# What is charged in the end is 0.62 of what is held at first: this offers half as much again of it.
+_REFUNDED_OVERLOAD = Load(share=2.4)
 _MIXED_OVERLOAD = Load(share=1.5, large_share=0.04)
 _BESIDE = (*PEERS, REFERENCE)
 
@@ -46,7 +48,7 @@ HALF_STOLEN = _overload("half-stolen", neighbour=Neighbour(share=0.5))
 BUSY = _busy("continuous-busy")
 HIDDEN_SECOND_BUSY = _busy("hidden-second-busy", hidden=Hidden())
 STARVATION = Scenario(name="starvation", rules=openai(), load=_MIXED_OVERLOAD)
-REFUNDS = Scenario(name="refunds", rules=bedrock(), profile="bedrock", load=_OVERLOAD)
+REFUNDS = Scenario(name="refunds", rules=bedrock(), profile="bedrock", load=_REFUNDED_OVERLOAD)
 
 SCENARIOS = (
     CONTINUOUS,

@@ -260,7 +260,7 @@ def test_limits_that_nobody_stated_are_taken_from_the_first_header() -> None:
 
 @pytest.mark.parametrize(
     ("limit", "remaining"),
-    [(-5.0, 10.0), (0.0, 0.0), (50.0, 1e12), (float("inf"), 5.0), (None, 5.0), (6_000, None)],
+    [(-5.0, 10.0), (0.0, 0.0), (50.0, 1e12), (float("inf"), 5.0), (6_000, None)],
 )
 def test_headers_that_cannot_be_true_change_nothing(
     limit: float | None, remaining: float | None
@@ -269,6 +269,37 @@ def test_headers_that_cannot_be_true_change_nothing(
     one = granted(account, 100, 0.0)
     account.look(one, [Shown(TOKENS, limit, remaining)], 0.0)
     assert asked(account.reservations, 5_000, 0.0).state is State.GRANTED
+
+
+def test_what_remains_of_a_stated_limit_counts_where_its_header_is_missing() -> None:
+    account = Account(Limits(tokens_per_minute=6_000), 0.0)
+    one = granted(account, 100, 0.0)
+    account.look(one, [Shown(TOKENS, None, 5)], 0.0)
+    assert asked(account.reservations, 500, 0.0).state is State.WAITING
+
+
+def test_a_limit_named_in_a_refusal_refuses_the_next_call_that_is_too_large() -> None:
+    account = Account(Limits(), 0.0)
+    assert account.too_large(tokens(16_008)) is None
+    account.state([Shown(TOKENS, 9_000, 9_000)])
+    assert account.too_large(tokens(16_008)) == ("tokens", 9_000)
+
+
+def test_no_refusal_closes_a_key_for_longer_than_a_minute() -> None:
+    account = Account(Limits(), 0.0)
+    account.refused(granted(account, 1, 0.0), NOTHING, [], 0.0, retry_after_s=86_400.0)
+    assert account.reservations.eta_s(tokens(1), 0.0, (0.0, 0.0)) == 60.0
+
+
+def test_rounding_of_a_days_header_is_nobody_elses_use() -> None:
+    view, now_s, used = HeaderView(0, 14_400 / 86_400, 14_400.0, 0.0), 0.0, 0
+    for _ in range(50):
+        now_s += 3.0
+        used += 1
+        sums = (float(used), 0.0, 0.0, 0.0)
+        left = round(14_400 - used + now_s / 6 - 0.5)
+        view.see(now_s, sums, left, sums, now_s)
+    assert view.share_of_others < 0.3
 
 
 def test_a_negative_rest_is_nothing_and_never_a_hang() -> None:

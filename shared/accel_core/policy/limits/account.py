@@ -116,19 +116,30 @@ class Account:
         return max((view.share_of_others for view in self._views.values()), default=0.0)
 
     def too_large(self, charge: Charge) -> tuple[str, float] | None:
-        """Return the stated limit that can never take `charge`, as unit and amount, if any."""
+        """Return the limit that can never take `charge`, as unit and amount, if any.
+
+        Only what was stated, or said in so many words, counts: a header may be wrong.
+        """
         for (unit, _), amount in self._stated.items():
             if charge[unit] > amount:
                 return UNITS[unit], amount
         return None
 
+    def state(self, limits: Sequence[Shown]) -> None:
+        """Take limits over that a provider named when it refused a call as too large."""
+        for one in limits:
+            if one.limit is not None and one.limit > 0.0:
+                name = one.unit, one.per_s
+                self._stated[name] = min(one.limit, self._stated.get(name, one.limit))
+
     def look(self, place: Place, shown: Sequence[Shown], now_s: float) -> None:
         """Learn from the headers of a response; its body may still be on its way."""
         self._recover(now_s)
         for one in shown:
-            if one.limit is None or not _credible(one, place):
+            limit = self._stated.get((one.unit, one.per_s)) if one.limit is None else one.limit
+            if limit is None or not _credible(limit, one.unit, place):
                 continue
-            self._learn_limit(one, one.limit, now_s)
+            self._learn_limit(one, limit, now_s)
             if one.remaining is not None:
                 self._views[one.unit, one.per_s].see(
                     place.granted_s, place.total, one.remaining, self.reservations.total, now_s
@@ -155,7 +166,8 @@ class Account:
         elif not self._explain(now_s) and not shown:
             self._slow_down(place.charge, now_s)
         if retry_after_s is not None and retry_after_s > 0.0:
-            self.reservations.close_until(now_s + retry_after_s)
+            # At most a minute: what was said once, by whoever, must not close a key for a day.
+            self.reservations.close_until(now_s + min(retry_after_s, MINUTE_S))
 
     def _learn_limit(self, one: Shown, limit: float, now_s: float) -> None:
         """Take over a limit nobody stated, or one that is lower than was stated."""
@@ -170,6 +182,10 @@ class Account:
             and view.capacity == limit
         ):
             return
+        if one.per_s == DAY_S and (one.unit, MINUTE_S) not in self._stated:
+            # Before some of a day was used, its header looked like a minute's.
+            self._own.pop((one.unit, MINUTE_S), None)
+            self._views.pop((one.unit, MINUTE_S), None)
         if own is None:
             own = self._own[name] = Bucket(one.unit, rate_per_s, limit, now_s)
             own.lower_to(limit if one.remaining is None else one.remaining)
@@ -237,8 +253,6 @@ def _is_short(one: Shown, charge: Charge) -> bool:
     return one.remaining is not None and one.remaining < _ROOM * charge[one.unit]
 
 
-def _credible(one: Shown, place: Place) -> bool:
+def _credible(limit: float, unit: int, place: Place) -> bool:
     """Whether a header can be true: what was let through cannot be more than its limit."""
-    if one.limit is None or not 0.0 < one.limit < float("inf"):
-        return False
-    return place.unexplained or one.limit >= place.charge[one.unit]
+    return 0.0 < limit < float("inf") and (place.unexplained or limit >= place.charge[unit])

@@ -30,6 +30,8 @@ _HIGHEST_FLOOR = 0.10
 _FLOOR_MEMORY_S = 120.0
 _MISCOUNTED = 0.1
 """How far below nothing others' share may seem: counts differ, and a new window refills at once."""
+_COUNTABLE = 5.0
+"""Units that must have been refilled since, for a header that rounds to say anything."""
 _BRIEF_S = 0.25
 """Two responses nearer than this are too near to tell use from miscounting."""
 
@@ -99,7 +101,7 @@ class HeaderView(Bucket):
         """Compare with the last response what should have remained with what did."""
         if self._seen is not None:
             passed_s = sent_s - self._seen_s
-            if passed_s < _BRIEF_S:
+            if passed_s < _BRIEF_S or passed_s * self._full_rate_per_s < _COUNTABLE:
                 return
             last_remaining, last_used = self._seen
             refilled = min(self.capacity, last_remaining + passed_s * self._full_rate_per_s)

@@ -1,7 +1,7 @@
 """Whether a call that failed is tried again, and how long before.
 
 A refusal for a limit is the limiter's to wait out: it is closed for as long as the provider says,
-so such a call goes back to the queue at once, and only its attempts and its deadline end it.
+so such a call goes back to the queue at once, and only its deadline ends it.
 Everything else costs the provider work when it has least to spare, and three layers that retry
 three times make 27 calls of one. Retries of errors are therefore paid from a budget that calls
 fill: a share of them, as in Finagle (``RetryBudget``: 20 %,
@@ -34,7 +34,8 @@ class RetryPolicy:
     """How often and when a call is tried again.
 
     Attributes:
-        max_attempts: the first one included, at least 1.
+        max_attempts: the first one included, at least 1; those refused for a limit are bounded by
+            the deadline alone.
         base_s: the longest first pause.
         cap_s: the longest of all, not below `base_s`.
         deadline_s: from the first attempt to the start of the last.
@@ -147,7 +148,9 @@ def next_attempt(
         budget: pays for it, unless it was refused for a limit.
         dice: in [0, 1), for the pause.
     """
-    if failed.kind not in ("limit", "overloaded") or failed.attempts >= policy.max_attempts:
+    if failed.kind not in ("limit", "overloaded"):
+        return None
+    if failed.kind == "overloaded" and failed.attempts >= policy.max_attempts:
         return None
     asked_s = failed.retry_after_s or 0.0
     waited_out = failed.kind == "limit" and asked_s > 0.0
