@@ -67,14 +67,9 @@ class Lease(Place):
     __slots__ = ("_limiter", "answered", "demand", "tier")
 
     def __init__(
-        self,
-        limiter: TokenLimiter,
-        demand: Demand,
-        tier: str,
-        charge: Charge,
-        stamps_s: tuple[float, float, float],
+        self, limiter: TokenLimiter, demand: Demand, tier: str, charge: Charge, asked_s: float
     ) -> None:
-        super().__init__(charge, *stamps_s)
+        super().__init__(charge, asked_s)
         self._limiter, self.demand, self.tier = limiter, demand, tier
         self.answered = False
 
@@ -182,7 +177,7 @@ class TokenLimiter:
         with self._lock:
             reservations = self._account.reservations
             return LimiterState(
-                waiting=reservations.waiting,
+                waiting=len(reservations.queue),
                 under_way=reservations.in_use,
                 slots=reservations.slots,
                 share_of_others=self._account.share_of_others,
@@ -194,7 +189,8 @@ class TokenLimiter:
         """See `Lease.look`."""
         with self._lock:
             now_s = self._now()
-            self._note_answer(lease, now_s)
+            if not lease.answered:
+                self._note_answer(lease, now_s)
             self._account.look(lease, shown, now_s)
             self._advance(now_s)
 
@@ -202,12 +198,14 @@ class TokenLimiter:
         """See `Lease.settle`."""
         charged = lease.charge if usage is None else self.profile.charged(lease.demand, usage)
         with self._lock:
-            now_s = self._now()
-            self._note_answer(lease, now_s)
+            now_s, reservations = self._now(), self._account.reservations
+            if not lease.answered:
+                self._note_answer(lease, now_s)
             if shown:
                 self._account.look(lease, shown, now_s)
-            self._account.reservations.settle(lease, charged, now_s)
-            self._advance(now_s)
+            reservations.settle(lease, charged, now_s)
+            if reservations.queue:
+                self._advance(now_s)
 
     def refused(self, lease: Lease, shown: Sequence[Shown], retry_after_s: float | None) -> None:
         """See `Lease.refused`."""
@@ -245,10 +243,13 @@ class TokenLimiter:
         eta_s = 0.0
         with self._lock:
             now_s, reservations = self._now(), self._account.reservations
-            stamps_s = self._stamps_s(now_s, target_s, timeout_s)
-            if again is not None:
-                stamps_s = stamps_s[0], again.asked_s, again.expires_s
-            lease = Lease(self, demand, tier, charge, stamps_s)
+            lease = Lease(self, demand, tier, charge, now_s)
+            if again is None:
+                lease.order = (now_s + (PATIENCE_S if target_s is None else target_s), 0)
+                may_wait_s = self._max_wait_s if target_s is None else target_s
+                if timeout_s is not None and timeout_s < may_wait_s:
+                    may_wait_s = timeout_s
+                lease.expires_s = now_s + may_wait_s
             reservations.ask(lease, now_s, again)
             if lease.state is State.WAITING:
                 eta_s = reservations.eta_s(charge, now_s, lease.order)
@@ -263,16 +264,6 @@ class TokenLimiter:
         if lease.state is State.LEFT:
             raise self._exceeded(tier, eta_s)
         return lease
-
-    def _stamps_s(
-        self, now_s: float, target_s: float | None, timeout_s: float | None
-    ) -> tuple[float, float, float]:
-        """Return a call's deadline, when it asks, and when it stops waiting."""
-        deadline_s = now_s + (PATIENCE_S if target_s is None else target_s)
-        may_wait_s = self._max_wait_s if target_s is None else target_s
-        if timeout_s is not None and timeout_s < may_wait_s:
-            may_wait_s = timeout_s
-        return deadline_s, now_s, now_s + may_wait_s
 
     async def _wait(self, lease: Lease) -> Lease:
         signal: Signal = lease.woken
@@ -305,7 +296,7 @@ class TokenLimiter:
     def _advance(self, now_s: float) -> None:
         """Wake all who stopped waiting, and the first if its turn comes sooner than it expects."""
         reservations = self._account.reservations
-        if not reservations.waiting:
+        if not reservations.queue:
             return
         before = reservations.first
         for place in reservations.advance(now_s):
@@ -318,9 +309,9 @@ class TokenLimiter:
             first.woken.set()
 
     def _note_answer(self, lease: Lease, now_s: float) -> None:
-        if not lease.answered:
-            lease.answered = True
-            self._tiers.first_token(lease.tier, lease.waited_s, now_s - lease.granted_s)
+        lease.answered = True
+        sent_s = lease.granted_s
+        self._tiers.first_token(lease.tier, sent_s - lease.asked_s, now_s - sent_s)
 
     def _exceeded(self, tier: str, eta_s: float) -> LimitExceededError:
         self._emit(events.LimitRejected(eta_s, tier))

@@ -27,7 +27,9 @@ def tokens(amount: float) -> Charge:
 
 
 def place(amount: float, now_s: float, deadline_s: float = LATER_S) -> Place:
-    return Place(tokens(amount), deadline_s, now_s, LATER_S)
+    made = Place(tokens(amount), now_s)
+    made.order, made.expires_s = (deadline_s, 0), LATER_S
+    return made
 
 
 def asked(reservations: Reservations, amount: float, now_s: float, **more: float) -> Place:
@@ -173,7 +175,8 @@ def test_who_waited_too_long_expires_and_holds_nothing() -> None:
     bucket = Bucket(TOKENS, 1.0, 100.0, 0.0)
     reservations = Reservations([bucket])
     asked(reservations, 100, 0.0)
-    hurried = Place(tokens(50), 5.0, 0.0, 5.0)
+    hurried = Place(tokens(50), 0.0)
+    hurried.expires_s = 5.0
     reservations.ask(hurried, 0.0)
     assert reservations.turn_s(hurried, 0.0) == 5.0
     assert reservations.advance(5.0) == [hurried]
@@ -216,7 +219,7 @@ def test_whatever_happens_in_whatever_order_nothing_leaks(
         reservations.advance(now_s)
     for one in held:
         reservations.leave(one, now_s)
-    assert reservations.in_use == reservations.waiting == 0
+    assert reservations.in_use == len(reservations.queue) == 0
     assert bucket.level == pytest.approx(5_000.0 - spent, abs=1e-3)
 
 
@@ -292,10 +295,9 @@ def test_no_refusal_closes_a_key_for_longer_than_a_minute() -> None:
 
 
 def test_rounding_of_a_days_header_is_nobody_elses_use() -> None:
-    view, now_s, used = HeaderView(0, 14_400 / 86_400, 14_400.0, 0.0), 0.0, 0
-    for _ in range(50):
-        now_s += 3.0
-        used += 1
+    view = HeaderView(0, 14_400 / 86_400, 14_400.0, 0.0)
+    for used in range(1, 51):
+        now_s = 3.0 * used
         sums = (float(used), 0.0, 0.0, 0.0)
         left = round(14_400 - used + now_s / 6 - 0.5)
         view.see(now_s, sums, left, sums, now_s)
@@ -405,7 +407,7 @@ def test_what_was_reserved_less_what_was_given_back_is_what_was_charged(
         demand, usage = Demand(estimate, maximum), Usage(read, min(produced, maximum))
         bucket = Bucket(TOKENS, 1e-9, 1e9, 0.0)
         reservations = Reservations([bucket])
-        one = Place(profile.charge(demand), 1.0, 0.0, 1.0)
+        one = Place(profile.charge(demand), 0.0)
         reservations.ask(one, 0.0)
         reservations.settle(one, profile.charged(demand, usage), 0.0)
         spent = 1e9 - bucket.level

@@ -9,6 +9,7 @@ what happens, slowing down as well would only lose throughput.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, fields
 from math import exp, isfinite
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from accel_core.errors import ConfigError
 from accel_core.policy.limits.charge import UNITS
 from accel_core.policy.limits.header_view import HeaderView
-from accel_core.policy.limits.hidden_limit import Sent, infer
+from accel_core.policy.limits.hidden_limit import Sent, infer, restrain
 from accel_core.policy.limits.layers import Bucket
 from accel_core.policy.limits.reservations import Reservations, State
 
@@ -31,8 +32,9 @@ if TYPE_CHECKING:
 MINUTE_S: Final = 60.0
 DAY_S: Final = 86_400.0
 _EVIDENCE_S = 120.0
-_SEARCH_EVERY_S = 1.0
+_SEARCH_EVERY_S = 0.25
 _SEVERAL = 3
+_TOLD = 8
 _ROOM = 1.2
 """How many times a charge must have remained for its refusal to have no visible reason."""
 _DOUBT, _DOUBT_STEP, _MOST_DOUBT = 0.03, 0.01, 0.15
@@ -94,10 +96,12 @@ class Account:
 
     def __init__(self, limits: Limits, now_s: float) -> None:
         self._stated = {(unit, per_s): amount for unit, amount, per_s in limits.stated()}
+        self._ceilings = [(unit, amount) for (unit, _), amount in self._stated.items()]
         self._own: dict[_Name, Bucket] = {}
         self._views: dict[_Name, HeaderView] = {}
         self._hidden: Layer | None = None
         self._form: Form | None = None
+        self._told_s: deque[float] = deque(maxlen=_TOLD)
         self._doubt = self._slowed_to = 1.0
         self._doubt_s = self._slowed_s = self._searched_s = float("-inf")
         self.reservations = Reservations(slots=limits.concurrent_requests)
@@ -120,7 +124,7 @@ class Account:
 
         Only what was stated, or said in so many words, counts: a header may be wrong.
         """
-        for (unit, _), amount in self._stated.items():
+        for unit, amount in self._ceilings:
             if charge[unit] > amount:
                 return UNITS[unit], amount
         return None
@@ -131,6 +135,7 @@ class Account:
             if one.limit is not None and one.limit > 0.0:
                 name = one.unit, one.per_s
                 self._stated[name] = min(one.limit, self._stated.get(name, one.limit))
+        self._ceilings = [(unit, amount) for (unit, _), amount in self._stated.items()]
 
     def look(self, place: Place, shown: Sequence[Shown], now_s: float) -> None:
         """Learn from the headers of a response; its body may still be on its way."""
@@ -156,6 +161,8 @@ class Account:
         """Settle `place`, which was refused for a limit, and learn from that."""
         short = {one.unit for one in shown if _is_short(one, place.charge)}
         place.unexplained = not short
+        if place.unexplained and retry_after_s is not None:
+            self._told_s.append(now_s + retry_after_s)
         # First, for what is learned below is how much there is, with everything given back.
         self.reservations.settle(place, charged, now_s)
         self.look(place, shown, now_s)
@@ -200,12 +207,17 @@ class Account:
         One that is in force is left only for another that explains several refusals better: now and
         then what is charged adds up to more than was counted, which is no other limit.
         """
-        if self._form is None or now_s - self._searched_s >= _SEARCH_EVERY_S:
+        if now_s - self._searched_s >= _SEARCH_EVERY_S:
             self._searched_s = now_s
             sent = self._evidence(now_s)
-            form = infer(sent, [(bucket.unit, bucket.rate_per_s) for bucket in self._own.values()])
-            enough = self._form is None or sum(one.refused for one in sent) >= _SEVERAL
-            if form is not None and form != self._form and enough:
+            # Others' use of the key counts towards what is hidden too.
+            left = 1.0 - round(self.share_of_others, 1)
+            rates = [(bucket.unit, bucket.rate_per_s * left) for bucket in self._own.values()]
+            several = sum(one.refused for one in sent) >= _SEVERAL
+            form = infer(sent, rates, self._told_s)
+            if form is None and several and self._form is None:
+                form = restrain(sent, rates)
+            if form is not None and form != self._form and (several or self._form is None):
                 self._form, self._doubt, self._doubt_s = form, _DOUBT - _DOUBT_STEP, now_s
         if self._form is None:
             return False

@@ -23,12 +23,14 @@ if TYPE_CHECKING:
     from accel_core.policy.limits.charge import Charge
     from accel_core.policy.limits.layers import Layer
 
-_LENGTHS_S = (10.0, 1.0)
+_LENGTHS_S = (30.0, 10.0, 5.0, 2.0, 1.0)
 _PHASES = 16
 _GUARD = 0.15
 """Share of a window at both of its ends in which nothing is sent."""
 _DOUBT = 0.05
 """How far a sum may be from an amount before it says anything."""
+_HELD_BACK = 0.25
+_TOGETHER_S = 0.05
 _EXPLAINED = 0.5
 """A form may leave or add at most this share of the refusals unexplained."""
 
@@ -69,49 +71,75 @@ class Form(NamedTuple):
         if self.start_s is None:
             rate_per_s = self.amount / self.length_s
             return UnseenBucket(self.unit, rate_per_s, self.amount, now_s, doubt)
+        # What was miscounted in one window does not add up with the next: half the doubt will do.
         window = Window(
             self.unit,
             length_s=self.length_s,
             start_s=self.start_s,
-            amount=self.amount * (1.0 - doubt),
+            amount=self.amount * (1.0 - doubt / 2.0),
             guard_s=self.length_s * _GUARD,
         )
         window.fill(now_s)
         return window
 
 
-def infer(sent: Sequence[Sent], rates_per_s: Sequence[tuple[int, float]]) -> Form | None:
+def infer(
+    sent: Sequence[Sent],
+    rates_per_s: Sequence[tuple[int, float]],
+    told_s: Sequence[float] = (),
+) -> Form | None:
     """Return the form that best explains which of `sent` were refused; None: none does.
 
     Args:
         sent: in order of time.
         rates_per_s: the limits that are known, as unit and rate.
+        told_s: when providers told refused calls to come back, which is when a window starts.
     """
     refusals = sum(one.refused for one in sent)
     if not refusals:
         return None
+    # Those sent together arrive in any order, and what was let through came first.
+    sent = sorted(sent, key=lambda one: (one.at_s // _TOGETHER_S, one.refused))
     best: Form | None = None
     least = _EXPLAINED * refusals
-    for form in _forms(sent[0].at_s, rates_per_s):
-        errors = _errors(form, sent) + (0.0 if form.start_s is None else _PHASE_COST)
+    for form in _forms(sent[0].at_s, rates_per_s, told_s):
+        unexplained, contradicted = _errors(form, sent)
+        errors = unexplained + contradicted + (0.0 if form.start_s is None else _PHASE_COST)
         if errors < least:
             best, least = form, errors
     return best
 
 
-def _forms(from_s: float, rates_per_s: Sequence[tuple[int, float]]) -> Iterator[Form]:
+def restrain(sent: Sequence[Sent], rates_per_s: Sequence[tuple[int, float]]) -> Form | None:
+    """Return the widest bucket that would have held back most of what was refused.
+
+    It may hold back more than that. For where no form tells the refusals apart, and they go on: it
+    takes bursts away, and leaves the rate.
+    """
+    refusals = sum(one.refused for one in sent)
+    for form in _forms(0.0, rates_per_s, ()):
+        if form.start_s is None and _errors(form, sent)[0] <= _HELD_BACK * refusals:
+            return form
+    return None
+
+
+def _forms(
+    from_s: float, rates_per_s: Sequence[tuple[int, float]], told_s: Sequence[float]
+) -> Iterator[Form]:
     """Yield what is documented, what hinders least first."""
     for length_s in _LENGTHS_S:
         for unit, rate_per_s in rates_per_s:
             amount = rate_per_s * length_s
             yield Form(unit, amount, length_s, None)
+            for start_s in told_s:
+                yield Form(unit, amount, length_s, start_s)
             for phase in range(_PHASES):
                 yield Form(unit, amount, length_s, from_s + phase * length_s / _PHASES)
 
 
-def _errors(form: Form, sent: Sequence[Sent]) -> float:
+def _errors(form: Form, sent: Sequence[Sent]) -> tuple[int, int]:
     """Count the refusals that `form` does not explain and the acceptances that it contradicts."""
-    used, at_s, errors = 0.0, sent[0].at_s, 0.0
+    used, at_s, unexplained, contradicted = 0.0, sent[0].at_s, 0, 0
     window = 0.0 if form.start_s is None else (at_s - form.start_s) // form.length_s
     rate_per_s, doubt = form.amount / form.length_s, _DOUBT * form.amount
     for one in sent:
@@ -124,8 +152,8 @@ def _errors(form: Form, sent: Sequence[Sent]) -> float:
             window = entered
         over = used + min(amount, form.amount) - form.amount
         if one.refused:
-            errors += over < -doubt
+            unexplained += over < -doubt
         else:
-            errors += over > doubt
+            contradicted += over > doubt
             used += amount
-    return errors
+    return unexplained, contradicted

@@ -66,10 +66,14 @@ class Bucket:
 
     def wait_s(self, charge: Charge, now_s: float) -> float:
         """Return the seconds until `charge` may be taken; 0 where it may be now."""
-        self.refill(now_s)
+        # As `refill` does: a call saved on the way of every reservation.
+        elapsed_s = now_s - self._at_s
+        if elapsed_s:
+            self._at_s = now_s
+            if elapsed_s > 0.0:
+                level = self.level + elapsed_s * self.rate_per_s
+                self.level = level if level < self.capacity else self.capacity
         missing = charge[self.unit] - self.level
-        if missing <= 0.0:
-            return 0.0
         missing = min(missing, self.capacity - self.level)
         return missing / self.rate_per_s if missing > _ROUNDING * self.capacity else 0.0
 
@@ -183,6 +187,12 @@ class Window:
     def give(self, amount: float) -> None:
         """Return an amount that was taken; take more where it is negative."""
         self.used -= amount
+
+    def room(self, now_s: float) -> float:
+        """Return how much may be taken now."""
+        into_s = self._enter(now_s)
+        early = self.guard_s - into_s > _ROUNDING * self.length_s
+        return 0.0 if early or into_s > self.length_s - self.guard_s else self.amount - self.used
 
     def fill(self, now_s: float) -> None:
         """Let nothing be left of the window of `now_s`."""

@@ -2,8 +2,8 @@
 
 `ask` grants at once where nothing waits and everything fits; else a `Place` in the queue comes
 back, and `advance` grants places from the front as the layers allow. Nobody overtakes the front,
-for a request that needs much would never get it; only where what is left is lost anyway (a
-`Window`) may later ones use it up.
+for a request that needs much would never get it; only where what is not used is lost (a `Window`)
+may others use it up, and go before the front for a moment if together they use it better.
 
 Invariants: a charge is taken from all layers or from none; every place ends exactly once, and what
 it holds is then settled or given back; `advance` leaves nothing grantable at the front.
@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from accel_core.policy.limits.charge import NOTHING
 from accel_core.policy.limits.layers import Window
+from accel_core.policy.limits.packing import fullest
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,8 +30,12 @@ if TYPE_CHECKING:
     from accel_core.policy.limits.layers import Layer
 
 _REMEMBERED = 200
+_NEVER_S = float("inf")
+_LAST = (_NEVER_S, 0)
 _HOLD_S = 5.0
 _HOLD_WEIGHT = 0.1
+_PATIENCE_S = 2.0
+"""How long the front may be passed over by others that fill a window better with each other."""
 
 
 class State(Enum):
@@ -48,12 +53,11 @@ class Place:
 
     Args:
         charge: what it takes.
-        deadline_s: by when it wants to be let through; the earliest goes first.
         asked_s: when it asks.
-        expires_s: when it stops waiting.
 
     Attributes:
         order: deadline and number of arrival; the lowest goes first.
+        expires_s: when it stops waiting.
         granted_s: when it was let through.
         unexplained: whether it was sent and refused without a visible reason.
         total: everything granted up to and including this one, by unit.
@@ -72,9 +76,10 @@ class Place:
         "woken",
     )
 
-    def __init__(self, charge: Charge, deadline_s: float, asked_s: float, expires_s: float) -> None:
-        self.charge, self.asked_s, self.expires_s = charge, asked_s, expires_s
-        self.order = (deadline_s, 0)
+    def __init__(self, charge: Charge, asked_s: float) -> None:
+        self.charge, self.asked_s = charge, asked_s
+        self.order = _LAST
+        self.expires_s = _NEVER_S
         self.granted_s = 0.0
         self.unexplained = False
         self.state = State.WAITING
@@ -94,12 +99,16 @@ class Reservations:
         self.layers: list[Layer] = list(layers)
         self.slots = slots
         self.in_use = 0
+        """Calls under way."""
         self.total: Amounts = NOTHING
         self.sent: deque[Place] = deque(maxlen=_REMEMBERED)
-        self._queue: list[Place] = []
+        self.queue: list[Place] = []
+        """Who waits, in order; only to be looked at."""
         self._arrivals = 0
         self._closed_until_s = float("-inf")
         self._hold_s = _HOLD_S
+        self._front: Place | None = None
+        self._front_s = float("-inf")
 
     def ask(self, place: Place, now_s: float, after: Place | None = None) -> None:
         """Grant `place` if nothing waits and it fits, else queue it (where `after` stood)."""
@@ -107,15 +116,19 @@ class Reservations:
             self._arrivals += 1
             place.order = (place.order[0], self._arrivals)
         else:
-            place.order = after.order
-        if not self._queue and self._wait_s(place.charge, now_s) <= 0.0:
+            place.order, place.asked_s, place.expires_s = (
+                after.order,
+                after.asked_s,
+                after.expires_s,
+            )
+        if not self.queue and self._wait_s(place.charge, now_s) <= 0.0:
             self._grant(place, now_s)
         else:
-            insort(self._queue, place, key=_ORDER)
+            insort(self.queue, place, key=_ORDER)
 
     def eta_s(self, charge: Charge, now_s: float, order: tuple[float, float]) -> float:
         """Return how long `charge` would wait at `order`, if those before it took their turns."""
-        ahead = [place.charge for place in self._queue if place.order < order]
+        ahead = [place.charge for place in self.queue if place.order < order]
         wait_s = max(0.0, self._closed_until_s - now_s)
         for layer in self.layers:
             unit = layer.unit
@@ -133,36 +146,38 @@ class Reservations:
     def advance(self, now_s: float) -> list[Place]:
         """Let through whoever's turn it is; return all who stopped waiting, expired ones too."""
         stopped: list[Place] = []
-        while self._queue:
-            front = self._queue[0]
+        while self.queue:
+            front = self.queue[0]
+            if front is not self._front:
+                self._front, self._front_s = front, now_s
             if now_s >= front.expires_s:
                 front.state = State.EXPIRED
-            elif self._wait_s(front.charge, now_s) <= 0.0:
-                self._grant(front, now_s)
-            else:
+            elif self._wait_s(front.charge, now_s) > 0.0 or self._is_passed_over(now_s):
                 break
-            del self._queue[0]
+            else:
+                self._grant(front, now_s)
+            del self.queue[0]
             stopped.append(front)
-        if self._queue and (fitting := self._beside(now_s)):
-            stopped += fitting
+        if self.queue:
+            stopped += self._fill(now_s)
         return stopped
 
     def let_through(self, place: Place, now_s: float) -> None:
         """Grant a waiting `place` out of turn; what is missing is a debt."""
-        self._queue.remove(place)
+        self.queue.remove(place)
         self._grant(place, now_s)
 
     def turn_s(self, place: Place, now_s: float) -> float:
         """Return how long a waiting `place` should sleep: until its turn if first, or its end."""
         until_end_s = max(0.0, place.expires_s - now_s)
-        if self._queue and self._queue[0] is place:
+        if self.queue and self.queue[0] is place:
             return min(self._wait_s(place.charge, now_s), until_end_s)
         return until_end_s
 
     def leave(self, place: Place, now_s: float) -> None:
         """End a place that was not used: nothing of it stays taken."""
         if place.state is State.WAITING:
-            self._queue.remove(place)
+            self.queue.remove(place)
         elif place.state is State.GRANTED:
             self.settle(place, NOTHING, now_s)
         place.state = State.LEFT
@@ -185,23 +200,17 @@ class Reservations:
         self._closed_until_s = max(self._closed_until_s, until_s)
 
     @property
-    def waiting(self) -> int:
-        """How many wait."""
-        return len(self._queue)
-
-    @property
     def first(self) -> Place | None:
         """Who is first in the queue."""
-        return self._queue[0] if self._queue else None
+        return self.queue[0] if self.queue else None
 
     def _wait_s(self, charge: Charge, now_s: float) -> float:
         """Return the seconds until `charge` fits every layer; without end where slots are short."""
         if self.slots is not None and self.in_use >= self.slots:
-            return float("inf")
+            return _NEVER_S
         wait_s = self._closed_until_s - now_s
         for layer in self.layers:
-            layer_s = layer.wait_s(charge, now_s)
-            if layer_s > wait_s:  # noqa: PLR1730 - this is the hot path: a call less
+            if (layer_s := layer.wait_s(charge, now_s)) > wait_s:
                 wait_s = layer_s
         return wait_s
 
@@ -221,18 +230,29 @@ class Reservations:
         place.granted_s = now_s
         place.state = State.GRANTED
 
-    def _beside(self, now_s: float) -> list[Place]:
-        """Let through the largest that fit beside a front for which a window has no room left."""
-        front = self._queue[0]
-        closing = [layer for layer in self.layers if layer.wait_s(front.charge, now_s) > 0.0]
-        if not closing or not all(isinstance(layer, Window) for layer in closing):
+    def _is_passed_over(self, now_s: float) -> bool:
+        """Whether others may go before the front, which fits, to fill a window better."""
+        return self._window() is not None and now_s - self._front_s < _PATIENCE_S
+
+    def _window(self) -> Window | None:
+        return next((layer for layer in self.layers if isinstance(layer, Window)), None)
+
+    def _fill(self, now_s: float) -> list[Place]:
+        """Let through those that together use up best what a window has left."""
+        window = self._window()
+        if window is None:
             return []
-        unit = closing[0].unit
+        unit, room = window.unit, window.room(now_s)
+        fitting = [place for place in self.queue if place.charge[unit] <= room]
+        if room >= window.amount and self.queue[0] not in fitting:
+            chosen = [self.queue[0]]  # larger than a window: it needs one of its own
+        else:
+            chosen = [fitting[at] for at in fullest([one.charge[unit] for one in fitting], room)]
         let_through: list[Place] = []
-        for place in sorted(self._queue[1:], key=lambda place: -place.charge[unit]):
+        for place in chosen:
             if now_s < place.expires_s and self._wait_s(place.charge, now_s) <= 0.0:
                 self._grant(place, now_s)
-                self._queue.remove(place)
+                self.queue.remove(place)
                 let_through.append(place)
         return let_through
 

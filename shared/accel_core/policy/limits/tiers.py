@@ -80,9 +80,10 @@ class Tiers:
         Raises:
             ConfigError: there is no such tier.
         """
-        if tier not in self._targets_s:
-            raise ConfigError("tier", tier, f"one of {sorted(self._targets_s)}")
-        target_s = self._targets_s[tier]
+        try:
+            target_s = self._targets_s[tier]
+        except KeyError:
+            raise ConfigError("tier", tier, f"one of {sorted(self._targets_s)}") from None
         if target_s is None:
             return None
         return max(_LEAST_SHARE * target_s, target_s - self._first_token_s)
