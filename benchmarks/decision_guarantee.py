@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
-from accel_core.policy.guarantee import Guarantee, GuaranteeSettings, Outcome
+from accel_core.policy.guarantee import Guarantee, Outcome
+from accel_core.policy.promise import GuaranteeSettings
 from accel_core.policy.similarity import Candidate
 from benchmarks import cache_parts as parts
 from benchmarks.decision_guarantee_questions import Intent, intents
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from accel_core.policy.guarantee import Trust
+    from accel_core.policy.promise import Trust
 
     Score = Callable[[str, Sequence[Candidate]], float]
     Fit = Callable[[Sequence["Seen"]], Score]
@@ -288,19 +289,20 @@ def under(context: Context) -> Measured:
     """Share of runs under the bound, the worst of the bounds."""
     done = context.once(runs)
     earned = {b: sum(run.earned[b].share <= b for run in done) / len(done) for b in BOUNDS}
-    kept, note = _kept([run.ours for run in done])
+    kept, note = told([run.ours for run in done])
     return Measured(kept, f"{note}; earned: {_percents(earned)}")
 
 
 def under_elsewhere(context: Context) -> Measured:
     """Share of runs under the bound by own outcomes only, the worst of the bounds."""
     done = context.once(elsewhere)
-    kept, note = _kept([run.earned for run in done])
-    _, pooled = _kept([run.ours for run in done])
+    kept, note = told([run.earned for run in done])
+    _, pooled = told([run.ours for run in done])
     return Measured(kept, f"earned: {note}; calibrated, which does not promise it: {pooled}")
 
 
-def _kept(done: list[dict[float, Tally]]) -> tuple[float, str]:
+def told(done: list[dict[float, Tally]]) -> tuple[float, str]:
+    """Return the least share of runs under their bound, and all that was measured in words."""
     kept = {b: sum(run[b].share <= b for run in done) / len(done) for b in BOUNDS}
     shares = {b: mean(run[b].share for run in done) for b in BOUNDS}
     worst = {b: max(run[b].share for run in done) for b in BOUNDS}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from accel_core.accel import Accel, Receipt
+    from accel_core.accel import Accel
     from accel_core.config import AccelConfig
     from accel_core.observer.statistics import Statistics
     from accel_core.verifier.cross_encoder import CrossEncoderVerifier, NLIVerifier
@@ -28,7 +28,7 @@ _PLACES = {
     "AccelConfig": "accel_core.config",
     "CrossEncoderVerifier": "accel_core.verifier.cross_encoder",
     "NLIVerifier": "accel_core.verifier.cross_encoder",
-    "Receipt": "accel_core.accel",
+    "Receipt": "accel_core.forgetting",
     "Statistics": "accel_core.observer.statistics",
 }
 

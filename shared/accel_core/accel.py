@@ -11,17 +11,19 @@ import os
 import uuid
 import weakref
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core import build, events, tenancy
 from accel_core.call import Call
 from accel_core.config import AccelConfig, from_mapping, from_yaml
+from accel_core.forgetting import Forgetting
 from accel_core.observer.fanout import Fanout
 from accel_core.observer.log import LoggingObserver
 from accel_core.observer.statistics import StatisticsObserver
 from accel_core.payload import key_of
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.policy.controls import DEFAULT, read_controls
+from accel_core.secrecy import Secrets, build_identifier, read_secrets
 from accel_core.verifier.desk import verifying
 from accel_core.whose import Whose
 
@@ -30,27 +32,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from accel_core.drive.flight import Flight
+    from accel_core.forgetting import Receipt, TextHolder
+    from accel_core.learning import Learning
     from accel_core.observer.statistics import Statistics
     from accel_core.policy.controls import Controls
     from accel_core.policy.gates import Gate
     from accel_core.policy.identity import Prompt, Request
     from accel_core.ports import Comparer, Encoder, Judge, Observer, Store, Verifier
+    from accel_core.semantic_cache import SemanticCache
 
 _EXIT_FLUSH_S = 5.0
-
-
-class Receipt(NamedTuple):
-    """What `Accel.forget` removed, or with ``dry_run`` would remove."""
-
-    removed: tuple[str, ...]
-    dry_run: bool
-
-
-class TextHolder(Protocol):
-    """Keeps texts of calls, to save work."""
-
-    def forget_texts(self) -> None:
-        """Keep none of them any longer."""
 
 
 class Accel:
@@ -87,13 +78,12 @@ class Accel:
         same_answer: Comparer | None = None,
         verifier: Verifier | Judge | None = None,
         observers: Iterable[Observer] = (),
-        secrets: build.Secrets | None = None,
+        secrets: Secrets | None = None,
         clocks: build.Clocks | None = None,
     ) -> None:
         self.config = config or AccelConfig()
         self.generated: dict[type, type] = {}
         """Classes that adapters generated for this object; they live as long as it does."""
-        self._holders: weakref.WeakSet[TextHolder] = weakref.WeakSet()
         self._token = uuid.uuid4().hex
         self._portable = _Portable(
             self._token, config, tenant, encoder, gates, same_answer, verifier
@@ -101,10 +91,10 @@ class Accel:
         self._sealed_off = secrets is not None or store is not None
         self._statistics = StatisticsObserver()
         self._emit = Fanout([self._statistics, LoggingObserver(), *observers])
-        secrets = secrets or build.read_secrets(self.config.security)
-        self._identifier = build.build_identifier(secrets)
+        secrets = secrets or read_secrets(self.config.security)
+        self._identifier = build_identifier(secrets)
         self._whose = Whose(self.config, self._identifier, tenant)
-        self.cache, self._tiers, self._reports = build.build_cache(
+        self.cache, self._tiers, self._reports, self._learning = build.build_cache(
             self.config,
             secrets,
             self._emit,
@@ -115,9 +105,10 @@ class Accel:
             same_answer=same_answer,
             verifier=verifier,
         )
+        self._forgetting = Forgetting(self.cache, self._learning)
         self._open = self.config.cache.enabled
         self._tenant_required = self.config.security.tenant_required
-        self._finalizer = weakref.finalize(self, self.cache.close, _EXIT_FLUSH_S)
+        self._finalizer = weakref.finalize(self, _close, self.cache, self._learning)
         _alive[self._token] = self
 
     @classmethod
@@ -241,33 +232,27 @@ class Accel:
     def forget(self, *, dry_run: bool = False, **whom: str) -> Receipt:
         """Remove what is kept of a tenant, a user, a tag or a question, everywhere.
 
+        Lines of the shadow log included. What is learned of a scope stays, as counts.
+
         Args:
             dry_run: remove nothing, only tell.
             **whom: ``tenant``, ``text`` (a question, word for word), and either ``user`` or
                 ``tag``; at least one, and all given must hold.
 
         Raises:
-            StoreError: the shared store failed, so entries may still be there.
+            StoreError: the shared store or the shadow log failed, so something may still be there.
             TenantRequiredError: tenants are required, none is set, and none is named.
             TypeError: nothing is named, or something unknown.
         """
-        removed = self.cache.invalidate(self._whose.forgotten(**whom), dry_run=dry_run)
-        self._forget_texts(dry_run=dry_run)
-        return Receipt(tuple(removed), dry_run)
+        return self._forgetting.forget(self._whose.forgotten(**whom), dry_run=dry_run)
 
     async def aforget(self, *, dry_run: bool = False, **whom: str) -> Receipt:
         """Async form of `forget`."""
-        removed = await self.cache.ainvalidate(self._whose.forgotten(**whom), dry_run=dry_run)
-        self._forget_texts(dry_run=dry_run)
-        return Receipt(tuple(removed), dry_run)
+        return await self._forgetting.aforget(self._whose.forgotten(**whom), dry_run=dry_run)
 
     def remembers(self, holder: TextHolder) -> None:
         """Let `holder`, which keeps texts of calls, know when somebody is to be forgotten."""
-        self._holders.add(holder)
-
-    def _forget_texts(self, *, dry_run: bool) -> None:
-        for holder in () if dry_run else list(self._holders):
-            holder.forget_texts()
+        self._forgetting.remembers(holder)
 
     def report_wrong(self, response: object) -> bool:
         """Say that a served answer was wrong: its entry is demoted, never removed (`reports`).
@@ -298,6 +283,7 @@ class Accel:
     def flush(self) -> None:
         """Return when everything stored so far is where it belongs, durably."""
         self._tiers.flush()
+        self._learning.save()
 
     async def aflush(self) -> None:
         """Async form of `flush`."""
@@ -344,6 +330,12 @@ class Accel:
         self._statistics.after_fork()
         self._tiers.after_fork()
         self.cache.after_fork()
+
+
+def _close(cache: SemanticCache, learning: Learning) -> None:
+    cache.close(_EXIT_FLUSH_S)
+    # Here rather than in the writer's thread, since none can be started when a process exits.
+    learning.save()
 
 
 class _Portable(NamedTuple):

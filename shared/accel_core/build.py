@@ -12,16 +12,20 @@ import random
 import threading
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from accel_core import events
-from accel_core.calibration.shipped import forest, read_calibration, shipped
+from accel_core.calibration.shipped import fingerprint, forest, read_calibration, shipped
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo
 from accel_core.drive.flight import FlightTable
 from accel_core.drive.invalidations import Invalidations
 from accel_core.encoder.batching import BatchingEncoder
 from accel_core.errors import ConfigError
+from accel_core.evidence import Evidence
+from accel_core.files.learned import LearnedFile
+from accel_core.files.shadow_log import ShadowLog
 from accel_core.index.scoped import ScopedIndex
 from accel_core.learning import Comparison, Learning
 from accel_core.lexicon.english import English
@@ -30,8 +34,7 @@ from accel_core.payload import text_of
 from accel_core.policy.calibration import EVERYTHING
 from accel_core.policy.gated import Gated
 from accel_core.policy.gates import chosen
-from accel_core.policy.guarantee import Guarantee, GuaranteeSettings
-from accel_core.policy.identity import Identifier
+from accel_core.policy.promise import GuaranteeSettings
 from accel_core.policy.resemblance import Decision
 from accel_core.policy.same_answer import SameAnswer
 from accel_core.policy.seal import Seal
@@ -49,16 +52,17 @@ if TYPE_CHECKING:
 
     from accel_core.config import (
         AccelConfig,
+        CacheConfig,
         EncoderConfig,
-        SecurityConfig,
         SemanticConfig,
         StoreConfig,
     )
+    from accel_core.policy.calibration import Calibration
     from accel_core.policy.gates import Gate
     from accel_core.policy.similarity import SimilarityPolicy
     from accel_core.ports import Comparer, Encoder, Entry, Judge, Observer, Store
+    from accel_core.secrecy import Secrets
 
-_MIN_SECRET_BYTES = 32
 _lexicon = English()
 """One for all caches of the process: it is loaded at its first question."""
 if hasattr(os, "register_at_fork"):
@@ -90,39 +94,6 @@ class Clocks:
     wall_now: Callable[[], float] = time.time
     mono_now: Callable[[], float] = time.monotonic
     chance: Callable[[], float] = random.random
-
-
-@dataclass(frozen=True, slots=True)
-class Secrets:
-    """The secret in use and the one before it."""
-
-    current: bytes | None = None
-    previous: bytes | None = None
-
-    def __repr__(self) -> str:
-        return f"Secrets(current={self.current is not None}, previous={self.previous is not None})"
-
-
-def read_secrets(config: SecurityConfig) -> Secrets:
-    """Read the secrets from the environment variables that `config` names.
-
-    Raises:
-        ConfigError: a variable is not set, or its secret is shorter than 32 bytes.
-    """
-    return Secrets(
-        _secret("security.key_env", config.key_env),
-        _secret("security.previous_key_env", config.previous_key_env),
-    )
-
-
-def _secret(place: str, variable: str | None) -> bytes | None:
-    if variable is None:
-        return None
-    secret = os.environ.get(variable, "").encode()
-    if len(secret) < _MIN_SECRET_BYTES:
-        expected = f"must name a variable with a secret of at least {_MIN_SECRET_BYTES} bytes"
-        raise ConfigError(place, variable, expected)
-    return secret
 
 
 def build_encoder(config: EncoderConfig, min_similarity: float | None) -> Encoder | None:
@@ -171,7 +142,7 @@ def build_cache(
     gates: Mapping[str, Gate] | None = None,
     same_answer: Comparer | None = None,
     verifier: Verifier | Judge | None = None,
-) -> tuple[SemanticCache, Tiers, Reports]:
+) -> tuple[SemanticCache, Tiers, Reports, Learning]:
     """Wire a cache.
 
     Args:
@@ -202,9 +173,21 @@ def build_cache(
         emit=emit,
         mono_now=clocks.mono_now,
     )
+    same = same_answer or SameAnswer(tiers.cosine, _lexicon)
     invalidations = Invalidations()
-    learning = _learning(settings.semantic, tiers, emit, clocks, same_answer)
     verification = _verification(settings.semantic, verifier, invalidations, emit, clocks)
+    evidence = _evidence(
+        settings, encoder, gates=gates or {}, same=same, verification=verification, emit=emit
+    )
+    learning = _learning(
+        settings.semantic,
+        evidence,
+        tiers,
+        same=same,
+        verification=verification,
+        emit=emit,
+        clocks=clocks,
+    )
     colours = (BlockingIo(), AsyncIo())
     cache = SemanticCache(
         tiers,
@@ -224,30 +207,66 @@ def build_cache(
         chance=clocks.chance,
     )
     reports = Reports(tiers, invalidations, learning, colours=colours, mono_now=clocks.mono_now)
-    return cache, tiers, reports
+    return cache, tiers, reports, learning
 
 
 def _learning(
     settings: SemanticConfig,
+    evidence: Evidence | None,
     tiers: Tiers,
+    *,
+    same: Comparer,
+    verification: Verification | None,
     emit: Observer,
     clocks: Clocks,
-    same_answer: Comparer | None,
-) -> Learning | None:
-    """Return what decides from outcomes; None where nothing is to be learned."""
-    bound = settings.max_wrong_hits
-    if bound is None and not settings.shadow:
-        return None
+) -> Learning:
+    """Return what explores and compares."""
+    log = None if settings.shadow_log is None else ShadowLog(settings.shadow_log, emit=emit)
+    said = None if verification is None else verification.said
     return Learning(
-        None
-        if bound is None
-        else Guarantee(GuaranteeSettings(max_wrong_hits=bound, trust=settings.trust)),
-        Comparison(same_answer or SameAnswer(tiers.cosine, _lexicon), text_of, tiers.later),
+        evidence,
+        Comparison(same, text_of, tiers.later, log, said),
         shadow=settings.shadow,
         emit=emit,
         chance=clocks.chance,
-        lock=threading.Lock,
     )
+
+
+def _evidence(
+    config: CacheConfig,
+    encoder: Encoder | None,
+    *,
+    gates: Mapping[str, Gate],
+    same: Comparer,
+    verification: Verification | None,
+    emit: Observer,
+) -> Evidence | None:
+    """Return what was and will be learned; None where there is no bound to learn for."""
+    settings, store = config.semantic, config.store
+    if settings.max_wrong_hits is None:
+        return None
+    promise = GuaranteeSettings(max_wrong_hits=settings.max_wrong_hits, trust=settings.trust)
+    path: str | Path | None = settings.learned
+    if path is None and store.kind == "sqlite":
+        path = Path(store.path).with_suffix(".learned.json")
+    calibration = None if encoder is None or path is None else _calibration(settings, encoder)
+    if encoder is None or path is None or calibration is None:
+        return Evidence(promise, lock=threading.Lock)
+    judge = getattr(same, "__qualname__", type(same).__qualname__)
+    origin = {
+        "encoder": encoder.name,
+        "calibration": fingerprint(calibration, settings.gates, sorted(gates), judge),
+        "verifier": None if verification is None else verification.name,
+        "max_wrong_hits": promise.max_wrong_hits,
+    }
+    return Evidence(promise, LearnedFile(path, origin, emit=emit), lock=threading.Lock)
+
+
+def _calibration(settings: SemanticConfig, encoder: Encoder) -> Calibration | None:
+    """Return the configured calibration, or the one shipped for `encoder`, if any."""
+    if settings.calibration is not None:
+        return read_calibration(settings.calibration, encoder.name)
+    return shipped(encoder.name) if settings.min_similarity is None else None
 
 
 def _verification(
@@ -268,6 +287,7 @@ def _verification(
             max_batch=asked.max_batch,
             background=asked.background,
             everything=settings.max_wrong_hits is not None,
+            shadow=settings.shadow,
         ),
         invalidations=invalidations,
         text_of=text_of,
@@ -284,11 +304,6 @@ def _as_verifier(given: Any) -> Verifier:
         expected = "must be a function of three texts, or have a name and verify"
         raise ConfigError("verifier", given, expected)
     return FunctionVerifier(given)
-
-
-def build_identifier(secrets: Secrets) -> Identifier:
-    """Return what names requests under `secrets`."""
-    return Identifier(secrets.current, secrets.previous)
 
 
 def _semantic(
@@ -354,11 +369,7 @@ def build_similarity(
     asked = chosen(settings.gates.skip, strict=settings.gates.strict, extra=gates or {})
     if not settings.gates.enabled:
         asked = dict(gates or {})
-    threshold, calibration = settings.min_similarity, None
-    if settings.calibration is not None:
-        calibration = read_calibration(settings.calibration, encoder.name)
-    elif threshold is None:
-        calibration = shipped(encoder.name)
+    threshold, calibration = settings.min_similarity, _calibration(settings, encoder)
     if calibration is not None:
         serve_from = settings.serve_from or calibration.serve_from
         grey_from = (settings.verifier.grey_from or serve_from / 2) if verified else None

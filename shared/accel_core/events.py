@@ -44,11 +44,20 @@ class CacheExplored(NamedTuple):
     """A stored answer that was not served was compared with the model's own.
 
     ``probability``: that it would be ``right``, as decided before; None under a plain threshold.
+    ``served``: whether it would have been served as configured, had nobody explored. ``reason``:
+    why (``calibrated``, ``threshold``, ``verified``; under a bound ``proven``, ``sampled``), or why
+    not (as of `CacheMiss`; under a bound ``unproven``, ``demoted``, ``hopeless``, ``shadow``).
+    ``refused``: by the policy itself or its verifier, and compared all the same, as shadow mode
+    does.
     """
 
     entry_id: str
     right: bool
     probability: float | None = None
+    similarity: float | None = None
+    served: bool = True
+    reason: str = ""
+    refused: bool = False
 
 
 class CacheVerified(NamedTuple):
@@ -106,6 +115,18 @@ class BackendFailed(NamedTuple):
     backend: str
     operation: str
     error: str
+
+
+class LearnedIgnored(NamedTuple):
+    """What was learned before is left out, and learning starts cold; said with the file's path.
+
+    Reasons: ``damaged``, ``format`` (another version's; a newer one's file is left as it is),
+    ``encoder``, ``calibration``, ``verifier``, ``max_wrong_hits`` (it was learned under another
+    one).
+    """
+
+    path: str
+    reason: str
 
 
 class SemanticUnavailable(NamedTuple):
@@ -166,6 +187,7 @@ Event = (
     | CacheEvicted
     | CacheInvalidated
     | BackendFailed
+    | LearnedIgnored
     | LimitWaited
     | LimitRejected
     | HiddenLimitFound

@@ -41,7 +41,7 @@ class Meaning:
         tiers: hold the entries.
         policy: decides between the nearest questions; None: nothing is served by meaning.
         off: why there is no policy.
-        learning: decides from outcomes about what would be served, or None.
+        learning: decides from outcomes about what would be served, and watches, or None.
         verification: asks a verifier about what the policy alone may not serve, or None.
     """
 
@@ -94,9 +94,9 @@ class Meaning:
             if verdict.reason == "verified" and not await self._still(
                 io, request, entries[verdict.chosen or 0], serves
             ):
-                verdict = verdict._replace(chosen=None, reason="no_entry")
-        if self._learning is not None and verdict.chosen is not None:
-            verdict = self._learning.judge(entries[verdict.chosen], verdict, flight)
+                return Found(None, "no_entry", candidates[0].similarity)
+        if self._learning is not None and entries:
+            verdict = self._learning.judge(entries, candidates, verdict, flight)
         if verdict.chosen is None:
             best = candidates[0].similarity if candidates else None
             return Found(None, verdict.reason, best)

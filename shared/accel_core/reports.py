@@ -33,7 +33,7 @@ class Reports:
     Args:
         tiers: hold the entries.
         invalidations: what they removed is not kept again.
-        learning: demotes what was served under a bound, or None.
+        learning: demotes what was served under a bound.
         colours: the blocking and the asyncio `Io`.
         mono_now: monotonic clock, seconds.
     """
@@ -42,7 +42,7 @@ class Reports:
         self,
         tiers: Tiers,
         invalidations: Invalidations,
-        learning: Learning | None,
+        learning: Learning,
         *,
         colours: tuple[Io, Io],
         mono_now: Callable[[], float],
@@ -72,7 +72,7 @@ class Reports:
         entry = await self._tiers.find(io, key)
         if entry is None or entry.tenant not in tenants:
             return False
-        if self._learning is not None and self._learning.demote(entry):
+        if self._learning.demote(entry):
             return True
         kept = replace(entry, semantic=False, encoder="", vector=None)
         self._tiers.keep(kept, None)

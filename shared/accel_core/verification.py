@@ -11,6 +11,10 @@ anew under its key is judged anew. They are forgotten with their entry, and a ve
 an invalidation is not kept. Scopes cannot mix: a verdict only answers for a candidate, and a
 candidate comes from the request's own scope.
 
+In shadow mode nobody waits either, since nothing is served. A candidate whose verdict a lookup
+would have waited for stays grey, and `said` tells what became of it once the model has answered:
+how long that took stands in for the timeout.
+
 Under a bound the verifier stands *before* `Learning` and is asked about every candidate: what it
 does not approve is none, so outcomes are of approved ones and the bound holds whatever the verifier
 is worth. The other way round, refusing what the guarantee would serve, a verifier worse than chance
@@ -50,12 +54,14 @@ class Terms(NamedTuple):
         max_batch: cases in one call of the verifier.
         background: whether no lookup waits, and a verdict holds from the next time on.
         everything: whether also what the policy would serve needs a yes.
+        shadow: whether nothing is served, so that no lookup waits.
     """
 
     timeout_s: float
     max_batch: int
     background: bool = False
     everything: bool = False
+    shadow: bool = False
 
 
 class Verification:
@@ -95,17 +101,41 @@ class Verification:
             failed=self._failed,
         )
 
+    @property
+    def name(self) -> str:
+        """What is asked, as its refusals name it."""
+        return self._desk.name
+
     async def judge(
         self, io: Io, request: Request, entries: Sequence[Entry], verdict: Verdict
     ) -> Verdict:
-        """Return `verdict` with its grey candidate served or refused; others as they are."""
+        """Return `verdict` with its grey candidate served or refused; others as they are.
+
+        In shadow mode it stays grey, and refused, while its verdict is under way.
+        """
         place, chosen = verdict.grey, verdict.chosen
         if self._terms.everything and chosen is not None and entries[chosen].text != request.text:
             place = chosen
         if place is None:
             return verdict
-        approved, reason = await self._verdict(io, request, entries[place])
-        return verdict._replace(chosen=place if approved else None, grey=None, reason=reason)
+        timely = not self._terms.background and io.may_wait()
+        waits = timely and not self._terms.shadow
+        approved, reason = await self._verdict(io, request, entries[place], waits=waits)
+        return verdict._replace(
+            chosen=place if approved else None,
+            grey=place if timely and reason == "verifying" else None,
+            reason=reason,
+        )
+
+    def said(self, asked: bytes, entry: Entry) -> tuple[bool, str] | None:
+        """Return whether `entry` may be served to the request under `asked`, and the reason.
+
+        None: there is no verdict.
+        """
+        approved = self._remembered.get(Pair(asked, entry.key, entry.created_s))
+        if approved is None:
+            return None
+        return approved, self._reason(approved)
 
     def forget(self, keys: Collection[bytes]) -> None:
         """Forget verdicts that name one of `keys`, and every case that waits: it holds texts."""
@@ -124,17 +154,21 @@ class Verification:
         self._lock = self._new_lock()
         self._desk.after_fork()
 
-    async def _verdict(self, io: Io, request: Request, entry: Entry) -> tuple[bool, str]:
+    async def _verdict(
+        self, io: Io, request: Request, entry: Entry, *, waits: bool
+    ) -> tuple[bool, str]:
         """Return whether `entry` may be served, and the reason."""
+        said = self.said(request.key, entry)
+        if said is not None:
+            return said
         pair = Pair(request.key, entry.key, entry.created_s)
-        approved = self._remembered.get(pair)
-        if approved is None:
-            waits = not self._terms.background and io.may_wait()
-            found = await self._ask(io, pair, request.text, entry, waits=waits)
-            if isinstance(found, str):
-                return False, found
-            approved = found
-        return approved, "verified" if approved else f"verifier:{self._desk.name}"
+        approved = await self._ask(io, pair, request.text, entry, waits=waits)
+        if isinstance(approved, str):
+            return False, approved
+        return approved, self._reason(approved)
+
+    def _reason(self, approved: bool) -> str:  # noqa: FBT001 - a verdict
+        return "verified" if approved else f"verifier:{self._desk.name}"
 
     async def _ask(
         self, io: Io, pair: Pair, question: str, entry: Entry, *, waits: bool
@@ -164,7 +198,7 @@ class Verification:
 
     def _judged(self, asked: Asked, verdict: bool | None) -> None:  # noqa: FBT001 - as the port says it
         """Remember a verdict, unless its entry was removed meanwhile; in the desk's thread."""
-        if self._terms.background:
+        if self._terms.background or self._terms.shadow:
             # Elsewhere only a verdict that came in time counts: one that never does must rest.
             self._breaker.succeeded()
         if verdict is None:

@@ -2,105 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 import pickle
-from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from accel_core import events
 from accel_core.accel import Accel
-from accel_core.config import from_mapping
 from accel_core.encoder.minilm import MiniLMEncoder
 from accel_core.errors import TenantRequiredError
 from accel_core.payload import text_of
 from accel_core.policy.admission import Answer
-from accel_core.policy.controls import Controls
-from accel_core.policy.identity import Prompt, Turn
 from accel_core.semantic_cache import Hit, Miss
-from accel_core.testing.doubles import ManualClock, RecordingObserver
 from accel_core.testing.encoders import HashEncoder
+from tests.core.support import BOUND, PROVEN, RARELY, Rig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
-
-    from accel_core.policy.identity import Request
-
-BOUND = 0.2
-PROVEN = 80
-"""Right outcomes that prove a scope at `BOUND`, with room."""
-RARELY = 0.99
-"""Dice that explore no would-be hit."""
-
-
-def calibrated() -> HashEncoder:
-    """Return an encoder that is taken for the calibrated one, so that probabilities are known."""
-    encoder = HashEncoder()
-    encoder.name = "all-MiniLM-L6-v2"
-    return encoder
-
-
-class Rig:
-    """An `Accel` under a bound, spoken to in one colour."""
-
-    def __init__(self, *, colour: str, close: ExitStack, **options: Any) -> None:
-        self.clock, self.seen = ManualClock(chance=RARELY), RecordingObserver()
-        self.colour = colour
-        semantic = options.pop("semantic", {"max_wrong_hits": BOUND, "trust": "earned"})
-        config = {"cache": {"semantic": semantic, **options.pop("cache", {})}}
-        config |= options.pop("config", {})
-        options.setdefault("encoder", calibrated())
-        self.accel = close.enter_context(
-            Accel(
-                from_mapping(config), observers=[self.seen], clocks=self.clock.clocks(), **options
-            )
-        )
-
-    def request(self, text: str, scope: str = "m") -> Request:
-        """Name a request as an adapter does."""
-        turns = (Turn("user", (text,)),)
-        made = self.accel.identify(Prompt("test", scope, turns, self.accel.current_tenant(), ""))
-        assert made is not None
-        return made
-
-    def ask(self, text: str, answer: str, scope: str = "m", **wishes: Any) -> Hit | Miss:
-        """Look up, and on a miss store what the model says; return what was found."""
-        request, controls = self.request(text, scope), Controls(**wishes)
-        cache = self.accel.cache
-        if self.colour == "sync":
-            found = cache.lookup(request, controls)
-        else:
-            found = asyncio.run(cache.alookup(request, controls))
-        if isinstance(found, Miss):
-            given = Answer(f'"{answer}"'.encode(), answer)
-            cache.store(request, given, controls, found.flight)
-            self.accel.flush()
-        return found
-
-    def repeats(self, count: int, *, right: bool = True, scope: str = "m", start: int = 0) -> int:
-        """Ask `count` questions and then each again otherwise written; return the hits of those."""
-        hits = 0
-        for n in range(start, start + count):
-            question = f"where is thing{n} of the place{n}"
-            self.ask(question, f"in room {n}", scope)
-            again = f"In room {n}." if right else f"in room {n + 1}"
-            hits += isinstance(self.ask(question.upper() + "?", again, scope), Hit)
-        return hits
-
-    def report(self, response: object) -> bool:
-        """Report in this rig's colour."""
-        if self.colour == "sync":
-            return self.accel.report_wrong(response)
-        return asyncio.run(self.accel.areport_wrong(response))
-
-
-@pytest.fixture(params=["sync", "async"])
-def make(request: pytest.FixtureRequest) -> Iterator[Callable[..., Rig]]:
-    """Make rigs of one colour; all are closed at the end."""
-    with ExitStack() as close:
-        yield lambda **options: Rig(colour=request.param, close=close, **options)
 
 
 def test_what_is_not_proven_is_explored(make: Callable[..., Rig]) -> None:
@@ -191,6 +110,69 @@ def test_shadow_mode_without_a_bound_watches_the_threshold(make: Callable[..., R
     rig.ask("do you ship to norway", "no")
     (outcome,) = rig.seen.of(events.CacheExplored)
     assert (outcome.right, outcome.probability) == (False, None)
+    assert (outcome.served, outcome.reason, outcome.refused) == (True, "threshold", False)
+    stats = rig.accel.stats()
+    assert (stats.would_hits, stats.would_hits_wrong) == (1, 1)
+
+
+def test_shadow_mode_tells_what_would_be_served_under_a_bound(make: Callable[..., Rig]) -> None:
+    """Nothing at first; once it is proven, all that the guarantee would let through."""
+    rig = make(semantic={"max_wrong_hits": BOUND, "shadow": True})
+    rig.repeats(PROVEN)
+    kept = [outcome for outcome in rig.seen.of(events.CacheExplored) if not outcome.refused]
+    assert [(one.served, one.reason) for one in kept[:3]] == [(False, "shadow")] * 3
+    assert (kept[-1].served, kept[-1].reason) == (True, "proven")
+    stats = rig.accel.stats()
+    assert 0 < stats.would_hits < stats.explored
+    assert stats.would_hits_wrong == 0
+
+
+@pytest.mark.parametrize(
+    ("again", "reason", "answer", "missed"),
+    [
+        ("Population of Spain in 2021?", "gate:number", "one", 1),
+        ("Population of Spain in 2021?", "gate:number", "two", 0),
+    ],
+)
+def test_shadow_mode_compares_what_the_policy_refuses(
+    make: Callable[..., Rig], again: str, reason: str, answer: str, missed: int
+) -> None:
+    """A refusal keeps its reason and is compared; the guarantee does not learn from it."""
+    rig = make(semantic={"max_wrong_hits": BOUND, "shadow": True})
+    rig.ask("population of Spain in 2019", "one")
+    found = rig.ask(again, answer)
+    assert isinstance(found, Miss)
+    assert found.reason == reason
+    (outcome,) = rig.seen.of(events.CacheExplored)
+    assert (outcome.served, outcome.refused, outcome.reason) == (False, True, reason)
+    assert outcome.similarity is not None
+    stats = rig.accel.stats()
+    assert (stats.explored, stats.missed) == (0, missed)
+    learning: Any = rig.accel.cache._meaning._learning
+    assert not any(learning._evidence._guarantee.export()["global"]["seen"])
+
+
+@pytest.mark.parametrize(("chance", "compared"), [(0.2, 1), (0.3, 0)])
+def test_every_fourth_below_a_plain_threshold_is_compared(
+    make: Callable[..., Rig], chance: float, compared: int
+) -> None:
+    """What a plain threshold refuses is compared by dice, wherever it lies."""
+    rig = make(semantic={"shadow": True, "min_similarity": 0.99}, encoder=HashEncoder())
+    rig.clock.chance = chance
+    rig.ask("what is the return policy", "30 days")
+    found = rig.ask("what is the return policy here", "30 days")
+    assert isinstance(found, Miss)
+    assert found.reason == "below_threshold"
+    assert len(rig.seen.of(events.CacheExplored)) == compared
+
+
+def test_what_a_calibration_does_not_read_is_not_compared(make: Callable[..., Rig]) -> None:
+    """Neighbours below its lowest cosine say nothing about the decision."""
+    rig = make(semantic={"shadow": True})
+    rig.clock.chance = 0.0
+    rig.ask("what is the return policy", "30 days")
+    rig.ask("do you ship to norway", "no")
+    assert not rig.seen.of(events.CacheExplored)
 
 
 def test_a_bound_needs_a_calibrated_encoder(make: Callable[..., Rig]) -> None:

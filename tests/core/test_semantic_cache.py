@@ -10,12 +10,12 @@ import pytest
 
 from accel_core import events
 from accel_core.accel import Accel
-from accel_core.build import Secrets
 from accel_core.config import from_mapping
 from accel_core.errors import StoreError, TenantRequiredError
 from accel_core.policy.admission import Answer
 from accel_core.policy.controls import DEFAULT, Controls
 from accel_core.policy.identity import Prompt, Turn
+from accel_core.secrecy import Secrets
 from accel_core.semantic_cache import Hit, Miss
 from accel_core.testing.doubles import ManualClock, RecordingObserver
 from accel_core.testing.encoders import HashEncoder

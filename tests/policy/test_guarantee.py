@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from accel_core.errors import ConfigError
 from accel_core.policy.confidence import Alarm, Doubt, upper_bound
-from accel_core.policy.guarantee import Decision, Guarantee, GuaranteeSettings, Outcome
+from accel_core.policy.guarantee import Decision, Guarantee, Outcome
+from accel_core.policy.promise import GuaranteeSettings
 
 SCOPE, OTHER, ENTRY = b"scope", b"other", b"entry"
 ALPHA = 0.05
@@ -165,6 +166,19 @@ def test_a_scope_worse_than_the_bound_is_hardly_ever_served() -> None:
     assert on <= 5
 
 
+@pytest.mark.slow
+def test_restarts_do_not_loosen_the_bound() -> None:
+    """Stopped and restored after every ten questions, bad scopes are switched on no more often."""
+    on = 0
+    for seed in range(60):
+        mode, dice, hits = guarantee(trust="earned"), random.Random(seed), 0
+        for _ in range(100):
+            hits += ask(mode, dice, 10, wrong=0.1)[0]
+            mode = Guarantee.restored(mode.settings, json.loads(json.dumps(mode.export())))
+        on += hits > 0
+    assert on <= 3
+
+
 def test_only_what_is_proven_is_served() -> None:
     """Where low scores are wrong often, high ones are served and low ones are not."""
     mode, dice = guarantee(), random.Random(5)
@@ -224,7 +238,9 @@ def test_exploring_grows_rare() -> None:
         hits, _ = ask(mode, dice, 2_000, wrong=0.0)
         explored.append(2_000 - hits)
     assert explored[0] > explored[-1]
-    assert mode.decide(0.995, SCOPE, ENTRY, 0.0199) == Decision("explore", "sampled")
+    sampled = mode.decide(0.995, SCOPE, ENTRY, 0.0199)
+    assert sampled[:3] == ("explore", "sampled", 1.0)
+    assert 0.02 <= sampled.share < 0.03
 
 
 def test_one_report_demotes_an_entry_and_does_not_erase_it() -> None:
@@ -311,6 +327,54 @@ def test_what_is_exported_decides_alike(done: list[tuple[str, float, bytes, byte
         assert again.bounds(scope) == mode.bounds(scope)
         for score in (0.99, 0.9, 0.7):
             assert again.decide(score, scope, b"x", 0.5) == mode.decide(score, scope, b"x", 0.5)
+
+
+def test_what_would_be_served_is_told_without_a_trace() -> None:
+    """Asking what would be served explores nothing and changes nothing."""
+    mode = guarantee()
+    assert mode.would(0.995, SCOPE, ENTRY) == Decision("explore", "shadow")
+    ask(mode, random.Random(3), 400, wrong=0.0)
+    for _ in range(3):
+        mode.report_wrong(0.995, SCOPE, b"another")
+    before = mode.export()
+    assert mode.would(0.995, SCOPE, ENTRY) == Decision("serve", "proven")
+    assert mode.would(0.2, SCOPE, ENTRY).action == "refuse"
+    assert mode.export() == before
+
+
+def test_hits_count_alike_one_by_one_and_together() -> None:
+    """Hits of another process lower the alarm as they did there."""
+    apart, together = (guarantee() for _ in range(2))
+    for mode in (apart, together):
+        ask(mode, random.Random(3), 400, wrong=0.0)
+        for _ in range(4):
+            mode.report_wrong(0.999, SCOPE, b"another")
+    for _ in range(7):
+        assert apart.decide(0.9999, SCOPE, ENTRY, 0.99).action == "serve"
+    together.served(SCOPE, 7)
+    alarms = [mode.export()["scopes"][SCOPE.hex()]["alarm"] for mode in (apart, together)]
+    assert alarms[0] == pytest.approx(alarms[1])
+    assert alarms[0] > 0
+
+
+def test_trust_that_must_be_earned_is_not_restored_as_calibrated() -> None:
+    """A scope that spoke for others stands for itself once trust is to be earned."""
+    mode = guarantee()
+    ask(mode, random.Random(3), 400, wrong=0.0)
+    mode.decide(0.995, OTHER, ENTRY, 0.99)
+    earned = GuaranteeSettings(max_wrong_hits=0.05, trust="earned")
+    again = Guarantee.restored(earned, mode.export())
+    assert mode.would(0.995, OTHER, ENTRY).action == "serve"
+    assert again.would(0.995, OTHER, ENTRY).action == "explore"
+    assert again.would(0.995, SCOPE, ENTRY).action == "serve"
+
+
+def test_an_entry_is_forgotten() -> None:
+    """What a forgotten entry's outcomes taught about it leaves no trace of it."""
+    mode = guarantee()
+    mode.observe(Outcome(0.99, SCOPE, ENTRY, right=False))
+    mode.forget([ENTRY, b"unknown"])
+    assert not mode.export()["entries"]
 
 
 def test_memory_is_bounded() -> None:

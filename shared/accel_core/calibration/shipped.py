@@ -6,6 +6,7 @@ pairs, at the default encoder's cosines; ``benchmarks decision`` reports on the 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from functools import cache
 from importlib.resources import files
@@ -32,6 +33,18 @@ def shipped(encoder: str) -> Calibration | None:
             found = Calibration.from_json(json.loads(file.read_text("utf-8")))
             return found if found.encoder == encoder else None
     return None
+
+
+def fingerprint(calibration: Calibration, *more: object) -> str:
+    """Return a digest of all that a probability depends on: other scores, another digest.
+
+    Args:
+        calibration: of the encoder in use; its threshold and what was measured play no part.
+        more: what else decides which candidates there are, and which of them are right.
+    """
+    meant = calibration.min_similarity, calibration.scale, calibration.odds
+    spelled = json.dumps([forest().to_json(), meant, *map(str, more)])
+    return hashlib.blake2b(spelled.encode(), digest_size=16).hexdigest()
 
 
 def read_calibration(path: str, encoder: str) -> Calibration:

@@ -7,44 +7,41 @@ came out. Errors of the files end a command with their message and code 2; nothi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 try:
     import typer
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
     from rich.table import Table
 except ImportError as error:
     raise SystemExit(f"the accel command needs: pip install 'llm-accel[cli]' ({error})") from error
 
 from accel_core import build
+from accel_core.cli.shadow import shadow_report
+from accel_core.cli.terminal import asides, fail, mistakes_told, progress, told
 from accel_core.config import EncoderConfig, SemanticConfig
-from accel_core.errors import AccelError
-from accel_core.evaluation import fit, labelled, measure
+from accel_core.evaluation import fit, labelled, measure, shadow_labels
 from accel_core.evaluation.page import page
 from accel_core.policy.calibration import EVERYTHING
 
 if TYPE_CHECKING:
+    from accel_core.cli.terminal import Step
     from accel_core.config import EncoderKind
     from accel_core.ports import Encoder, Vector
-
-T = TypeVar("T")
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     help="Measure and calibrate when a stored answer is served to another question.",
 )
-_told, _asides = Console(), Console(stderr=True)
+app.command("shadow-report")(shadow_report)
 
 Questions = Annotated[
     Path,
     typer.Argument(
-        help="labelled pairs (a, b, same) or questions (text, intent): .jsonl, .csv or .tsv"
+        help="labelled pairs (a, b, same) or questions (text, intent): .jsonl, .csv or .tsv;"
+        " or a shadow log"
     ),
 ]
 Kind = Annotated[str, typer.Option("--encoder", help="minilm or static")]
@@ -64,14 +61,14 @@ def evaluate(
     html: Annotated[Path | None, typer.Option(help="also write a page with the curves")] = None,
 ) -> None:
     """Say how often a hit is wrong, and how many repeats are served, on your questions."""
-    with _mistakes_told(), _progress() as step:
-        clusters = labelled.read_clusters(questions)
+    with mistakes_told(fit.TooLittleError), progress() as step:
+        clusters = _clusters(questions)
         encodes = _encoder(encoder)
         settings = SemanticConfig(calibration=str(calibration) if calibration else None)
         decision = build.build_similarity(settings, encodes)
         opened = build.build_similarity(replace(settings, serve_from=EVERYTHING), encodes)
         if decision is None or opened is None:
-            _fail(f"encoder {encodes.name!r} is not calibrated; run: accel calibrate {questions}")
+            fail(f"encoder {encodes.name!r} is not calibrated; run: accel calibrate {questions}")
         vectors = _vectors(encodes, labelled.texts_of(clusters), step)
         found = measure.evaluate(
             clusters, vectors, decision, cosine,
@@ -80,7 +77,7 @@ def evaluate(
     if html is not None:
         html.write_text(page(f"accel eval {questions.name}", found), encoding="utf-8")
     if as_json:
-        _told.print_json(json.dumps(found.to_json()))
+        told.print_json(json.dumps(found.to_json()))
     else:
         _tell(found)
 
@@ -98,9 +95,9 @@ def calibrate(
 ) -> None:
     """Fit the decision to an encoder and your labelled pairs, and say what will change."""
     if not 0 < max_wrong < 1:
-        _fail(f"--max-wrong: must be between 0 and 1, got {max_wrong}")
-    with _mistakes_told(), _progress() as step:
-        halves = labelled.halves(labelled.read_pairs(questions))
+        fail(f"--max-wrong: must be between 0 and 1, got {max_wrong}")
+    with mistakes_told(fit.TooLittleError), progress() as step:
+        halves = labelled.halves(_pairs(questions))
         encodes = _encoder(encoder)
         texts = [text for half in halves for text in labelled.texts_of(half)]
         vectors = _vectors(encodes, texts, step)
@@ -115,24 +112,41 @@ def calibrate(
     _explain(fitted, out, max_wrong)
 
 
+def _pairs(path: Path) -> list[labelled.Pair]:
+    if not shadow_labels.is_log(path):
+        return labelled.read_pairs(path)
+    found = shadow_labels.read_labels(path)
+    if found.unknown or found.contradictory:
+        asides.print(
+            f"left out: {found.unknown:,} comparisons that nobody could judge,"
+            f" {found.contradictory:,} that contradict one another"
+        )
+    return found.pairs
+
+
+def _clusters(path: Path) -> list[labelled.Cluster]:
+    log = shadow_labels.is_log(path)
+    return labelled.clusters_of(_pairs(path)) if log else labelled.read_clusters(path)
+
+
 def _explain(fitted: fit.Fitted, out: Path, max_wrong: float) -> None:
     """Say in plain words what a calibration does."""
     threshold = fitted.calibration.serve_from
-    _told.print(f"Written to [bold]{out}[/]. Measured on the half that was not fitted to:")
+    told.print(f"Written to [bold]{out}[/]. Measured on the half that was not fitted to:")
     if fitted.at is None or not fitted.at.hit_ratio:
-        _told.print(f"  No answer is served by meaning: none can be at {max_wrong:.1%} wrong hits.")
+        told.print(f"  No answer is served by meaning: none can be at {max_wrong:.1%} wrong hits.")
         return
     at, plain = fitted.at, fitted.plain
-    _told.print(
+    told.print(
         f"  From a probability of {threshold:.3f} up, {at.recall:.1%} of the repeated questions are"
         f" served,\n  and {at.wrong_share:.1%} of what is served is wrong."
     )
     if plain is not None:
-        _told.print(
+        told.print(
             f"  A plain cosine with as few wrong hits would be {plain.threshold:.3f}, and serve"
             f" {plain.recall:.1%}."
         )
-    _told.print(f"  To use it: [bold]cache: {{semantic: {{calibration: {out}}}}}[/]")
+    told.print(f"  To use it: [bold]cache: {{semantic: {{calibration: {out}}}}}[/]")
 
 
 def _tell(found: measure.Evaluation) -> None:
@@ -145,56 +159,27 @@ def _tell(found: measure.Evaluation) -> None:
     ):
         shares = (f"{share:.1%}" for share in (one.wrong_share, one.recall, one.hit_ratio))
         table.add_row(name, *shares, f"{area:.3f}")
-    _told.print(table)
+    told.print(table)
     refused = Table(title=f"refused at a cosine of {found.threshold:g} and more")
     for column in ("reason", "times", "the answer was wrong"):
         refused.add_column(column, justify="left" if column == "reason" else "right")
     for reason, refusals in found.refusals.items():
         refused.add_row(reason, f"{refusals.count:,}", f"{refusals.wrong / refusals.count:.0%}")
-    _told.print(refused)
+    told.print(refused)
 
 
 def _encoder(kind: str) -> Encoder:
     kinds: dict[str, EncoderKind] = {"minilm": "minilm", "static": "static"}
     if kind not in kinds:
-        _fail(f"--encoder: must be one of {', '.join(kinds)}, got {kind!r}")
+        fail(f"--encoder: must be one of {', '.join(kinds)}, got {kind!r}")
     found = build.build_encoder(EncoderConfig(kind=kinds[kind]), None)
     if found is None:
-        _fail(f"the {kind} encoder needs: pip install 'llm-accel[{build.extra_of(kind)}]'")
+        fail(f"the {kind} encoder needs: pip install 'llm-accel[{build.extra_of(kind)}]'")
     return found
-
-
-Step = Callable[[str], Callable[[float], None]]
 
 
 def _vectors(encoder: Encoder, texts: list[str], step: Step) -> dict[str, Vector]:
     return measure.encoded(encoder, texts, step(f"encoding {len(texts):,} questions"))
-
-
-@contextmanager
-def _progress() -> Iterator[Step]:
-    """Show a bar on standard error for every step that is begun."""
-    columns = TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=_asides, transient=True) as progress:
-
-        def step(description: str) -> Callable[[float], None]:
-            task = progress.add_task(description, total=1.0)
-            return lambda share: progress.update(task, completed=share)
-
-        yield step
-
-
-@contextmanager
-def _mistakes_told() -> Iterator[None]:
-    try:
-        yield
-    except (AccelError, fit.TooLittleError) as error:
-        _fail(str(error))
-
-
-def _fail(message: str) -> NoReturn:
-    _asides.print(f"[bold red]accel:[/] {message}", highlight=False)
-    raise typer.Exit(2)
 
 
 if __name__ == "__main__":

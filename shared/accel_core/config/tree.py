@@ -13,8 +13,8 @@ from typing import Literal
 from accel_core.errors import ConfigError
 from accel_core.policy.admission import Admission
 from accel_core.policy.expiry import TtlPolicy
-from accel_core.policy.guarantee import GuaranteeSettings, Trust
 from accel_core.policy.never_cache import NeverCache
+from accel_core.policy.promise import GuaranteeSettings, Trust
 
 
 def _positive(name: str, value: float) -> None:
@@ -70,7 +70,8 @@ class VerifierConfig:
             reached; with ``min_similarity`` a cosine in [0, 1]. None is half of ``serve_from``; a
             plain threshold has no such default. Under ``max_wrong_hits`` it is asked about all
             from here on, and nothing below is looked at.
-        timeout_s: how long a lookup waits for a verdict.
+        timeout_s: how long a lookup waits for a verdict; in shadow mode none waits, and a verdict
+            counts where it comes before the model's answer is stored.
         max_batch: cases in one call of it.
         background: whether no lookup waits: the model answers now, and what the verifier approves
             is served next time.
@@ -106,6 +107,11 @@ class SemanticConfig:
         trust: whose outcomes count for that: also other scopes' (``calibrated``), or only a scope's
             own (``earned``).
         shadow: whether answers by meaning are only looked up, decided and compared, never served.
+        learned: a file that keeps what outcomes have taught under a bound, as counts and digests,
+            for the next start and for other processes. None: beside the SQLite store, where there
+            is one.
+        shadow_log: a file that gets a line for every comparison, with both questions in plain text:
+            for ``accel shadow-report`` and ``accel calibrate``. None: no question is written down.
         max_words: longer questions are served exactly only.
         gates: structural differences that refuse a hit.
         verifier: how a second opinion is asked, where there is one.
@@ -119,6 +125,8 @@ class SemanticConfig:
     max_wrong_hits: float | None = None
     trust: Trust = "calibrated"
     shadow: bool = False
+    learned: str | None = None
+    shadow_log: str | None = None
     max_words: int = 64
     gates: GateConfig = field(default_factory=GateConfig)
     verifier: VerifierConfig = field(default_factory=VerifierConfig)
@@ -134,6 +142,7 @@ class SemanticConfig:
             raise ConfigError("min_similarity", self.min_similarity, expected)
         self._check_bound()
         self._check_grey()
+        self._check_files()
         _positive("max_words", self.max_words)
 
     def _check_grey(self) -> None:
@@ -154,6 +163,18 @@ class SemanticConfig:
         if self.min_similarity is not None or self.serve_from is not None:
             expected = "it finds its threshold: leave out min_similarity and serve_from"
             raise ConfigError("max_wrong_hits", self.max_wrong_hits, expected)
+
+    def _check_files(self) -> None:
+        bound = self.max_wrong_hits is not None
+        for name, path, used, remedy in (
+            ("learned", self.learned, bound, "nothing is learned: set max_wrong_hits"),
+            ("shadow_log", self.shadow_log, bound or self.shadow,
+             "nothing is compared: set shadow or max_wrong_hits"),
+        ):  # fmt: skip
+            if path == "":
+                raise ConfigError(name, path, "must name a file")
+            if path is not None and not used:
+                raise ConfigError(name, path, f"{remedy}, or leave it out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

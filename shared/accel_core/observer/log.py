@@ -8,7 +8,13 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from accel_core.events import BackendFailed, ControlIgnored, SemanticUnavailable, WriteDropped
+from accel_core.events import (
+    BackendFailed,
+    ControlIgnored,
+    LearnedIgnored,
+    SemanticUnavailable,
+    WriteDropped,
+)
 
 if TYPE_CHECKING:
     from accel_core.events import Event
@@ -19,7 +25,9 @@ _MAX_CAUSES = 256
 class LoggingObserver:
     """Writes events to a logger."""
 
-    kinds = frozenset({BackendFailed, ControlIgnored, SemanticUnavailable, WriteDropped})
+    kinds = frozenset(
+        {BackendFailed, ControlIgnored, LearnedIgnored, SemanticUnavailable, WriteDropped}
+    )
 
     def __init__(self, logger: logging.Logger | None = None) -> None:
         self._logger = logger or logging.getLogger("accel")

@@ -26,6 +26,10 @@ class Statistics:
         misses: lookups that found nothing, by reason.
         explored: stored answers that were compared with the model's instead of served.
         explored_wrong: of them, those that would have been wrong.
+        would_hits: of the explored, those that would have been served as configured.
+        would_hits_wrong: of these, those that would have been wrong.
+        missed: stored answers that the policy or its verifier refused and that would have been
+            right; counted in shadow mode only.
         verified: stored answers that a verifier judged.
         disapproved: of them, those that it would not serve.
         bypassed: calls that did not consult the cache, by reason.
@@ -42,6 +46,9 @@ class Statistics:
     misses: Mapping[str, int] = field(default_factory=dict)
     explored: int = 0
     explored_wrong: int = 0
+    would_hits: int = 0
+    would_hits_wrong: int = 0
+    missed: int = 0
     verified: int = 0
     disapproved: int = 0
     bypassed: Mapping[str, int] = field(default_factory=dict)
@@ -86,7 +93,10 @@ class StatisticsObserver:
                 if event.shared:
                     self._counts["hit", "shared"] += 1
             elif isinstance(event, events.CacheExplored):
-                self._counts["explored", "right" if event.right else "wrong"] += 1
+                verdict = "right" if event.right else "wrong"
+                self._counts["refused" if event.refused else "explored", verdict] += 1
+                if event.served:
+                    self._counts["would", verdict] += 1
             elif isinstance(event, events.CacheVerified):
                 self._counts["verified", "yes" if event.approved else "no"] += 1
             elif isinstance(event, events.BackendFailed):
@@ -113,6 +123,9 @@ class StatisticsObserver:
             misses=by_reason("CacheMiss"),
             explored=sum(by_reason("explored").values()),
             explored_wrong=counts.get(("explored", "wrong"), 0),
+            would_hits=sum(by_reason("would").values()),
+            would_hits_wrong=counts.get(("would", "wrong"), 0),
+            missed=counts.get(("refused", "right"), 0),
             verified=sum(by_reason("verified").values()),
             disapproved=counts.get(("verified", "no"), 0),
             bypassed=by_reason("CacheBypassed"),

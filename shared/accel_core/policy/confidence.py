@@ -120,9 +120,9 @@ class Alarm:
         self._wrong, self._right = log(3), log1p(-3 * rate) - log1p(-rate)
         self._limit = limit
 
-    def right(self, level: float) -> float:
-        """Return the level, from 0, after an outcome that nobody called wrong."""
-        return max(0.0, level + self._right)
+    def right(self, level: float, times: int = 1) -> float:
+        """Return the level, from 0, after that many outcomes that nobody called wrong."""
+        return max(0.0, level + times * self._right)
 
     def wrong(self, level: float) -> float:
         """Return the level after what was taken for right turned out wrong; inf: it rings."""

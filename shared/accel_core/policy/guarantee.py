@@ -28,6 +28,12 @@ capital for k is a supermartingale, and the probability that k is *ever* served 
 1 - `confidence` (Ville), over all k and all times, per scope; over served ones it is the same,
 since the dice do not know the outcome. A run's share then differs from q_k by chance only.
 
+**Restoring.** Capital is two sums per threshold, and an export holds them: stopping and starting is
+a pause in the same bets. Outcomes that are lost on the way (a crash, two processes writing at once)
+must be lost whatever they were; what is left are bets of the same kind. Sums do not know an order,
+so processes may put their outcomes together as long as one's do not depend on another's; each then
+looks at its own course of the capital, and the statement is about each process.
+
 **Where it does not.**
 
 - *Warm start*: with ``trust="calibrated"`` outcomes from calibration and from other scopes count as
@@ -48,71 +54,25 @@ since the dice do not know the outcome. A run's share then differs from q_k by c
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from itertools import islice
 from math import exp, inf, log
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from accel_core.errors import ConfigError
 from accel_core.policy.confidence import Alarm, Counts, Doubt, risks_of, upper_bound
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
-Trust = Literal["calibrated", "earned"]
+    from accel_core.policy.promise import GuaranteeSettings
+
 Action = Literal["serve", "explore", "refuse"]
 
-_LARGEST: Final = 0.2  # of the bound: beyond, nobody speaks of a guarantee and `Alarm` ends at 1/3
 _START_EVERY: Final = 4  # thresholds, so that walks start a factor of four apart
 _PACE: Final = 2.0  # log-odds that an entry moves when it fails where it was sure to be right
 _SHIFT: Final = (-6.0, 2.0)  # a rating's ends: lost until proven, and never much better than others
 _EPOCH: Final = 32  # outcomes elsewhere after which a scope thinks anew; at once if one is wrong
 _FORGOTTEN: Final = 0.05  # log-odds: a rating so near to none is not worth its memory
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuaranteeSettings:
-    """What is promised, and what may be spent on it.
-
-    Attributes:
-        max_wrong_hits: share of wrong ones among hits, in (0, 0.2].
-        confidence: with which the promise is kept, in [0.5, 1).
-        trust: whether calibration and other scopes count (``calibrated``) or own outcomes only
-            (``earned``).
-        pooled: how many outcomes those may count for at most, in units of 1 / `max_wrong_hits`; own
-            outcomes take their room. Seven prove a threshold at which nothing was wrong, seventeen
-            one at a third of the bound; ten, therefore, speak for clear cases only.
-        memory: outcomes that are remembered per threshold, in the same unit, at least 4.
-        explore_max: share of would-be hits that is explored at first, in (0, 1].
-        explore_min: and at last, in (0, `explore_max`].
-        max_scopes: scopes remembered; the one that was asked least recently leaves.
-        max_entries: entries remembered for outcomes of their own; the oldest leaves.
-    """
-
-    max_wrong_hits: float
-    confidence: float = 0.95
-    trust: Trust = "calibrated"
-    pooled: float = 10.0
-    memory: float = 80.0
-    explore_max: float = 0.5
-    explore_min: float = 0.02
-    max_scopes: int = 1_000
-    max_entries: int = 10_000
-
-    def __post_init__(self) -> None:
-        for name, holds, expected in (
-            ("max_wrong_hits", 0 < self.max_wrong_hits <= _LARGEST, f"in (0, {_LARGEST}]"),
-            ("confidence", 0.5 <= self.confidence < 1, "in [0.5, 1)"),
-            ("trust", self.trust in get_args(Trust), f"one of {get_args(Trust)}"),
-            ("pooled", 0 <= self.pooled < inf, "must be >= 0"),
-            ("memory", 4 <= self.memory < inf, "must be at least 4"),
-            ("explore_max", 0 < self.explore_max <= 1, "in (0, 1]"),
-            ("explore_min", 0 < self.explore_min <= self.explore_max, "in (0, explore_max]"),
-            ("max_scopes", self.max_scopes >= 1, "at least 1"),
-            ("max_entries", self.max_entries >= 1, "at least 1"),
-        ):
-            if not holds:
-                raise ConfigError(name, getattr(self, name), expected)
 
 
 class Decision(NamedTuple):
@@ -122,11 +82,13 @@ class Decision(NamedTuple):
         action: serve it; or ask the model and tell `observe` how the answers compare; or ask only.
         reason: ``proven``, ``sampled``, ``unproven``, ``demoted``, ``shadow``, ``hopeless``.
         weight: to be handed back in the `Outcome`, in (0, 1].
+        share: of such candidates that are explored, in (0, 1].
     """
 
     action: Action
     reason: str
     weight: float = 1.0
+    share: float = 1.0
 
 
 class Outcome(NamedTuple):
@@ -169,9 +131,10 @@ class _Scope:
 class Guarantee:
     """Decides, and learns from outcomes; one owner at a time may call it.
 
+    >>> from accel_core.policy.promise import GuaranteeSettings
     >>> mode = Guarantee(GuaranteeSettings(max_wrong_hits=0.02))
     >>> mode.decide(0.99, b"scope", b"entry", chance=0.5)
-    Decision(action='explore', reason='shadow', weight=1.0)
+    Decision(action='explore', reason='shadow', weight=1.0, share=1.0)
     """
 
     def __init__(self, settings: GuaranteeSettings) -> None:
@@ -206,19 +169,21 @@ class Guarantee:
             chance: fresh dice, even in [0, 1).
         """
         state = self._scope(scope)
-        shift = self._shifts.get(entry, 0.0)
-        level = self._level(score, shift)
-        if level < state.served:
+        decision = self._decision(state, score, entry)
+        if decision.action == "serve":
             if chance < state.explore:
-                return Decision("explore", "sampled")
+                return Decision("explore", "sampled", share=state.explore)
             state.alarm = self._alarm.right(state.alarm)
-            return Decision("serve", "proven")
-        if shift >= 0 and level == len(self._risks):
-            return Decision("refuse", "hopeless")
-        if not state.served:
-            return Decision("explore", "shadow")
-        demoted = shift < 0 and self._level(score, 0.0) < state.served
-        return Decision("explore", "demoted" if demoted else "unproven", state.explore)
+        return decision
+
+    def would(self, score: float, scope: bytes, entry: bytes) -> Decision:
+        """Return what `decide` says where its dice do not explore, taking no note of a hit."""
+        return self._decision(self._scope(scope), score, entry)
+
+    def served(self, scope: bytes, times: int) -> None:
+        """Take note of hits that `decide` has let through elsewhere."""
+        state = self._scope(scope)
+        state.alarm = self._alarm.right(state.alarm, times)
 
     def observe(self, outcome: Outcome) -> None:
         """Learn from an explored candidate."""
@@ -247,6 +212,11 @@ class Guarantee:
         if state.alarm == inf:
             state.counts, state.pools, state.alarm = self._nothing(), False, 0.0
         self._settle(state)
+
+    def forget(self, entries: Collection[bytes]) -> None:
+        """Forget the ratings of `entries`; what they showed of a scope stays, as counts."""
+        for entry in entries:
+            self._shifts.pop(entry, None)
 
     def bounds(self, scope: bytes) -> list[Standing]:
         """Return how each threshold stands, the strictest first."""
@@ -303,7 +273,8 @@ class Guarantee:
         self._global = self._imported(state["global"])
         scopes = state["scopes"].items()
         for key, one in islice(scopes, max(0, len(scopes) - self.settings.max_scopes), None):
-            taken = _Scope(self._imported(one), pools=bool(one["pools"]), alarm=float(one["alarm"]))
+            pools = bool(one["pools"]) and self.settings.trust == "calibrated"
+            taken = _Scope(self._imported(one), pools=pools, alarm=float(one["alarm"]))
             self._scopes[bytes.fromhex(key)] = taken
             self._settle(taken)
             if not 0 <= taken.alarm < inf:
@@ -314,6 +285,18 @@ class Guarantee:
             if not low <= shift <= high:
                 raise ValueError("a shift that cannot be")
             self._shifts[bytes.fromhex(key)] = float(shift)
+
+    def _decision(self, state: _Scope, score: float, entry: bytes) -> Decision:
+        shift = self._shifts.get(entry, 0.0)
+        level = self._level(score, shift)
+        if level < state.served:
+            return Decision("serve", "proven")
+        if shift >= 0 and level == len(self._risks):
+            return Decision("refuse", "hopeless")
+        if not state.served:
+            return Decision("explore", "shadow")
+        demoted = shift < 0 and self._level(score, 0.0) < state.served
+        return Decision("explore", "demoted" if demoted else "unproven", state.explore)
 
     def _imported(self, state: Mapping[str, Any]) -> Counts:
         return Counts.imported(state, len(self._risks))

@@ -1,0 +1,72 @@
+"""Remove what is kept of a tenant, a user, a tag or a question, wherever it is kept.
+
+Invariant: entries go first, then what is kept beside them, so that nothing is written anew from an
+entry after its traces were removed; what could not be removed is raised.
+"""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from accel_core.learning import Learning
+    from accel_core.ports import Selector
+    from accel_core.semantic_cache import SemanticCache
+
+
+class Receipt(NamedTuple):
+    """What `Accel.forget` removed, or with ``dry_run`` would remove."""
+
+    removed: tuple[str, ...]
+    dry_run: bool
+
+
+class TextHolder(Protocol):
+    """Keeps texts of calls, to save work."""
+
+    def forget_texts(self) -> None:
+        """Keep none of them any longer."""
+
+
+class Forgetting:
+    """Forgets entries, texts that are held to save work, and the lines of the shadow log.
+
+    Args:
+        cache: holds the entries.
+        learning: keeps what was compared, and what was learned from it.
+    """
+
+    def __init__(self, cache: SemanticCache, learning: Learning) -> None:
+        self._cache, self._learning = cache, learning
+        self._holders: weakref.WeakSet[TextHolder] = weakref.WeakSet()
+
+    def remembers(self, holder: TextHolder) -> None:
+        """Let `holder`, which keeps texts of calls, know when somebody is to be forgotten."""
+        self._holders.add(holder)
+
+    def forget(self, meant: Sequence[Selector], *, dry_run: bool) -> Receipt:
+        """Remove what any selector means; with `dry_run` only tell.
+
+        Raises:
+            StoreError: the shared store or the shadow log failed, so something may still be there.
+        """
+        removed = self._cache.invalidate(meant, dry_run=dry_run)
+        if not dry_run:
+            self._forget_texts()
+            self._learning.forget(meant, removed)
+        return Receipt(tuple(removed), dry_run)
+
+    async def aforget(self, meant: Sequence[Selector], *, dry_run: bool) -> Receipt:
+        """Async form of `forget`."""
+        removed = await self._cache.ainvalidate(meant, dry_run=dry_run)
+        if not dry_run:
+            self._forget_texts()
+            await self._cache.acall(lambda: self._learning.forget(meant, removed))
+        return Receipt(tuple(removed), dry_run)
+
+    def _forget_texts(self) -> None:
+        for holder in list(self._holders):
+            holder.forget_texts()
