@@ -157,11 +157,28 @@ def _waits_s(outcome: Outcome, tier: str) -> list[float]:
     return sorted(c.wait_s for c in served)
 
 
+def _most_percent(outcome: Outcome) -> float:
+    """Return what no order can exceed: the largest calls left out until the tokens suffice.
+
+    Those are what is refilled while calls come, and after that as much as is asked for by calls
+    whose deadlines are later still.
+    """
+    calls = [c.call for c in outcome.courses if c.call.tier is not None]
+    until_s = max(call.at_s for call in calls)
+    late = [call for call in calls if call.at_s + DEADLINES_S[call.tier or ""] > until_s]
+    room = RATE_PER_S * until_s + sum(call.prompt_tokens + call.max_tokens for call in late)
+    sizes = sorted(call.prompt_tokens + call.max_tokens for call in calls)
+    served = sum(total <= room for total in itertools.accumulate(sizes))
+    return 100 * served / len(sizes)
+
+
 def in_time(context: Context) -> Measured:
     results = context.once(Results)
     value = results.figure(OVERLOAD, in_time_percent)
     beside = results.beside(OVERLOAD, PEERS, _tell)
-    return Measured(value, f"{_each(results.outcomes(OVERLOAD))}; {beside}")
+    most = results.figure(OVERLOAD, _most_percent)
+    told = f"no order more than {most:.1f} %; {_each(results.outcomes(OVERLOAD))}; {beside}"
+    return Measured(value, told)
 
 
 ROWS = [
