@@ -14,6 +14,7 @@ from accel_core.drive.blocking import BlockingIo
 from accel_core.errors import LimitExceededError
 from accel_core.policy.limits import charge
 from accel_core.policy.limits.account import Limits
+from accel_core.policy.limits.concurrency import Concurrency
 from accel_core.policy.limits.limit_headers import read_headers
 from accel_core.policy.limits.provider_profile import profile_named
 from accel_core.policy.limits.refusal import classify
@@ -66,7 +67,7 @@ class _Lease:
 
 
 class _Ours:
-    def __init__(self, setting: Setting) -> None:
+    def __init__(self, setting: Setting, concurrency: Concurrency | None = None) -> None:
         names = {"requests", "tokens", "input_tokens", "output_tokens"}
         stated = {f"{k}_per_minute": v for k, v in setting.limits.items() if k in names}
         self.now = asyncio.get_running_loop().time
@@ -76,6 +77,7 @@ class _Ours:
             self.profile,
             max_wait_s=_PATIENT_S,
             tiers=Tiers(),
+            concurrency=concurrency,
             colours=(BlockingIo(), AsyncIo()),
             emit=lambda _: None,
             mono_now=self.now,
@@ -118,7 +120,7 @@ class _Ours:
 
 OURS = Contender(name="ours", make=_Ours)
 """Limits tokens and requests, with tiers."""
-OURS_ADAPTIVE = Contender(name="ours, adaptive", make=_Ours)
+OURS_ADAPTIVE = Contender(name="ours, adaptive", make=lambda setting: _Ours(setting, Concurrency()))
 """The same with adaptive concurrency, and no other limit where the setting has none."""
 
 

@@ -22,6 +22,7 @@ from accel_core import events
 from accel_core.drive import blocking
 from accel_core.errors import LimitExceededError, RequestTooLargeError
 from accel_core.policy.limits.account import Account, Limits
+from accel_core.policy.limits.concurrency import Answered
 from accel_core.policy.limits.reservations import Place, State
 from accel_core.policy.limits.tiers import BEST_EFFORT, PATIENCE_S, Tiers
 
@@ -31,11 +32,13 @@ if TYPE_CHECKING:
 
     from accel_core.policy.limits.account import Shown
     from accel_core.policy.limits.charge import Charge, Demand, Usage
+    from accel_core.policy.limits.concurrency import Concurrency
     from accel_core.policy.limits.hidden_limit import Form
     from accel_core.policy.limits.provider_profile import Profile
     from accel_core.policy.limits.tiers import Attainment
     from accel_core.ports import Io, Observer, Signal
 
+_TOKENS_TO_TELL = 5
 _REARM_S = 0.001
 """How much sooner a turn must come than expected for its caller to be woken for it."""
 
@@ -64,14 +67,14 @@ class LimiterState:
 class Lease(Place):
     """What one call holds of the limits. Ends with `settle`, `refused` or `cancel`, once."""
 
-    __slots__ = ("_limiter", "answered", "demand", "tier")
+    __slots__ = ("_limiter", "demand", "first_token_s", "tier")
 
     def __init__(
         self, limiter: TokenLimiter, demand: Demand, tier: str, charge: Charge, asked_s: float
     ) -> None:
         super().__init__(charge, asked_s)
         self._limiter, self.demand, self.tier = limiter, demand, tier
-        self.answered = False
+        self.first_token_s: float | None = None
 
     @property
     def waited_s(self) -> float:
@@ -103,6 +106,8 @@ class TokenLimiter:
         profile: what the provider charges and gives back.
         max_wait_s: how long a call without a tier's target may wait.
         tiers: targets by tier.
+        concurrency: how many calls may be under way, found by how fast they are answered; None: as
+            many as the limits state.
         colours: the blocking and the asyncio `Io`.
         emit: receives every event.
         mono_now: monotonic clock, seconds.
@@ -116,6 +121,7 @@ class TokenLimiter:
         *,
         max_wait_s: float,
         tiers: Tiers,
+        concurrency: Concurrency | None = None,
         colours: tuple[Io, Io],
         emit: Observer,
         mono_now: Callable[[], float],
@@ -123,10 +129,11 @@ class TokenLimiter:
     ) -> None:
         self.profile = profile
         self._limits, self._max_wait_s, self._tiers = limits, max_wait_s, tiers
+        self._concurrency = concurrency
         self._blocking, self._aio = colours
         self._emit, self._now, self._new_lock = emit, mono_now, lock
         self._lock = lock()
-        self._account = Account(limits, mono_now())
+        self._account = self._new_account()
         self._wake_s = float("-inf")
 
     def reserve(
@@ -189,8 +196,8 @@ class TokenLimiter:
         """See `Lease.look`."""
         with self._lock:
             now_s = self._now()
-            if not lease.answered:
-                self._note_answer(lease, now_s)
+            if lease.first_token_s is None:
+                lease.first_token_s = self._note_answer(lease, now_s)
             self._account.look(lease, shown, now_s)
             self._advance(now_s)
 
@@ -199,7 +206,10 @@ class TokenLimiter:
         charged = lease.charge if usage is None else self.profile.charged(lease.demand, usage)
         with self._lock:
             now_s, reservations = self._now(), self._account.reservations
-            if not lease.answered:
+            if self._concurrency is not None and usage is not None:
+                self._concurrency.answered(_pace(lease, usage, now_s))
+                reservations.slots = self._concurrency.review(now_s)
+            if lease.first_token_s is None:
                 self._note_answer(lease, now_s)
             if shown:
                 self._account.look(lease, shown, now_s)
@@ -213,6 +223,9 @@ class TokenLimiter:
         with self._lock:
             now_s = self._now()
             known = self._account.hidden
+            if self._concurrency is not None:
+                self._concurrency.refused()
+                self._account.reservations.slots = self._concurrency.review(now_s)
             self._account.refused(lease, charged, shown, now_s, retry_after_s)
             found = self._account.hidden
             self._advance(now_s)
@@ -229,7 +242,13 @@ class TokenLimiter:
     def after_fork(self) -> None:
         """Start anew in a child process: nobody there waits for this one's leases."""
         self._lock = self._new_lock()
-        self._account = Account(self._limits, self._now())
+        self._account = self._new_account()
+
+    def _new_account(self) -> Account:
+        account = Account(self._limits, self._now())
+        if self._concurrency is not None:
+            account.reservations.slots = self._concurrency.limit
+        return account
 
     def _enter(
         self, io: Io, demand: Demand, tier: str, timeout_s: float | None, again: Lease | None
@@ -251,6 +270,8 @@ class TokenLimiter:
                     may_wait_s = timeout_s
                 lease.expires_s = now_s + may_wait_s
             reservations.ask(lease, now_s, again)
+            if self._concurrency is not None:
+                self._concurrency.under_way(reservations.in_use)
             if lease.state is State.WAITING:
                 eta_s = reservations.eta_s(charge, now_s, lease.order)
                 if not io.may_wait():
@@ -320,11 +341,21 @@ class TokenLimiter:
         if first is not before or turns_s < self._wake_s - _REARM_S:
             first.woken.set()
 
-    def _note_answer(self, lease: Lease, now_s: float) -> None:
-        lease.answered = True
-        sent_s = lease.granted_s
-        self._tiers.first_token(lease.tier, sent_s - lease.asked_s, now_s - sent_s)
+    def _note_answer(self, lease: Lease, now_s: float) -> float:
+        """Note that an answer has begun; return how long it took to, since it was sent."""
+        first_token_s = now_s - lease.granted_s
+        self._tiers.first_token(lease.tier, lease.granted_s - lease.asked_s, first_token_s)
+        return first_token_s
 
     def _exceeded(self, tier: str, eta_s: float) -> LimitExceededError:
         self._emit(events.LimitRejected(eta_s, tier))
         return LimitExceededError(eta_s)
+
+
+def _pace(lease: Lease, usage: Usage, now_s: float) -> Answered:
+    """Return how fast an answer came. Of one that came whole, nobody knows when it began."""
+    first_token_s, tokens = lease.first_token_s, usage.output_tokens
+    per_token_s = None
+    if tokens >= _TOKENS_TO_TELL:
+        per_token_s = (now_s - lease.granted_s - (first_token_s or 0.0)) / tokens
+    return Answered(first_token_s, usage.input_tokens, per_token_s)

@@ -13,32 +13,37 @@ concurrency-limits for the other way.
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 WINDOW_S: Final = 1.0
 """How often the limit may change."""
-_SLOW_FIRST_TOKEN = 3.0
-_SLOW_PER_TOKEN = 2.0
+_SLOW_FIRST_TOKEN = 4.0
+_SLOW_PER_TOKEN = 2.2
 """How many times the idle value counts as congestion."""
 _CUT, _CUT_REFUSED = 0.9, 0.85
 _USED_ENOUGH = 0.8
 _SLOW_START = 1.5
+_CAREFUL = 0.1
+_EARLY, _LATE = 0.1, 0.9
 _FORGET = 0.002
 """Share by which an idle value rises each window: a provider that grew slower is learned."""
-_LATE_QUANTILE = 0.9
-_PROMPT_WEIGHT = 0.05
+_PROMPT_TOKENS = 2_000.0
+"""A prompt as long as this doubles the time to the first token of an idle server, roughly."""
 
 
 class Answered(NamedTuple):
     """What one answer says about its provider's load.
 
     Attributes:
-        first_token_s: from sending to the first token.
+        first_token_s: from sending to the first token; None where the answer came whole.
         prompt_tokens: that had to be read for it.
         per_token_s: time per token after the first; None where too few were seen.
     """
 
-    first_token_s: float
+    first_token_s: float | None
     prompt_tokens: float
     per_token_s: float | None
 
@@ -59,8 +64,9 @@ class Concurrency:
         self._peak = 0
         self._answers: list[Answered] = []
         self._window_s: float | None = None
+        self._cut_s = float("-inf")
+        self._ceiling = float("inf")
         self._idle_first_s = self._idle_token_s = 0.0
-        self._per_prompt_token_s = 0.0
 
     @property
     def limit(self) -> int:
@@ -83,44 +89,53 @@ class Concurrency:
         """Return the limit from now on; it changes once a window, and only on evidence."""
         if self._window_s is None:
             self._window_s = now_s
-        if now_s - self._window_s < WINDOW_S or not (self._answers or self._refused):
+        if self._refused and now_s - self._cut_s >= WINDOW_S:
+            self._ceiling = min(self._limit, float(self._peak))
+            self._cut(_CUT_REFUSED * self._ceiling, now_s)
+        elif now_s - self._window_s < WINDOW_S or not self._answers:
             return self.limit
-        if self._refused:
-            self._cut(_CUT_REFUSED)
-        elif self._is_congested():
-            self._cut(_CUT)
+        elif self._congestion() > 1.0:
+            self._cut(_CUT * self._limit, now_s)
         elif self._peak >= _USED_ENOUGH * self._limit:
-            grown = self._limit * _SLOW_START if self._starting else self._limit + 1.0
-            self._limit = min(float(self._most), grown)
+            self._grow()
         self._answers.clear()
         self._refused, self._peak, self._window_s = False, 0, now_s
         return self.limit
 
-    def _cut(self, factor: float) -> None:
-        self._limit, self._starting = max(float(self._least), self._limit * factor), False
+    def _cut(self, limit: float, now_s: float) -> None:
+        self._limit, self._starting = max(float(self._least), limit), False
+        self._cut_s = now_s
 
-    def _is_congested(self) -> bool:
-        first_s = sorted(self._without_prompt(one) for one in self._answers)
-        late_s = first_s[min(len(first_s) - 1, int(_LATE_QUANTILE * len(first_s)))]
-        tokens_s = sorted(one.per_token_s for one in self._answers if one.per_token_s is not None)
-        self._idle_first_s = _lowest(self._idle_first_s, first_s[0])
-        congested = late_s > _SLOW_FIRST_TOKEN * self._idle_first_s
-        if tokens_s:
-            self._idle_token_s = _lowest(self._idle_token_s, tokens_s[0])
-            usual_s = tokens_s[len(tokens_s) // 2]
-            congested = congested or usual_s > _SLOW_PER_TOKEN * self._idle_token_s
-        return congested
+    def _grow(self) -> None:
+        """Grow at once to near where it was refused last, and from there carefully."""
+        step = self._limit * (_SLOW_START - 1.0) if self._starting else max(1.0, 0.03 * self._limit)
+        self._ceiling *= 1.0 + _FORGET
+        if self._limit + step >= self._ceiling:
+            step = _CAREFUL
+        self._limit = min(float(self._most), self._limit + step)
 
-    def _without_prompt(self, one: Answered) -> float:
-        """Return the time to the first token less what reading the prompt usually takes."""
-        surplus_s = one.first_token_s - self._idle_first_s
-        if self._idle_first_s and one.prompt_tokens > 0 and surplus_s > 0:
-            each_s = surplus_s / one.prompt_tokens
-            known_s = self._per_prompt_token_s or each_s
-            if each_s < 2.0 * known_s:
-                self._per_prompt_token_s = known_s + _PROMPT_WEIGHT * (each_s - known_s)
-        read_s = self._per_prompt_token_s * one.prompt_tokens
-        return max(one.first_token_s - read_s, one.first_token_s / 4)
+    def _congestion(self) -> float:
+        """Return how many times slower than it may be the server has become; above 1: too slow."""
+        first_s = sorted(
+            one.first_token_s / (1.0 + one.prompt_tokens / _PROMPT_TOKENS)
+            for one in self._answers
+            if one.first_token_s is not None
+        )
+        per_token_s = sorted(one.per_token_s for one in self._answers if one.per_token_s)
+        congestion = 0.0
+        if first_s:
+            self._idle_first_s = _lowest(self._idle_first_s, _quantile(first_s, _EARLY))
+            slowness = _quantile(first_s, _LATE) / self._idle_first_s
+            congestion = slowness / _SLOW_FIRST_TOKEN
+        if per_token_s:
+            self._idle_token_s = _lowest(self._idle_token_s, _quantile(per_token_s, _EARLY))
+            slowness = _quantile(per_token_s, 0.5) / self._idle_token_s
+            congestion = max(congestion, slowness / _SLOW_PER_TOKEN)
+        return congestion
+
+
+def _quantile(ordered: Sequence[float], share: float) -> float:
+    return ordered[int(share * len(ordered))]
 
 
 def _lowest(known_s: float, seen_s: float) -> float:
