@@ -95,6 +95,10 @@ class Lease(Place):
         """End it: the call was refused for a limit."""
         self._limiter.refused(self, shown, retry_after_s)
 
+    def rejected(self, shown: Sequence[Shown] = (), limits: Sequence[Shown] = ()) -> None:
+        """End it: the call was refused for itself, and `limits` are what it can never fit."""
+        self._limiter.rejected(self, shown, limits)
+
     def cancel(self) -> None:
         """End it: the call was never sent."""
         self._limiter.cancel(self)
@@ -166,7 +170,19 @@ class TokenLimiter:
         again: Lease | None = None,
     ) -> Lease:
         """Async form of `reserve`."""
-        lease = self._enter(self._aio, demand, tier, timeout_s, again)
+        return await self.admit(self._aio, demand, tier=tier, timeout_s=timeout_s, again=again)
+
+    async def admit(
+        self,
+        io: Io,
+        demand: Demand,
+        *,
+        tier: str = BEST_EFFORT,
+        timeout_s: float | None = None,
+        again: Lease | None = None,
+    ) -> Lease:
+        """Do as `reserve`, for a flow that runs over `io`."""
+        lease = self._enter(io, demand, tier, timeout_s, again)
         return lease if lease.state is State.GRANTED else await self._wait(lease)
 
     def eta_s(self, demand: Demand, *, tier: str = BEST_EFFORT) -> float:
@@ -220,6 +236,17 @@ class TokenLimiter:
             self._advance(now_s)
         if found is not None and found != known:
             self._emit(events.HiddenLimitFound(*found))
+
+    def rejected(self, lease: Lease, shown: Sequence[Shown], limits: Sequence[Shown]) -> None:
+        """See `Lease.rejected`."""
+        charged = self.profile.charged_when_refused
+        with self._lock:
+            now_s = self._now()
+            self._account.state(limits)
+            if shown:
+                self._account.look(lease, shown, now_s)
+            self._account.reservations.settle(lease, charged, now_s)
+            self._advance(now_s)
 
     def cancel(self, lease: Lease) -> None:
         """See `Lease.cancel`."""
