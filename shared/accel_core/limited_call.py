@@ -123,6 +123,9 @@ class Body:
         """Settle; `whole`: whether the body came to its end. Does nothing the second time."""
         if self.ended:
             return
+        if self._calls.is_busy():
+            self._calls.orphaned(self)
+            return
         self.ended = True
         whole = whole or _DONE in self._tail
         usage = self._stated()
@@ -168,7 +171,9 @@ class LimitedCalls:
         wall_now: seconds since 1970.
         mono_now: the limiter's own clock.
         chance: uniform in [0, 1).
-        lock: makes the lock around estimates and budget.
+        lock: makes the lock around estimates and budget; a thread may take it twice, as the
+            limiter's.
+        is_mine: whether the calling thread holds a lock.
     """
 
     def __init__(
@@ -182,13 +187,14 @@ class LimitedCalls:
         mono_now: Callable[[], float],
         chance: Callable[[], float],
         lock: Callable[[], AbstractContextManager[Any]],
+        is_mine: Callable[[Any], bool],
     ) -> None:
         self.limiter, self._retries, self._tier = limiter, retries, tier
         self._blocking, self._aio = colours
         self._wall_now, self._now, self._chance = wall_now, mono_now, chance
         self._estimate = TokenEstimate()
         self._budget = RetryBudget(retries.share, retries.allowance, now_s=mono_now())
-        self._new_lock, self._lock = lock, lock()
+        self._new_lock, self._lock, self._is_mine = lock, lock(), is_mine
         self._orphans: deque[Body] = deque()
 
     def call(
@@ -221,15 +227,16 @@ class LimitedCalls:
         with self._lock:
             self._estimate.learn(asked, usage)
 
-    def orphaned(self, body: Body) -> None:
-        """Let the next call end `body`: its response is garbage.
+    def is_busy(self) -> bool:
+        """Whether this thread is in the midst of a change: garbage is collected just then."""
+        return self._is_mine(self._lock) or self._is_mine(self.limiter.lock)
 
-        Whoever collects garbage may hold any lock, so nothing is done here.
-        """
+    def orphaned(self, body: Body) -> None:
+        """Let the next call end `body`, which came to its end in the midst of a change."""
         self._orphans.append(body)
 
     def tidy(self) -> None:
-        """End the bodies whose responses became garbage."""
+        """End the bodies that could not be when they came to their end."""
         while self._orphans:
             self._orphans.popleft().end(whole=False)
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack, cast
 
 from accel_core.config.tree import AMOUNTS
 from accel_core.drive.aio import AsyncIo
-from accel_core.drive.blocking import BlockingIo
+from accel_core.drive.blocking import BlockingIo, is_mine
 from accel_core.errors import ConfigError, UnsupportedError
 from accel_core.limited_call import LimitedCalls, Retries
 from accel_core.policy.limits.account import Limits
@@ -100,7 +100,7 @@ class Limiter:
                 colours=colours,
                 emit=observer or _ignored,
                 mono_now=time.monotonic,
-                lock=threading.Lock,
+                lock=threading.RLock,
             ),
             retries or Retries(),
             tier=self._tier.get,
@@ -108,7 +108,8 @@ class Limiter:
             wall_now=time.time,
             mono_now=time.monotonic,
             chance=random.random,
-            lock=threading.Lock,
+            lock=threading.RLock,
+            is_mine=is_mine,
         )
         _alive.add(self)
 
@@ -128,22 +129,29 @@ class Limiter:
             self._tier.reset(token)
 
     def limited(self, client: C) -> C:
-        """Return a copy of an httpx client, sync or async, whose calls are limited.
+        """Return a copy of a client whose calls are limited.
 
-        It shares the connections of `client`, which is left untouched. Give it to any SDK that
-        takes an ``http_client``, and switch that SDK's own retries off. What raises
-        `LimitExceededError` or `RequestTooLargeError` is wrapped by some: OpenAI's raises an
-        ``APIConnectionError`` with it as its cause.
+        It shares the connections of `client`, which is left untouched. What an SDK does not raise
+        as it is, it raises as the cause of an error of its own: OpenAI's wraps
+        `LimitExceededError` and `RequestTooLargeError` in an ``APIConnectionError``.
+
+        Args:
+            client: of httpx, sync or async, for an SDK that takes an ``http_client``, whose own
+                retries you switch off; or of an SDK that holds one, such as ``openai.OpenAI()``,
+                whose copy retries nothing itself.
 
         Raises:
-            UnsupportedError: it is no client of httpx.
+            UnsupportedError: it is neither.
         """
         from accel_core.transport import httpx_transport
 
         try:
             made: C = httpx_transport.limited(client, self._calls)
         except TypeError as error:
-            raise UnsupportedError(f"Limiter.limited() takes a client of httpx: {error}") from None
+            raise UnsupportedError(
+                "a limiter takes clients of httpx, and of SDKs that hold one, such as "
+                f"openai.OpenAI(): {error}"
+            ) from None
         return made
 
     def state(self) -> LimiterState:

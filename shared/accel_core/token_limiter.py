@@ -134,7 +134,7 @@ class TokenLimiter:
         self._limits, self._max_wait_s, self._tiers = limits, max_wait_s, tiers
         self._blocking, self._aio = colours
         self._emit, self._now, self._new_lock = emit, mono_now, lock
-        self._lock = lock()
+        self.lock = lock()
         self._account = Account(limits, mono_now())
         self._wake_s = float("-inf")
 
@@ -187,7 +187,7 @@ class TokenLimiter:
 
     def eta_s(self, demand: Demand, *, tier: str = BEST_EFFORT) -> float:
         """Return how long a call would wait if it came now, taking nothing."""
-        with self._lock:
+        with self.lock:
             now_s = self._now()
             deadline_s = now_s + (self._tiers.may_wait_s(tier) or PATIENCE_S)
             charge = self.profile.charge(demand)
@@ -195,7 +195,7 @@ class TokenLimiter:
 
     def state(self) -> LimiterState:
         """Return a snapshot."""
-        with self._lock:
+        with self.lock:
             reservations = self._account.reservations
             return LimiterState(
                 waiting=reservations.waiting,
@@ -208,7 +208,7 @@ class TokenLimiter:
 
     def look(self, lease: Lease, shown: Sequence[Shown]) -> None:
         """See `Lease.look`."""
-        with self._lock:
+        with self.lock:
             now_s = self._now()
             self._note_answer(lease, now_s)
             self._account.look(lease, shown, now_s)
@@ -217,7 +217,7 @@ class TokenLimiter:
     def settle(self, lease: Lease, usage: Usage | None, shown: Sequence[Shown]) -> None:
         """See `Lease.settle`."""
         charged = lease.charge if usage is None else self.profile.charged(lease.demand, usage)
-        with self._lock:
+        with self.lock:
             now_s = self._now()
             self._note_answer(lease, now_s)
             if shown:
@@ -228,7 +228,7 @@ class TokenLimiter:
     def refused(self, lease: Lease, shown: Sequence[Shown], retry_after_s: float | None) -> None:
         """See `Lease.refused`."""
         charged = self.profile.charged_when_refused
-        with self._lock:
+        with self.lock:
             now_s = self._now()
             known = self._account.hidden
             self._account.refused(lease, charged, shown, now_s, retry_after_s)
@@ -240,7 +240,7 @@ class TokenLimiter:
     def rejected(self, lease: Lease, shown: Sequence[Shown], limits: Sequence[Shown]) -> None:
         """See `Lease.rejected`."""
         charged = self.profile.charged_when_refused
-        with self._lock:
+        with self.lock:
             now_s = self._now()
             self._account.state(limits)
             if shown:
@@ -250,14 +250,14 @@ class TokenLimiter:
 
     def cancel(self, lease: Lease) -> None:
         """See `Lease.cancel`."""
-        with self._lock:
+        with self.lock:
             now_s = self._now()
             self._account.reservations.leave(lease, now_s)
             self._advance(now_s)
 
     def after_fork(self) -> None:
         """Start anew in a child process: nobody there waits for this one's leases."""
-        self._lock = self._new_lock()
+        self.lock = self._new_lock()
         self._account = Account(self._limits, self._now())
 
     def _enter(
@@ -270,7 +270,7 @@ class TokenLimiter:
             raise RequestTooLargeError(*too_large)
         target_s = self._tiers.may_wait_s(tier)
         eta_s = 0.0
-        with self._lock:
+        with self.lock:
             now_s, reservations = self._now(), self._account.reservations
             stamps_s = self._stamps_s(now_s, target_s, timeout_s)
             if again is not None:
@@ -311,7 +311,7 @@ class TokenLimiter:
             raise
         if lease.state is State.EXPIRED:
             eta_s = self.eta_s(lease.demand, tier=lease.tier)
-            with self._lock:
+            with self.lock:
                 self._tiers.rejected(lease.tier)
             raise self._exceeded(lease.tier, eta_s)
         self._emit(events.LimitWaited(lease.waited_s, lease.tier))
@@ -319,7 +319,7 @@ class TokenLimiter:
 
     def _sleep_s(self, lease: Lease) -> float | None:
         """Let through whoever's turn it is; return how long `lease` sleeps, None: it need not."""
-        with self._lock:
+        with self.lock:
             now_s = self._now()
             self._advance(now_s)
             if lease.state is not State.WAITING:

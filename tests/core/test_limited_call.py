@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from accel_core.drive.aio import AsyncIo
-from accel_core.drive.blocking import BlockingIo
+from accel_core.drive.blocking import BlockingIo, is_mine
 from accel_core.errors import LimitExceededError, RequestTooLargeError
 from accel_core.limited_call import LimitedCalls, Retries
 from accel_core.policy.limits.account import Limits
@@ -58,7 +58,7 @@ def calls(
             colours=colours,
             emit=lambda _: None,
             mono_now=mono_now,
-            lock=threading.Lock,
+            lock=threading.RLock,
         ),
         retries or Retries(),
         tier=lambda: BEST_EFFORT,
@@ -66,7 +66,8 @@ def calls(
         wall_now=lambda: 1_800_000_000.0,
         mono_now=mono_now,
         chance=lambda: 0.0,
-        lock=threading.Lock,
+        lock=threading.RLock,
+        is_mine=is_mine,
     )
 
 
@@ -228,15 +229,33 @@ def test_a_broken_stream_holds_nothing_and_teaches_nothing(error: Exception | No
     assert made._estimate.expected_output_tokens("m") == 0
 
 
-def test_a_dropped_response_is_ended_by_the_next_call() -> None:
-    """A response that became garbage unread holds its lease until somebody looks."""
-    made = calls()
+def opened(made: LimitedCalls) -> httpx.Response:
     whole = client(made, Provider(streams(EVENTS)))
     answer = whole.send(whole.build_request("POST", URL, json=ASK), stream=True)
     assert not idle(made)
+    return answer
+
+
+def test_a_dropped_response_is_ended() -> None:
+    """A response that became garbage unread holds nothing any more."""
+    made = calls()
+    answer = opened(made)
     del answer
     gc.collect()
-    made.tidy()
+    assert idle(made)
+
+
+@pytest.mark.parametrize("held", ["estimates", "limiter"])
+def test_garbage_collected_under_a_lock_is_ended_later(held: str) -> None:
+    """What is collected while its own thread holds a lock is ended by the next call, not stuck."""
+    made = calls()
+    answer = opened(made)
+    with made.limiter.lock if held == "limiter" else made._lock:
+        answer.close()
+        del answer
+        gc.collect()
+    assert not idle(made)
+    client(made, Provider(says(200, SAID))).post(URL, json=ASK)
     assert idle(made)
 
 

@@ -4,9 +4,9 @@ Limited are POSTs whose JSON body names a model; everything else passes. Answers
 chunk by chunk; they are asked for unencoded, so that their usage can be read as they pass. Errors
 are read, and given up ones replayed.
 
-Invariant: a lease ends when its response is read, closed or broken off. One that is dropped unread
-is ended by the next call. The inner transport belongs to the client it came from, is never closed
-here, and is kept open by keeping that client alive.
+Invariant: a lease ends when its response is read, closed, broken off or collected. The inner
+transport belongs to the client it came from, is never closed here, and is kept open by keeping that
+client alive.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class LimitedTransport(httpx.BaseTransport):
     def __init__(
         self, inner: httpx.BaseTransport, calls: LimitedCalls, owner: object = None
     ) -> None:
-        self._inner, self._calls, self._owner = inner, calls, owner
+        self._inner, self.calls, self.owner = inner, calls, owner
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` when there is room for it."""
@@ -55,9 +55,9 @@ class LimitedTransport(httpx.BaseTransport):
         if document is None:
             return self._inner.handle_request(request)
         request.headers["accept-encoding"] = "identity"
-        reply, body = self._calls.call(_Sender(self._inner, request), document, request.content)
+        reply, body = self.calls.call(_Sender(self._inner, request), document, request.content)
         if body is not None and not _was_read(reply.response, body):
-            reply.response.stream = _Passing(reply.response.stream, body, self._calls)
+            reply.response.stream = _Passing(reply.response.stream, body)
         return reply.response
 
 
@@ -67,7 +67,7 @@ class AsyncLimitedTransport(httpx.AsyncBaseTransport):
     def __init__(
         self, inner: httpx.AsyncBaseTransport, calls: LimitedCalls, owner: object = None
     ) -> None:
-        self._inner, self._calls, self._owner = inner, calls, owner
+        self._inner, self.calls, self.owner = inner, calls, owner
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send `request` when there is room for it."""
@@ -78,30 +78,40 @@ class AsyncLimitedTransport(httpx.AsyncBaseTransport):
             return await self._inner.handle_async_request(request)
         request.headers["accept-encoding"] = "identity"
         sender = _AsyncSender(self._inner, request)
-        reply, body = await self._calls.acall(sender, document, request.content)
+        reply, body = await self.calls.acall(sender, document, request.content)
         if body is not None and not _was_read(reply.response, body):
-            reply.response.stream = _AsyncPassing(reply.response.stream, body, self._calls)
+            reply.response.stream = _AsyncPassing(reply.response.stream, body)
         return reply.response
 
 
 def limited(client: Any, calls: LimitedCalls) -> Any:
-    """Return a copy of an httpx client, sync or async, whose transports are limited.
+    """Return a copy of a client whose calls are limited.
 
-    Headers, cookies, authentication, hooks and proxies stay; connections are shared; closing the
-    copy closes none of them.
+    Of an httpx client, sync or async: headers, cookies, authentication, hooks and proxies stay,
+    connections are shared, and closing the copy closes none of them. A limited one is limited anew,
+    not twice. Of an SDK's client that holds one: the same SDK without retries of its own.
 
     Raises:
-        TypeError: it is no httpx client.
+        TypeError: it is neither.
     """
-    if not isinstance(client, (httpx.Client, httpx.AsyncClient)):
-        raise TypeError(f"{type(client).__name__} is not a client of httpx")
+    if isinstance(client, (httpx.Client, httpx.AsyncClient)):
+        return _limited_http(client, calls)
+    inner = getattr(client, "_client", None)
+    if not isinstance(inner, (httpx.Client, httpx.AsyncClient)) or not hasattr(client, "copy"):
+        raise TypeError(f"{type(client).__name__} is not one")
+    return client.copy(max_retries=0, http_client=_limited_http(inner, calls))
+
+
+def _limited_http(client: Any, calls: LimitedCalls) -> Any:
+    now: Any = client._transport  # noqa: SLF001 - httpx has no other way
+    if isinstance(now, (LimitedTransport, AsyncLimitedTransport)):
+        return client if now.calls is calls else _limited_http(now.owner, calls)
     kind: Any = LimitedTransport if isinstance(client, httpx.Client) else AsyncLimitedTransport
     made: Any = copy.copy(client)
-    of: Any = client
-    made._transport = kind(of._transport, calls, client)  # noqa: SLF001 - httpx has no other way
+    made._transport = kind(now, calls, client)  # noqa: SLF001
     made._mounts = {  # noqa: SLF001
         pattern: None if inner is None else kind(inner, calls, client)
-        for pattern, inner in of._mounts.items()  # noqa: SLF001
+        for pattern, inner in client._mounts.items()  # noqa: SLF001
     }
     return made
 
@@ -174,17 +184,15 @@ class _AsyncSender:
 class _Passing(httpx.SyncByteStream):
     """An answer's bytes, looked at as they pass."""
 
-    def __init__(self, stream: Any, body: Body, calls: LimitedCalls) -> None:
+    def __init__(self, stream: Any, body: Body) -> None:
         self._stream, self._body = stream, body
-        _end_when_garbage(self, body, calls)
+        _end_when_garbage(self, body)
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             for chunk in self._stream:
                 self._body.feed(chunk)
                 yield chunk
-        except GeneratorExit:  # maybe collected as garbage, where nothing may be locked
-            raise
         except BaseException:
             self._body.end(whole=False)
             raise
@@ -200,17 +208,15 @@ class _Passing(httpx.SyncByteStream):
 class _AsyncPassing(httpx.AsyncByteStream):
     """Async form of `_Passing`."""
 
-    def __init__(self, stream: Any, body: Body, calls: LimitedCalls) -> None:
+    def __init__(self, stream: Any, body: Body) -> None:
         self._stream, self._body = stream, body
-        _end_when_garbage(self, body, calls)
+        _end_when_garbage(self, body)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._stream:
                 self._body.feed(chunk)
                 yield chunk
-        except GeneratorExit:
-            raise
         except BaseException:
             self._body.end(whole=False)
             raise
@@ -223,8 +229,8 @@ class _AsyncPassing(httpx.AsyncByteStream):
             await self._stream.aclose()
 
 
-def _end_when_garbage(stream: object, body: Body, calls: LimitedCalls) -> None:
-    weakref.finalize(stream, calls.orphaned, body).atexit = False
+def _end_when_garbage(stream: object, body: Body) -> None:
+    weakref.finalize(stream, body.end, whole=False).atexit = False
 
 
 def _was_read(response: httpx.Response, body: Body) -> bool:
