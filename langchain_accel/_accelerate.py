@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from accel_core.accel import Accel
+    from accel_core.limiter import Limiter
 
 T = TypeVar("T")
 
@@ -23,15 +24,17 @@ _WORKS = (
 )
 
 
-def accelerate(runnable: T, accel: Accel | None = None) -> T:
+def accelerate(runnable: T, accel: Accel | None = None, *, limiter: Limiter | None = None) -> T:
     """Return a copy of `runnable` whose chat models answer from `accel`.
 
     Args:
         runnable: a chat model, or a runnable around one; it is left untouched.
         accel: the configured object; None takes this process's default.
+        limiter: keeps what is not answered from `accel` within a provider's limits; None takes
+            the one that `accel` is configured with, if any. Chat models of OpenAI's clients only.
 
     Raises:
-        UnsupportedError: there is no chat model in it that can be accelerated.
+        UnsupportedError: there is no chat model in it that can be accelerated, or limited.
 
     Example:
         >>> llm = accelerate(ChatOpenAI(model="gpt-4o-mini"))  # doctest: +SKIP
@@ -43,8 +46,9 @@ def accelerate(runnable: T, accel: Accel | None = None) -> T:
     from langchain_accel.chat_model import accelerate_chat_model
 
     used = accel if accel is not None else default_accel()
+    within = limiter if limiter is not None else used.limiter
     made: T | None = with_models(
-        runnable, BaseChatModel, lambda model: accelerate_chat_model(model, used)
+        runnable, BaseChatModel, lambda model: accelerate_chat_model(model, used, within)
     )
     if made is None:
         raise UnsupportedError(f"{_WORKS}; got {type(runnable).__name__}{_advice(runnable)}")

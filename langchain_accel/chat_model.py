@@ -21,9 +21,11 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.rate_limiters import BaseRateLimiter
 
+from accel_core.errors import limits_error
 from langchain_accel import _answers, _chunks
 from langchain_accel._context import current_run, listen
 from langchain_accel._identity import request_of
+from langchain_accel._limits import limit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 
     from accel_core.accel import Accel
     from accel_core.call import Call
+    from accel_core.limiter import Limiter
     from accel_core.semantic_cache import Hit
 
 _MARK = "__accel__"
@@ -64,12 +67,19 @@ class Deferred(BaseRateLimiter):
         return True
 
 
-def accelerate_chat_model(model: BaseChatModel, accel: Accel) -> BaseChatModel:
-    """Return a copy of `model` that answers from `accel`; `model` is untouched."""
-    if getattr(type(model), _MARK, None) is accel:
+def accelerate_chat_model(
+    model: BaseChatModel, accel: Accel, limiter: Limiter | None = None
+) -> BaseChatModel:
+    """Return a copy of `model` that answers from `accel`; `model` is untouched.
+
+    A copy that is limited stays so where no `limiter` is given.
+    """
+    if getattr(type(model), _MARK, None) is accel and limiter is None:
         return model
     listen()
     made = original(model)
+    if limiter is not None:
+        limit(made, limiter)
     made.__class__ = _accelerated(type(made), accel)
     made.__dict__.pop("_serialized", None)
     # The copy caches by itself; asking a global cache first would look everything up twice.
@@ -144,6 +154,11 @@ def _provider() -> Iterator[None]:
     token = _inside.set(True)
     try:
         yield
+    except Exception as error:
+        limits = limits_error(error)
+        if limits is None or limits is error:
+            raise
+        raise limits from None
     finally:
         _inside.reset(token)
 

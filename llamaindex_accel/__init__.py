@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from accel_core.accel import Accel
+    from accel_core.limiter import Limiter
     from llamaindex_accel._accelerate import accelerate
     from llamaindex_accel.encoder import EmbeddingsEncoder
     from llamaindex_accel.judge import LLMJudge
 
-__all__ = ["Accel", "EmbeddingsEncoder", "LLMJudge", "accelerate"]
+__all__ = ["Accel", "EmbeddingsEncoder", "LLMJudge", "Limiter", "accelerate"]
 
 _PLACES = {
     "Accel": "accel_core.accel",
     "EmbeddingsEncoder": "llamaindex_accel.encoder",
     "LLMJudge": "llamaindex_accel.judge",
+    "Limiter": "accel_core.limiter",
     "accelerate": "llamaindex_accel._accelerate",
 }
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from accel_core.accel import Accel
+    from accel_core.limiter import Limiter
 
 T = TypeVar("T")
 
@@ -20,15 +21,17 @@ _WORKS = (
 )
 
 
-def accelerate(llm: T, accel: Accel | None = None) -> T:
+def accelerate(llm: T, accel: Accel | None = None, *, limiter: Limiter | None = None) -> T:
     """Return a copy of `llm` that answers from `accel`.
 
     Args:
         llm: any LlamaIndex LLM; it is left untouched.
         accel: the configured object; None takes this process's default.
+        limiter: keeps what is not answered from `accel` within a provider's limits; None takes
+            the one that `accel` is configured with, if any. LLMs of OpenAI's clients only.
 
     Raises:
-        UnsupportedError: it is not a LlamaIndex LLM.
+        UnsupportedError: it is not a LlamaIndex LLM, or cannot be limited.
 
     Example:
         >>> Settings.llm = accelerate(OpenAI(model="gpt-4o-mini"))  # doctest: +SKIP
@@ -40,21 +43,22 @@ def accelerate(llm: T, accel: Accel | None = None) -> T:
 
     if not isinstance(llm, BaseLLM):
         raise UnsupportedError(f"{_WORKS}; got {_kind(llm)}{_advice(llm)}")
-    made: Any = _accelerated(llm, accel if accel is not None else default_accel())
+    used = accel if accel is not None else default_accel()
+    made: Any = _accelerated(llm, used, limiter if limiter is not None else used.limiter)
     accelerated: T = made
     return accelerated
 
 
-def _accelerated(llm: Any, accel: Accel) -> Any:
+def _accelerated(llm: Any, accel: Accel, limiter: Limiter | None) -> Any:
     from llama_index.core.llms.structured_llm import StructuredLLM
 
     from llamaindex_accel.llm import accelerate_llm
 
     if isinstance(llm, StructuredLLM):
         # Its answers hold the parsed object, which no store can; the model inside asks for it.
-        inner = accelerate(llm.llm, accel)
+        inner = accelerate(llm.llm, accel, limiter=limiter)
         return llm if inner is llm.llm else llm.model_copy(update={"llm": inner})
-    return accelerate_llm(llm, accel)
+    return accelerate_llm(llm, accel, limiter)
 
 
 def _kind(value: Any) -> str:

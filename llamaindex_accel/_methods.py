@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llama_index_instrumentation.dispatcher import active_instrument_tags
 
+from accel_core.errors import limits_error
 from llamaindex_accel import _answers, _chunks
 from llamaindex_accel._identity import chat_request, completion_request
 from llamaindex_accel.events import announce
@@ -104,6 +105,11 @@ def _own(llm: BaseLLM) -> Iterator[None]:
     token = _asking.set((*_asking.get(), llm))
     try:
         yield
+    except Exception as error:
+        limits = limits_error(error)
+        if limits is None or limits is error:
+            raise
+        raise limits from None
     finally:
         _asking.reset(token)
 

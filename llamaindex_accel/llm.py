@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR
 
 from llamaindex_accel._identity import MARK, own_class
+from llamaindex_accel._limits import limit, limited_getters
 from llamaindex_accel._methods import METHODS
 from llamaindex_accel._templates import RENDERING
 
@@ -25,13 +26,19 @@ if TYPE_CHECKING:
     from llama_index.core.base.llms.base import BaseLLM
 
     from accel_core.accel import Accel
+    from accel_core.limiter import Limiter
 
 
-def accelerate_llm(llm: BaseLLM, accel: Accel) -> BaseLLM:
-    """Return a copy of `llm` that answers from `accel`; `llm` is untouched."""
-    if getattr(type(llm), MARK, None) is accel:
+def accelerate_llm(llm: BaseLLM, accel: Accel, limiter: Limiter | None = None) -> BaseLLM:
+    """Return a copy of `llm` that answers from `accel`; `llm` is untouched.
+
+    A copy that is limited stays so where no `limiter` is given.
+    """
+    if getattr(type(llm), MARK, None) is accel and limiter is None:
         return llm
     made = original(llm)
+    if limiter is not None:
+        limit(made, limiter)
     object.__setattr__(made, "__class__", _accelerated(type(made), accel))
     return made
 
@@ -58,6 +65,7 @@ def _subclass(base: type[BaseLLM], accel: Accel) -> type[BaseLLM]:
         "__doc__": base.__doc__,
         "__reduce__": lambda self: (accelerate_llm, (original(self), accel)),
         MARK: accel,
+        **limited_getters(base),
     }
     for name, (kind, make) in METHODS.items():
         method = functools.update_wrapper(make(kind, name, base, accel), getattr(base, name))

@@ -11,15 +11,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from accel_core.accel import Accel
     from accel_core.config import AccelConfig
+    from accel_core.limited_call import Retries
+    from accel_core.limiter import Limiter
     from accel_core.observer.statistics import Statistics
+    from accel_core.policy.limits.retry import RetryPolicy
     from accel_core.verifier.cross_encoder import CrossEncoderVerifier, NLIVerifier
 
 __all__ = [
     "Accel",
     "AccelConfig",
     "CrossEncoderVerifier",
+    "Limiter",
     "NLIVerifier",
     "Receipt",
+    "Retries",
+    "RetryPolicy",
     "Statistics",
 ]
 
@@ -27,8 +33,11 @@ _PLACES = {
     "Accel": "accel_core.accel",
     "AccelConfig": "accel_core.config",
     "CrossEncoderVerifier": "accel_core.verifier.cross_encoder",
+    "Limiter": "accel_core.limiter",
     "NLIVerifier": "accel_core.verifier.cross_encoder",
     "Receipt": "accel_core.forgetting",
+    "Retries": "accel_core.limited_call",
+    "RetryPolicy": "accel_core.policy.limits.retry",
     "Statistics": "accel_core.observer.statistics",
 }
 

@@ -17,6 +17,7 @@ from accel_core import build, events, tenancy
 from accel_core.call import Call
 from accel_core.config import AccelConfig, from_mapping, from_yaml
 from accel_core.forgetting import Forgetting
+from accel_core.limiter import limiter_of
 from accel_core.observer.fanout import Fanout
 from accel_core.observer.log import LoggingObserver
 from accel_core.observer.statistics import StatisticsObserver
@@ -106,6 +107,8 @@ class Accel:
             verifier=verifier,
         )
         self._forgetting = Forgetting(self.cache, self._learning)
+        self.limiter = limiter_of(self.config.limits, self._emit)
+        """Keeps the models it accelerates within their provider's limits, where configured."""
         self._open = self.config.cache.enabled
         self._tenant_required = self.config.security.tenant_required
         self._finalizer = weakref.finalize(self, _close, self.cache, self._learning)

@@ -146,3 +146,13 @@ class RequestTooLargeError(AccelError, ValueError):
 
 class VerifierError(BackendError):
     """A verifier failed, or returned something that is not a verdict."""
+
+
+def limits_error(error: BaseException) -> AccelError | None:
+    """Return what a limiter raised and a library wrapped in errors of its own; None: nothing."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, (LimitExceededError, RequestTooLargeError)):
+            return cause
+        cause = cause.__cause__
+    return None

@@ -93,6 +93,10 @@ class Lease(Place):
         """End it: the call was refused for a limit."""
         self._limiter.refused(self, shown, retry_after_s)
 
+    def rejected(self, shown: Sequence[Shown] = (), limits: Sequence[Shown] = ()) -> None:
+        """End it: the call was refused for itself, and `limits` are what it can never fit."""
+        self._limiter.rejected(self, shown, limits)
+
     def cancel(self) -> None:
         """End it: the call was never sent."""
         self._limiter.cancel(self)
@@ -132,7 +136,7 @@ class TokenLimiter:
         self._concurrency = concurrency
         self._blocking, self._aio = colours
         self._emit, self._now, self._new_lock = emit, mono_now, lock
-        self._lock = lock()
+        self.lock = lock()
         self._account = self._new_account()
         self._wake_s = float("-inf")
 
@@ -168,12 +172,24 @@ class TokenLimiter:
         again: Lease | None = None,
     ) -> Lease:
         """Async form of `reserve`."""
-        lease = self._enter(self._aio, demand, tier, timeout_s, again)
+        return await self.admit(self._aio, demand, tier=tier, timeout_s=timeout_s, again=again)
+
+    async def admit(
+        self,
+        io: Io,
+        demand: Demand,
+        *,
+        tier: str = BEST_EFFORT,
+        timeout_s: float | None = None,
+        again: Lease | None = None,
+    ) -> Lease:
+        """Do as `reserve`, for a flow that runs over `io`."""
+        lease = self._enter(io, demand, tier, timeout_s, again)
         return lease if lease.state is State.GRANTED else await self._wait(lease)
 
     def eta_s(self, demand: Demand, *, tier: str = BEST_EFFORT) -> float:
         """Return how long a call would wait if it came now, taking nothing."""
-        with self._lock:
+        with self.lock:
             now_s = self._now()
             deadline_s = now_s + (self._tiers.may_wait_s(tier) or PATIENCE_S)
             charge = self.profile.charge(demand)
@@ -181,7 +197,7 @@ class TokenLimiter:
 
     def state(self) -> LimiterState:
         """Return a snapshot."""
-        with self._lock:
+        with self.lock:
             reservations = self._account.reservations
             return LimiterState(
                 waiting=len(reservations.queue),
@@ -194,7 +210,7 @@ class TokenLimiter:
 
     def look(self, lease: Lease, shown: Sequence[Shown]) -> None:
         """See `Lease.look`."""
-        with self._lock:
+        with self.lock:
             now_s = self._now()
             if lease.first_token_s is None:
                 lease.first_token_s = self._note_answer(lease, now_s)
@@ -204,7 +220,7 @@ class TokenLimiter:
     def settle(self, lease: Lease, usage: Usage | None, shown: Sequence[Shown]) -> None:
         """See `Lease.settle`."""
         charged = lease.charge if usage is None else self.profile.charged(lease.demand, usage)
-        with self._lock:
+        with self.lock:
             now_s, reservations = self._now(), self._account.reservations
             if self._concurrency is not None and usage is not None:
                 self._concurrency.answered(_pace(lease, usage, now_s))
@@ -220,7 +236,7 @@ class TokenLimiter:
     def refused(self, lease: Lease, shown: Sequence[Shown], retry_after_s: float | None) -> None:
         """See `Lease.refused`."""
         charged = self.profile.charged_when_refused
-        with self._lock:
+        with self.lock:
             now_s = self._now()
             known = self._account.hidden
             if self._concurrency is not None:
@@ -232,16 +248,27 @@ class TokenLimiter:
         if found is not None and found != known:
             self._emit(events.HiddenLimitFound(*found))
 
+    def rejected(self, lease: Lease, shown: Sequence[Shown], limits: Sequence[Shown]) -> None:
+        """See `Lease.rejected`."""
+        charged = self.profile.charged_when_refused
+        with self.lock:
+            now_s = self._now()
+            self._account.state(limits)
+            if shown:
+                self._account.look(lease, shown, now_s)
+            self._account.reservations.settle(lease, charged, now_s)
+            self._advance(now_s)
+
     def cancel(self, lease: Lease) -> None:
         """See `Lease.cancel`."""
-        with self._lock:
+        with self.lock:
             now_s = self._now()
             self._account.reservations.leave(lease, now_s)
             self._advance(now_s)
 
     def after_fork(self) -> None:
         """Start anew in a child process: nobody there waits for this one's leases."""
-        self._lock = self._new_lock()
+        self.lock = self._new_lock()
         self._account = self._new_account()
 
     def _new_account(self) -> Account:
@@ -260,7 +287,7 @@ class TokenLimiter:
             raise RequestTooLargeError(*too_large)
         target_s = self._tiers.may_wait_s(tier)
         eta_s = 0.0
-        with self._lock:
+        with self.lock:
             now_s, reservations = self._now(), self._account.reservations
             lease = Lease(self, demand, tier, charge, now_s)
             if again is None:
@@ -308,7 +335,7 @@ class TokenLimiter:
             raise
         if lease.state is State.EXPIRED:
             eta_s = self.eta_s(lease.demand, tier=lease.tier)
-            with self._lock:
+            with self.lock:
                 self._tiers.rejected(lease.tier)
             raise self._exceeded(lease.tier, eta_s)
         self._emit(events.LimitWaited(lease.waited_s, lease.tier))
@@ -316,7 +343,7 @@ class TokenLimiter:
 
     def _sleep_s(self, lease: Lease) -> float | None:
         """Let through whoever's turn it is; return how long `lease` sleeps, None: it need not."""
-        with self._lock:
+        with self.lock:
             now_s = self._now()
             self._advance(now_s)
             if lease.state is not State.WAITING:

@@ -89,6 +89,10 @@ def _value(hint: Any, value: Any, place: str) -> Any:
         return _read(hint, {} if value is None else value, place)
     if isinstance(value, str):
         value = _expanded(value, place)
+    if isinstance(hint, types.UnionType) or typing.get_origin(hint) is typing.Union:
+        if value is None:
+            return None
+        hint = next(option for option in typing.get_args(hint) if option is not type(None))
     if typing.get_origin(hint) is typing.Literal:
         choices = typing.get_args(hint)
         if value not in choices or isinstance(value, bool):
@@ -97,10 +101,6 @@ def _value(hint: Any, value: Any, place: str) -> Any:
         return value
     if typing.get_origin(hint) is tuple:
         return _texts(value, place)
-    if isinstance(hint, types.UnionType):
-        if value is None:
-            return None
-        hint = next(option for option in typing.get_args(hint) if option is not type(None))
     if hint is float and isinstance(value, str) and place.endswith("_s"):
         value = _seconds(value, place)
     return _scalar(hint, value, place)

@@ -33,6 +33,16 @@ def run(flow: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError(f"{flow!r} awaited something that suspends, in blocking code")
 
 
+def is_mine(lock: Any) -> bool:
+    """Whether the calling thread holds `lock`, an RLock.
+
+    Garbage is collected in the midst of anything: what it ends must not take a lock that is held
+    around it.
+    """
+    mine: bool = lock._is_owned()  # noqa: SLF001 - what threading.Condition asks
+    return mine
+
+
 class BlockingIo:
     """Waits in the calling thread."""
 

@@ -1,0 +1,336 @@
+"""One call within its provider's limits: reserve → send → classify → settle, or send it again.
+
+Refusals for a limit go back to the limiter's queue; failures of the service are tried again from a
+budget; everything else is the caller's. Where attempts end, the caller gets the provider's last
+response, or the last failure, as if nobody stood in between.
+
+Invariant: an attempt's lease ends whatever happens, at any await: here, or with the `Body` that
+whoever passes the answer on ends. Nothing sleeps in blocking code on a running loop: such a call
+has one attempt.
+
+The flow is written once, over `Io` and `Sender`; `call` and `acall` are its two colours.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
+
+import orjson
+
+from accel_core.drive import blocking
+from accel_core.errors import LimitExceededError, RequestTooLargeError
+from accel_core.policy.limits.charge import Usage
+from accel_core.policy.limits.limit_headers import read_headers
+from accel_core.policy.limits.refusal import classify
+from accel_core.policy.limits.retry import Failed, RetryBudget, RetryPolicy, next_attempt
+from accel_core.policy.limits.token_estimate import TokenEstimate
+from accel_core.policy.limits.usage_reader import StreamUsage, usage_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+    from accel_core.policy.limits.refusal import Refusal
+    from accel_core.policy.limits.token_estimate import Asked
+    from accel_core.ports import Io
+    from accel_core.token_limiter import Lease, TokenLimiter
+
+_FIRST_ERROR = 400
+_MOST_BYTES = 4_194_304
+"""Of a whole body that is read for its usage; of a larger one the charge is what was reserved."""
+_DONE, _TAIL = b"[DONE]", 32
+
+
+class Reply(Protocol):
+    """A provider's response, whose body has not been read."""
+
+    @property
+    def status(self) -> int:
+        """Its HTTP status."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """Its headers, their names in any case."""
+
+    async def read(self) -> bytes:
+        """Read the body to its end, keep it for the caller, and return it decoded."""
+
+    async def close(self) -> None:
+        """Give up what it holds."""
+
+
+R = TypeVar("R", bound=Reply)
+R_co = TypeVar("R_co", bound=Reply, covariant=True)
+
+
+class Sender(Protocol[R_co]):
+    """Sends one request, as often as asked."""
+
+    @property
+    def unsent(self) -> tuple[type[Exception], ...]:
+        """What `send` raises when nothing reached the provider."""
+
+    @property
+    def failures(self) -> tuple[type[Exception], ...]:
+        """What `send` and `Reply.read` raise when the connection fails, `unsent` included."""
+
+    async def send(self) -> R_co:
+        """Send it and return the response as soon as its headers are there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Retries:
+    """How calls are tried again: the policy, and what pays for it (`policy.limits.retry`)."""
+
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    share: float = 0.2
+    allowance: float = 10.0
+
+
+class Body:
+    """Reads what an answer says of its usage while it passes, and ends the call's lease.
+
+    Ends once: at the answer's end, when it is closed before, or breaks off. What was counted rather
+    than stated settles, and teaches nothing. One owner at a time.
+    """
+
+    __slots__ = ("_asked", "_calls", "_chunks", "_lease", "_size", "_stream", "_tail", "ended")
+
+    def __init__(
+        self, calls: LimitedCalls, lease: Lease, asked: Asked, headers: Mapping[str, str]
+    ) -> None:
+        self._calls, self._lease, self._asked = calls, lease, asked
+        readable = headers.get("content-encoding", "identity") in ("", "identity")
+        streamed = "event-stream" in headers.get("content-type", "")
+        self._stream = StreamUsage() if readable and streamed else None
+        self._chunks: list[bytes] | None = [] if readable and not streamed else None
+        self._size, self._tail, self.ended = 0, b"", False
+
+    def feed(self, chunk: bytes) -> None:
+        """Look at the next bytes."""
+        if self._stream is not None:
+            self._stream.feed(chunk)
+            self._tail = (self._tail + chunk[-_TAIL:])[-_TAIL:]
+        elif self._chunks is not None:
+            self._size += len(chunk)
+            self._chunks.append(chunk)
+            if self._size > _MOST_BYTES:
+                self._chunks = None
+
+    def end(self, *, whole: bool) -> None:
+        """Settle; `whole`: whether the body came to its end. Does nothing the second time."""
+        if self.ended:
+            return
+        if self._calls.is_busy():
+            self._calls.orphaned(self)
+            return
+        self.ended = True
+        whole = whole or _DONE in self._tail
+        usage = self._stated()
+        if usage is not None and whole:
+            self._calls.learn(self._asked, usage)
+        if usage is None and self._stream is not None:
+            usage = Usage(self._asked.demand.input_tokens, float(self._stream.events))
+        self._lease.settle(usage)
+
+    def _stated(self) -> Usage | None:
+        if self._stream is not None:
+            return self._stream.usage
+        try:
+            return usage_of(orjson.loads(b"".join(self._chunks))) if self._chunks else None
+        except ValueError:
+            return None
+
+
+@dataclass(slots=True)
+class _Attempt(Generic[R]):
+    """What became of one: an answer with its `body`, a refusal, or a failed connection."""
+
+    reply: R | None = None
+    body: Body | None = None
+    refusal: Refusal | None = None
+    error: Exception | None = None
+
+    def given_up(self) -> tuple[R, None]:
+        """Return the refusal's reply, or raise what failed."""
+        if self.reply is None:
+            _fail(self.error)
+        return self.reply, None
+
+
+class LimitedCalls:
+    """Carries calls out within a limiter's limits, from any thread and loop.
+
+    Args:
+        limiter: whom they ask.
+        retries: how they are tried again.
+        tier: returns the tier of the call that is made now.
+        colours: the blocking and the asyncio `Io`.
+        wall_now: seconds since 1970.
+        mono_now: the limiter's own clock.
+        chance: uniform in [0, 1).
+        lock: makes the lock around estimates and budget; a thread may take it twice, as the
+            limiter's.
+        is_mine: whether the calling thread holds a lock.
+    """
+
+    def __init__(
+        self,
+        limiter: TokenLimiter,
+        retries: Retries,
+        *,
+        tier: Callable[[], str],
+        colours: tuple[Io, Io],
+        wall_now: Callable[[], float],
+        mono_now: Callable[[], float],
+        chance: Callable[[], float],
+        lock: Callable[[], AbstractContextManager[Any]],
+        is_mine: Callable[[Any], bool],
+    ) -> None:
+        self.limiter, self._retries, self._tier = limiter, retries, tier
+        self._blocking, self._aio = colours
+        self._wall_now, self._now, self._chance = wall_now, mono_now, chance
+        self._estimate = TokenEstimate()
+        self._budget = RetryBudget(retries.share, retries.allowance, now_s=mono_now())
+        self._new_lock, self._lock, self._is_mine = lock, lock(), is_mine
+        self._orphans: deque[Body] = deque()
+
+    def call(
+        self, sender: Sender[R], document: Mapping[str, Any], sent: bytes
+    ) -> tuple[R, Body | None]:
+        """Send a request until it is answered, or not worth another attempt.
+
+        Args:
+            sender: sends it.
+            document: its JSON.
+            sent: the bytes of the same.
+
+        Returns:
+            The provider's response, and what reads an answer's body; None: it is an error, read.
+
+        Raises:
+            RequestTooLargeError: a limit can never take it; nothing was sent.
+            LimitExceededError: it cannot be let through in time; nothing was sent.
+        """
+        return blocking.run(self._flow(self._blocking, sender, document, sent))
+
+    async def acall(
+        self, sender: Sender[R], document: Mapping[str, Any], sent: bytes
+    ) -> tuple[R, Body | None]:
+        """Async form of `call`."""
+        return await self._flow(self._aio, sender, document, sent)
+
+    def learn(self, asked: Asked, usage: Usage) -> None:
+        """Learn from what an answer stated."""
+        with self._lock:
+            self._estimate.learn(asked, usage)
+
+    def is_busy(self) -> bool:
+        """Whether this thread is in the midst of a change: garbage is collected just then."""
+        return self._is_mine(self._lock) or self._is_mine(self.limiter.lock)
+
+    def orphaned(self, body: Body) -> None:
+        """Let the next call end `body`, which came to its end in the midst of a change."""
+        self._orphans.append(body)
+
+    def tidy(self) -> None:
+        """End the bodies that could not be when they came to their end."""
+        while self._orphans:
+            self._orphans.popleft().end(whole=False)
+
+    def after_fork(self) -> None:
+        """Start anew in a child process."""
+        self._lock = self._new_lock()
+        self._orphans.clear()
+        self.limiter.after_fork()
+
+    async def _flow(
+        self, io: Io, sender: Sender[R], document: Mapping[str, Any], sent: bytes
+    ) -> tuple[R, Body | None]:
+        self.tidy()
+        tier = self._tier()
+        with self._lock:
+            asked = self._estimate.read(document, sent)
+            self._budget.call(self._now())
+        lease: Lease | None = None
+        last: _Attempt[R] | None = None
+        attempts = 0
+        while True:
+            try:
+                lease = await self.limiter.admit(io, asked.demand, tier=tier, again=lease)
+            except (LimitExceededError, RequestTooLargeError):
+                if last is None:
+                    raise
+                return last.given_up()
+            attempts += 1
+            last = await self._attempt(lease, sender, asked)
+            if last.reply is not None and last.body is not None:
+                return last.reply, last.body
+            pause_s = self._pause_s(io, lease, last, attempts)
+            if pause_s is None:
+                return last.given_up()
+            if pause_s > 0.0:
+                await io.signal().wait(pause_s)
+
+    async def _attempt(self, lease: Lease, sender: Sender[R], asked: Asked) -> _Attempt[R]:
+        """Send once; the lease has ended, or is the body's."""
+        try:
+            reply = await sender.send()
+        except sender.unsent as error:
+            lease.cancel()
+            return _Attempt(error=error)
+        except sender.failures as error:
+            lease.settle()
+            return _Attempt(error=error)
+        except BaseException:
+            lease.settle()
+            raise
+        dialect = self.limiter.profile.dialect
+        try:
+            if reply.status < _FIRST_ERROR:
+                lease.look(read_headers(dialect, reply.headers))
+                return _Attempt(reply, Body(self, lease, asked, reply.headers))
+            text = await reply.read()
+            refusal = classify(reply.status, reply.headers, text, dialect, self._wall_now())
+        except sender.failures as error:
+            lease.settle()
+            return _Attempt(error=error)
+        except BaseException:
+            lease.settle()
+            await reply.close()
+            raise
+        _tell(lease, refusal)
+        return _Attempt(reply, refusal=refusal)
+
+    def _pause_s(self, io: Io, lease: Lease, attempt: _Attempt[R], attempts: int) -> float | None:
+        """Return the seconds until the next attempt; None: give up."""
+        if not io.may_wait():
+            return None
+        refusal = attempt.refusal
+        now_s = self._now()
+        failed = Failed(
+            kind="overloaded" if refusal is None else refusal.kind,
+            attempts=attempts,
+            started_s=lease.asked_s,
+            now_s=now_s,
+            retry_after_s=None if refusal is None else refusal.retry_after_s,
+        )
+        with self._lock:
+            return next_attempt(failed, self._retries.policy, self._budget, self._chance())
+
+
+def _tell(lease: Lease, refusal: Refusal) -> None:
+    """End the lease of a call that was refused."""
+    if refusal.kind == "limit":
+        lease.refused(refusal.shown, refusal.retry_after_s)
+    elif refusal.kind == "overloaded":
+        lease.settle(shown=refusal.shown)
+    else:
+        limits = refusal.shown if refusal.kind == "too_large" else ()
+        lease.rejected(refusal.shown, limits)
+
+
+def _fail(error: Exception | None) -> NoReturn:
+    raise error if error is not None else AssertionError("an attempt without an outcome")

@@ -1,0 +1,201 @@
+"""The public limiter: one key's limits at one provider, for every client and model that uses it.
+
+The only wiring of the limiter: clocks, dice, locks and the two colours. Share one `Limiter` between
+all that use the same key; it is safe between threads, tasks and loops, and starts anew in a forked
+child. Libraries of HTTP clients are loaded when one of their clients is limited.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import threading
+import time
+import weakref
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack, cast
+
+from accel_core.config.tree import AMOUNTS
+from accel_core.drive.aio import AsyncIo
+from accel_core.drive.blocking import BlockingIo, is_mine
+from accel_core.errors import ConfigError, UnsupportedError
+from accel_core.limited_call import LimitedCalls, Retries
+from accel_core.policy.limits.account import Limits
+from accel_core.policy.limits.provider_profile import profile_named
+from accel_core.policy.limits.retry import RetryPolicy
+from accel_core.policy.limits.tiers import BEST_EFFORT, TARGETS_S, Tiers
+from accel_core.token_limiter import TokenLimiter
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from accel_core.config import LimitsConfig
+    from accel_core.ports import Observer
+    from accel_core.token_limiter import LimiterState
+
+C = TypeVar("C")
+
+MAX_WAIT_S = 120.0
+
+
+class Amounts(TypedDict, total=False):
+    """What `policy.limits.account.Limits` takes."""
+
+    requests_per_minute: float | None
+    tokens_per_minute: float | None
+    input_tokens_per_minute: float | None
+    output_tokens_per_minute: float | None
+    requests_per_day: float | None
+    tokens_per_day: float | None
+    concurrent_requests: int | None
+
+
+class Limiter:
+    """Keeps the calls of one key at one provider within its limits.
+
+    Args:
+        provider: how it counts: ``openai``, ``anthropic``, ``azure``, ``bedrock``, ``groq``,
+            ``mistral``, ``vllm`` or ``generic``.
+        max_wait_s: how long a call of a tier without a target may wait for room.
+        tiers: seconds to the first token by tier, None for no target; None: platinum 0.5, gold 2,
+            silver 5, bronze 15, and best_effort, which calls have that name none.
+        retries: how refused and failed calls are sent again.
+        observer: receives `LimitWaited`, `LimitRejected` and `HiddenLimitFound`.
+        **amounts: the limits that are known: ``requests_per_minute``, ``tokens_per_minute``,
+            ``input_tokens_per_minute``, ``output_tokens_per_minute``, ``requests_per_day``,
+            ``tokens_per_day``, ``concurrent_requests``. Others are learned from headers.
+
+    Raises:
+        ConfigError: a setting is wrong.
+
+    Example:
+        >>> limiter = Limiter("openai", tokens_per_minute=60_000, requests_per_minute=500)
+        >>> limiter.state().under_way
+        0
+    """
+
+    def __init__(
+        self,
+        provider: str = "openai",
+        *,
+        max_wait_s: float = MAX_WAIT_S,
+        tiers: Mapping[str, float | None] | None = None,
+        retries: Retries | None = None,
+        observer: Observer | None = None,
+        **amounts: Unpack[Amounts],
+    ) -> None:
+        if not 0.0 <= max_wait_s < float("inf"):
+            raise ConfigError("limits.max_wait_s", max_wait_s, "seconds, 0 or more")
+        targets = TARGETS_S if tiers is None else tiers
+        self._names = {BEST_EFFORT, *targets}
+        self._tier: ContextVar[str] = ContextVar("accel_tier", default=BEST_EFFORT)
+        colours = (BlockingIo(), AsyncIo())
+        self._calls = LimitedCalls(
+            TokenLimiter(
+                Limits(**amounts),
+                profile_named(provider),
+                max_wait_s=max_wait_s,
+                tiers=Tiers(targets),
+                colours=colours,
+                emit=observer or _ignored,
+                mono_now=time.monotonic,
+                lock=threading.RLock,
+            ),
+            retries or Retries(),
+            tier=self._tier.get,
+            colours=colours,
+            wall_now=time.time,
+            mono_now=time.monotonic,
+            chance=random.random,
+            lock=threading.RLock,
+            is_mine=is_mine,
+        )
+        _alive.add(self)
+
+    @contextmanager
+    def tier(self, name: str) -> Iterator[None]:
+        """Give every call inside the ``with`` block a tier.
+
+        Raises:
+            ConfigError: there is no such tier.
+        """
+        if name not in self._names:
+            raise ConfigError("tier", name, f"one of {sorted(self._names)}")
+        token = self._tier.set(name)
+        try:
+            yield
+        finally:
+            self._tier.reset(token)
+
+    def limited(self, client: C) -> C:
+        """Return a copy of a client whose calls are limited.
+
+        It shares the connections of `client`, which is left untouched. What an SDK does not raise
+        as it is, it raises as the cause of an error of its own: OpenAI's wraps
+        `LimitExceededError` and `RequestTooLargeError` in an ``APIConnectionError``.
+
+        Args:
+            client: of httpx, sync or async, for an SDK that takes an ``http_client``, whose own
+                retries you switch off; or of an SDK that holds one, such as ``openai.OpenAI()``,
+                whose copy retries nothing itself.
+
+        Raises:
+            UnsupportedError: it is neither.
+        """
+        from accel_core.transport import httpx_transport
+
+        try:
+            made: C = httpx_transport.limited(client, self._calls)
+        except TypeError as error:
+            raise UnsupportedError(
+                "a limiter takes clients of httpx, and of SDKs that hold one, such as "
+                f"openai.OpenAI(): {error}"
+            ) from None
+        return made
+
+    def state(self) -> LimiterState:
+        """Return a snapshot: calls that wait and are under way, what was learned, tiers kept."""
+        self._calls.tidy()
+        return self._calls.limiter.state()
+
+    def after_fork(self) -> None:
+        """Start anew in a child process; called by itself where the platform forks."""
+        self._calls.after_fork()
+
+
+def limiter_of(config: LimitsConfig, observer: Observer) -> Limiter | None:
+    """Return the limiter that `config` describes; None: it names no provider."""
+    if config.provider is None:
+        return None
+    retry = config.retry
+    policy = RetryPolicy(
+        max_attempts=retry.max_attempts,
+        base_s=retry.base_s,
+        cap_s=retry.cap_s,
+        deadline_s=retry.deadline_s,
+    )
+    return Limiter(
+        config.provider,
+        max_wait_s=config.max_wait_s,
+        tiers=config.tiers.targets(),
+        retries=Retries(policy=policy, share=retry.share, allowance=retry.allowance),
+        observer=observer,
+        **cast("Amounts", {name: getattr(config, name) for name in AMOUNTS}),
+    )
+
+
+def _ignored(_: object) -> None:
+    """Observe nothing."""
+
+
+_alive: weakref.WeakSet[Limiter] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for limiter in list(_alive):
+        limiter.after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

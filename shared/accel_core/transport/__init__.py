@@ -1,0 +1,1 @@
+"""Transports of HTTP clients that keep their calls within limits: plug-ins, loaded lazily."""

@@ -1,0 +1,162 @@
+"""The public limiter: its settings, and clients of httpx in front of a provider that refuses."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import openai as sdk
+import pytest
+
+from accel_core import Accel, Limiter
+from accel_core.errors import ConfigError, RequestTooLargeError, UnsupportedError
+from accel_core.testing.encoders import HashEncoder
+from accel_core.testing.model_server import ModelServer
+from accel_core.testing.provider import SimulatedProvider
+from accel_core.testing.provider_answers import ProviderAnswers
+from accel_core.testing.provider_rules import faster, openai
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LIMIT = 600_000
+"""Tokens a minute: 10,000 come back each second."""
+LARGE, SMALL = 590_000, 4_000
+
+
+@pytest.fixture
+def answers() -> ProviderAnswers:
+    rules = replace(openai(tokens=LIMIT), latency=faster(openai(), 100).latency, count_sigma=0.0)
+    return ProviderAnswers(SimulatedProvider(rules, seed=1))
+
+
+@pytest.fixture
+def server(answers: ProviderAnswers) -> Iterator[ModelServer]:
+    with ModelServer(answers) as server:
+        yield server
+
+
+ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+
+
+def asked(server: ModelServer, limiter: Limiter | None, colour: str, sizes: list[int]) -> int:
+    """Ask an SDK that retries nothing, the first alone, and return how many answers came."""
+    keys: dict[str, Any] = {"base_url": server.url, "api_key": "any", "max_retries": 0}
+
+    async def ask_all() -> int:
+        async with httpx.AsyncClient() as http:
+            used = http if limiter is None else limiter.limited(http)
+            create: Any = sdk.AsyncOpenAI(http_client=used, **keys).chat.completions.create
+            first = await create(**ASK, max_tokens=sizes[0])
+            others = await asyncio.gather(*(create(**ASK, max_tokens=n) for n in sizes[1:]))
+        return len([first, *others])
+
+    if colour == "async":
+        return asyncio.run(ask_all())
+    with httpx.Client() as http:
+        used = http if limiter is None else limiter.limited(http)
+        create: Any = sdk.OpenAI(http_client=used, **keys).chat.completions.create
+        return len([create(**ASK, max_tokens=size) for size in sizes])
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+@pytest.mark.parametrize("known", [{"tokens_per_minute": LIMIT}, {}])
+def test_no_refusal_reaches_the_caller(
+    server: ModelServer, answers: ProviderAnswers, colour: str, known: Any
+) -> None:
+    """Limits that are stated, or learned from the first response, are waited for."""
+    limiter = Limiter("openai", **known)
+    assert asked(server, limiter, colour, [LARGE, SMALL, SMALL, SMALL]) == 4
+    assert not answers.refused
+    assert server.call_count == 4
+    state = limiter.state()
+    assert state.under_way == state.waiting == 0
+    assert state.attained["best_effort"].kept == 4
+
+
+def test_without_it_the_provider_refuses(server: ModelServer) -> None:
+    """The same calls are refused when nobody waits."""
+    with pytest.raises(sdk.RateLimitError):
+        asked(server, None, "sync", [LARGE, SMALL, SMALL, SMALL])
+
+
+def test_what_can_never_fit_is_refused_here(server: ModelServer) -> None:
+    """A call larger than a stated limit is an error at once, which the SDK wraps in its own."""
+    with pytest.raises(sdk.APIConnectionError) as error:
+        asked(server, Limiter(tokens_per_minute=100), "sync", [SMALL])
+    assert isinstance(error.value.__cause__, RequestTooLargeError)
+    assert server.call_count == 0
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"provider": "nobody"},
+        {"tokens_per_minute": 0},
+        {"tokens_per_minute": -1},
+        {"max_wait_s": -1},
+        {"max_wait_s": float("nan")},
+        {"tiers": {"gold": 0}},
+    ],
+)
+def test_bad_settings_are_refused(settings: Any) -> None:
+    """A limiter that could never let anything through is not made."""
+    with pytest.raises(ConfigError, match=r"limits\."):
+        Limiter(**settings)
+
+
+def test_tiers_are_those_there_are() -> None:
+    """A tier is set for a block; an unknown one is an error where it is set."""
+    limiter = Limiter(tiers={"fast": 1.0})
+    with limiter.tier("fast"), limiter.tier("best_effort"):
+        pass
+    with pytest.raises(ConfigError, match="gold"), limiter.tier("gold"):
+        pass
+
+
+def test_tiers_reach_the_queue(server: ModelServer) -> None:
+    """A call is counted for the tier it was made in."""
+    limiter = Limiter()
+    with limiter.tier("gold"):
+        asked(server, limiter, "sync", [SMALL])
+    attained = limiter.state().attained
+    assert (attained["gold"].kept + attained["gold"].late, attained["best_effort"].kept) == (1, 0)
+
+
+def test_only_clients_of_httpx_are_limited() -> None:
+    """Anything else is refused by name."""
+    with pytest.raises(UnsupportedError, match="object"):
+        Limiter().limited(object())
+
+
+def accel(limits: Any) -> Accel:
+    return Accel.from_mapping({"limits": limits}, encoder=HashEncoder())
+
+
+def test_a_configuration_makes_the_limiter() -> None:
+    """`limits` with a provider makes one; without, there is none."""
+    assert accel({}).limiter is None
+    limits = {"provider": "groq", "tokens_per_minute": 60_000, "tiers": {"gold_s": "3s"}}
+    made = accel(limits).limiter
+    assert made is not None
+    assert made.state().waiting == 0
+
+
+@pytest.mark.parametrize(
+    ("limits", "place"),
+    [
+        ({"provider": "nobody"}, r"limits\.provider"),
+        ({"tokens_per_minute": 1}, r"limits\.provider"),
+        ({"provider": "openai", "tokens_per_minute": 0}, r"limits\.tokens_per_minute"),
+        ({"provider": "openai", "tiers": {"gold_s": 0}}, r"limits\.tiers\.gold_s"),
+        ({"provider": "openai", "retry": {"max_attempts": 0}}, r"limits\.retry\.max_attempts"),
+        ({"provider": "openai", "retry": {"cap_s": 0.1}}, r"limits\.retry\.cap_s"),
+        ({"provider": "openai", "max_wait_s": -1}, r"limits\.max_wait_s"),
+    ],
+)
+def test_bad_sections_name_their_place(limits: Any, place: str) -> None:
+    """A wrong setting is named by where it stands."""
+    with pytest.raises(ConfigError, match=place):
+        accel(limits)
