@@ -282,10 +282,10 @@ class LimitedCalls:
             lease.cancel()
             return _Attempt(error=error)
         except sender.failures as error:
-            lease.settle()
+            lease.failed()
             return _Attempt(error=error)
         except BaseException:
-            lease.settle()
+            lease.failed()
             raise
         dialect = self.limiter.profile.dialect
         try:
@@ -295,10 +295,10 @@ class LimitedCalls:
             text = await reply.read()
             refusal = classify(reply.status, reply.headers, text, dialect, self._wall_now())
         except sender.failures as error:
-            lease.settle()
+            lease.failed()
             return _Attempt(error=error)
         except BaseException:
-            lease.settle()
+            lease.failed()
             await reply.close()
             raise
         _tell(lease, refusal)
@@ -326,7 +326,7 @@ def _tell(lease: Lease, refusal: Refusal) -> None:
     if refusal.kind == "limit":
         lease.refused(refusal.shown, refusal.retry_after_s)
     elif refusal.kind == "overloaded":
-        lease.settle(shown=refusal.shown)
+        lease.failed(refusal.shown)
     else:
         limits = refusal.shown if refusal.kind == "too_large" else ()
         lease.rejected(refusal.shown, limits)

@@ -97,6 +97,10 @@ class Lease(Place):
         """End it: the call was refused for itself, and `limits` are what it can never fit."""
         self._limiter.rejected(self, shown, limits)
 
+    def failed(self, shown: Sequence[Shown] = ()) -> None:
+        """End it: the service failed, or nobody waits any more; it may have been charged."""
+        self._limiter.failed(self, shown)
+
     def cancel(self) -> None:
         """End it: the call was never sent."""
         self._limiter.cancel(self)
@@ -250,7 +254,16 @@ class TokenLimiter:
 
     def rejected(self, lease: Lease, shown: Sequence[Shown], limits: Sequence[Shown]) -> None:
         """See `Lease.rejected`."""
-        charged = self.profile.charged_when_refused
+        self._end(lease, self.profile.charged_when_refused, shown, limits)
+
+    def failed(self, lease: Lease, shown: Sequence[Shown]) -> None:
+        """See `Lease.failed`."""
+        self._end(lease, lease.charge, shown)
+
+    def _end(
+        self, lease: Lease, charged: Charge, shown: Sequence[Shown], limits: Sequence[Shown] = ()
+    ) -> None:
+        """End a call that was not answered, for other reasons than a limit's room."""
         with self.lock:
             now_s = self._now()
             self._account.state(limits)

@@ -141,16 +141,19 @@ def test_an_answer_settles(colour: str) -> None:
 @colours
 def test_refused_and_failed_calls_are_sent_again(colour: str) -> None:
     """A refusal, an overload and a lost connection do not reach the caller."""
-    made = calls(mono_now=time.monotonic, max_wait_s=10.0)
+    retries = Retries(policy=RetryPolicy(max_attempts=5))
+    made = calls(mono_now=time.monotonic, max_wait_s=10.0, retries=retries)
     provider = Provider(
+        lambda: httpx.ConnectError("refused"),
         says(429, LIMITED, **{"retry-after-ms": "20"}),
         says(503, {}),
         lambda: httpx.ReadError("lost"),
         says(200, SAID),
     )
     assert post(made, provider, colour).status_code == 200
-    assert provider.asked == 4
+    assert provider.asked == 5
     assert idle(made)
+    assert made.limiter.state().attained[BEST_EFFORT].kept == 1
 
 
 @colours

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import openai as sdk
 import pytest
 from langchain_core.language_models.fake_chat_models import FakeListChatModel
-from langchain_openai import ChatOpenAI
+from langchain_openai import AzureChatOpenAI, ChatOpenAI
 from pydantic import SecretStr
 
 from accel_core import Limiter, Retries, RetryPolicy
@@ -203,6 +203,25 @@ def test_a_configured_limiter_is_used(chat: Any, make_accel: Callable[..., Accel
     model.bind_tools([]).invoke("one")
     accelerate(model, make_accel()).invoke("two")
     assert served(accel.limiter) == 2
+
+
+def test_azure_and_bound_models_are_limited(
+    accel: Accel, limiter: Limiter, http_clients: Any, chat: Any
+) -> None:
+    """What is built on OpenAI's clients is limited wherever it sits."""
+    azure = AzureChatOpenAI(
+        azure_endpoint="http://127.0.0.1:9",
+        api_version="2024-10-21",
+        azure_deployment="gpt-4o",
+        api_key=SecretStr("any"),
+        **http_clients,
+    )
+    made: Any = accelerate(azure, accel, limiter=limiter)
+    assert isinstance(made.root_client._client._transport, LimitedTransport)
+    assert str(made.root_client.base_url) == str(azure.root_client.base_url)
+    bound: Any = accelerate(chat().bind(max_tokens=5), accel, limiter=limiter)
+    bound.invoke("one")
+    assert served(limiter) == 1
 
 
 def test_limiting_again_replaces_the_limiter(chat: Any, accel: Accel, limiter: Limiter) -> None:
