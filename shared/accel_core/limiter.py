@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from accel_core.config import LimitsConfig
+    from accel_core.policy.limits.limiter_state import LimiterState
     from accel_core.ports import Observer
-    from accel_core.token_limiter import LimiterState
 
 C = TypeVar("C")
 

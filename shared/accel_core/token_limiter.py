@@ -15,7 +15,6 @@ imports neither threads nor loops nor clocks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from accel_core import events
@@ -23,45 +22,23 @@ from accel_core.drive import blocking
 from accel_core.errors import LimitExceededError, RequestTooLargeError
 from accel_core.policy.limits.account import Account, Limits
 from accel_core.policy.limits.concurrency import Answered
+from accel_core.policy.limits.limiter_state import LimiterState
 from accel_core.policy.limits.reservations import Place, State
 from accel_core.policy.limits.tiers import BEST_EFFORT, PATIENCE_S, Tiers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from accel_core.policy.limits.account import Shown
     from accel_core.policy.limits.charge import Charge, Demand, Usage
     from accel_core.policy.limits.concurrency import Concurrency
-    from accel_core.policy.limits.hidden_limit import Form
     from accel_core.policy.limits.provider_profile import Profile
-    from accel_core.policy.limits.tiers import Attainment
     from accel_core.ports import Io, Observer, Signal
 
 _TOKENS_TO_TELL = 5
 _REARM_S = 0.001
 """How much sooner a turn must come than expected for its caller to be woken for it."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimiterState:
-    """A snapshot of a limiter.
-
-    Attributes:
-        waiting: calls in the queue.
-        under_way: calls that hold a lease.
-        slots: calls that may be under way at once; None: any number.
-        share_of_others: the share of a limit that others seem to use, in [0, 1].
-        hidden: the limit in force that headers do not show.
-        attained: what became of the calls, by tier.
-    """
-
-    waiting: int
-    under_way: int
-    slots: int | None
-    share_of_others: float
-    hidden: Form | None
-    attained: Mapping[str, Attainment]
 
 
 class Lease(Place):
