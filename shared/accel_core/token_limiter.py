@@ -298,7 +298,11 @@ class TokenLimiter:
                     reservations.leave(lease, now_s)
                     self._tiers.rejected(tier)
                 else:
-                    lease.woken = io.signal()
+                    try:
+                        lease.woken = io.signal()
+                    except BaseException:  # a loop that is not asyncio's
+                        reservations.leave(lease, now_s)
+                        raise
                     self._advance(now_s)
         if lease.state is State.LEFT:
             raise self._exceeded(tier, eta_s)
