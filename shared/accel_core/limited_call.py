@@ -96,12 +96,23 @@ class Body:
     than stated settles, and teaches nothing. One owner at a time.
     """
 
-    __slots__ = ("_asked", "_calls", "_chunks", "_lease", "_size", "_stream", "_tail", "ended")
+    __slots__ = (
+        "_asked",
+        "_calls",
+        "_chunks",
+        "_lease",
+        "_life",
+        "_size",
+        "_stream",
+        "_tail",
+        "ended",
+    )
 
     def __init__(
         self, calls: LimitedCalls, lease: Lease, asked: Asked, headers: Mapping[str, str]
     ) -> None:
         self._calls, self._lease, self._asked = calls, lease, asked
+        self._life = calls.life  # a forked child has a copy of what its parent's responses hold
         readable = headers.get("content-encoding", "identity") in ("", "identity")
         streamed = "event-stream" in headers.get("content-type", "")
         self._stream = StreamUsage() if readable and streamed else None
@@ -122,6 +133,8 @@ class Body:
     def end(self, *, whole: bool) -> None:
         """Settle; `whole`: whether the body came to its end. Does nothing the second time."""
         if self.ended:
+            return
+        if self._life is not self._calls.life:
             return
         if self._calls.is_busy():
             self._calls.orphaned(self)
@@ -196,6 +209,8 @@ class LimitedCalls:
         self._budget = RetryBudget(retries.share, retries.allowance, now_s=mono_now())
         self._new_lock, self._lock, self._is_mine = lock, lock(), is_mine
         self._orphans: deque[Body] = deque()
+        self.life = object()
+        """Another one in a forked child."""
 
     def call(
         self, sender: Sender[R], document: Mapping[str, Any], sent: bytes
@@ -244,6 +259,7 @@ class LimitedCalls:
         """Start anew in a child process."""
         self._lock = self._new_lock()
         self._orphans.clear()
+        self.life = object()
         self.limiter.after_fork()
 
     async def _flow(

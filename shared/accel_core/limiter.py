@@ -16,12 +16,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack, cast
 
-from accel_core.config.tree import AMOUNTS
+from accel_core.config.limits import AMOUNTS
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo, is_mine
 from accel_core.errors import ConfigError, UnsupportedError
 from accel_core.limited_call import LimitedCalls, Retries
 from accel_core.policy.limits.account import Limits
+from accel_core.policy.limits.concurrency import Concurrency
 from accel_core.policy.limits.provider_profile import profile_named
 from accel_core.policy.limits.retry import RetryPolicy
 from accel_core.policy.limits.tiers import BEST_EFFORT, TARGETS_S, Tiers
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 C = TypeVar("C")
 
 MAX_WAIT_S = 120.0
+_FIRST_CONCURRENT, _MOST_CONCURRENT = 8, 1_000
 
 
 class Amounts(TypedDict, total=False):
@@ -58,6 +60,9 @@ class Limiter:
         provider: how it counts: ``openai``, ``anthropic``, ``azure``, ``bedrock``, ``groq``,
             ``mistral``, ``vllm`` or ``generic``.
         max_wait_s: how long a call of a tier without a target may wait for room.
+        adaptive_concurrency: whether to find by how fast it answers how many calls may be under way
+            at once, up to ``concurrent_requests``; None: at ``vllm`` only, where a server of one's
+            own states no limits.
         tiers: seconds to the first token by tier, None for no target; None: platinum 0.5, gold 2,
             silver 5, bronze 15, and best_effort, which calls have that name none.
         retries: how refused and failed calls are sent again.
@@ -80,6 +85,7 @@ class Limiter:
         provider: str = "openai",
         *,
         max_wait_s: float = MAX_WAIT_S,
+        adaptive_concurrency: bool | None = None,
         tiers: Mapping[str, float | None] | None = None,
         retries: Retries | None = None,
         observer: Observer | None = None,
@@ -88,6 +94,8 @@ class Limiter:
         if not 0.0 <= max_wait_s < float("inf"):
             raise ConfigError("limits.max_wait_s", max_wait_s, "seconds, 0 or more")
         targets = TARGETS_S if tiers is None else tiers
+        adapts = provider == "vllm" if adaptive_concurrency is None else adaptive_concurrency
+        most = amounts.get("concurrent_requests") or _MOST_CONCURRENT
         self._names = {BEST_EFFORT, *targets}
         self._tier: ContextVar[str] = ContextVar("accel_tier", default=BEST_EFFORT)
         colours = (BlockingIo(), AsyncIo())
@@ -97,6 +105,9 @@ class Limiter:
                 profile_named(provider),
                 max_wait_s=max_wait_s,
                 tiers=Tiers(targets),
+                concurrency=Concurrency(min(_FIRST_CONCURRENT, most), most=most)
+                if adapts
+                else None,
                 colours=colours,
                 emit=observer or _ignored,
                 mono_now=time.monotonic,
@@ -178,6 +189,7 @@ def limiter_of(config: LimitsConfig, observer: Observer) -> Limiter | None:
     return Limiter(
         config.provider,
         max_wait_s=config.max_wait_s,
+        adaptive_concurrency=config.adaptive_concurrency,
         tiers=config.tiers.targets(),
         retries=Retries(policy=policy, share=retry.share, allowance=retry.allowance),
         observer=observer,

@@ -290,19 +290,29 @@ class TokenLimiter:
             if self._concurrency is not None:
                 self._concurrency.under_way(reservations.in_use)
             if lease.state is State.WAITING:
-                eta_s = reservations.eta_s(charge, now_s, lease.order)
-                if not io.may_wait():
-                    reservations.let_through(lease, now_s)
-                elif now_s + eta_s > lease.expires_s:
-                    reservations.leave(lease, now_s)
-                    self._tiers.rejected(tier)
-                else:
-                    lease.woken = io.signal()
-                    self._make_way(lease, now_s)
-                    self._advance(now_s)
+                eta_s = self._line_up(io, lease, now_s)
         if lease.state is State.LEFT:
             raise self._exceeded(tier, eta_s)
         return lease
+
+    def _line_up(self, io: Io, lease: Lease, now_s: float) -> float:
+        """Let a queued `lease` wait where there is time for it; return how long that will take."""
+        reservations = self._account.reservations
+        eta_s = reservations.eta_s(lease.charge, now_s, lease.order)
+        if not io.may_wait():
+            reservations.let_through(lease, now_s)
+        elif now_s + eta_s > lease.expires_s:
+            reservations.leave(lease, now_s)
+            self._tiers.rejected(lease.tier)
+        else:
+            try:
+                lease.woken = io.signal()
+            except BaseException:  # a loop that is not asyncio's
+                reservations.leave(lease, now_s)
+                raise
+            self._make_way(lease, now_s)
+            self._advance(now_s)
+        return eta_s
 
     def _make_way(self, lease: Lease, now_s: float) -> None:
         """Turn away whoever a newcomer leaves no time for."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -160,3 +162,40 @@ def test_bad_sections_name_their_place(limits: Any, place: str) -> None:
     """A wrong setting is named by where it stands."""
     with pytest.raises(ConfigError, match=place):
         accel(limits)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform does not fork")
+def test_a_forked_child_starts_anew(server: ModelServer) -> None:
+    """What the parent holds counts only there, also where the child closes its copy of it."""
+    limiter = Limiter(concurrent_requests=1)
+    with httpx.Client() as http:
+        made = limiter.limited(http)
+        with made.stream("POST", f"{server.url}/chat/completions", json={**ASK, "stream": True}):
+            child = os.fork()
+            if child == 0:
+                before = limiter.state().under_way
+                del made, http
+                gc.collect()
+                os._exit(0 if before == limiter.state().under_way == 0 else 1)
+            assert os.waitpid(child, 0)[1] == 0
+            assert limiter.state().under_way == 1
+    assert limiter.state().under_way == 0
+
+
+def test_a_broken_off_response_does_not_count_in_a_child(server: ModelServer) -> None:
+    """A body of before a fork ends nothing after it."""
+    limiter = Limiter(concurrent_requests=1)
+    with httpx.Client() as http:
+        made = limiter.limited(http)
+        url = f"{server.url}/chat/completions"
+        with made.stream("POST", url, json={**ASK, "stream": True}):
+            limiter.after_fork()
+        assert limiter.state().under_way == 0
+
+
+def test_a_server_of_ones_own_finds_how_many_it_takes_and_others_do_so_on_request() -> None:
+    assert Limiter("vllm").state().slots == 8
+    assert Limiter("vllm", concurrent_requests=4).state().slots == 4
+    assert Limiter("openai").state().slots is None
+    assert Limiter("openai", adaptive_concurrency=True).state().slots == 8
+    assert Limiter("vllm", adaptive_concurrency=False).state().slots is None

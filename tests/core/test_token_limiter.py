@@ -304,3 +304,13 @@ def test_ten_thousand_cancellations_timeouts_and_failures_leak_nothing() -> None
         assert made.eta_s(Demand(60_000, 0)) == 0.0
 
     asyncio.run(main())
+
+
+def test_a_caller_without_a_loop_to_wait_on_leaves_the_queue() -> None:
+    """Where a task cannot be woken, waiting is an error, and nobody waits behind it."""
+    made = limiter(ManualClock())
+    made.reserve(FULL)
+    waiting = made.areserve(FULL)
+    with pytest.raises(RuntimeError, match="no running event loop"):
+        waiting.send(None)
+    assert made.state().waiting == 0

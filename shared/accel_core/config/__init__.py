@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from accel_core.config.limits import LimitsConfig
 from accel_core.config.load import from_mapping, from_yaml
 from accel_core.config.tree import (
     AccelConfig,
@@ -9,7 +10,6 @@ from accel_core.config.tree import (
     EncoderConfig,
     EncoderKind,
     GateConfig,
-    LimitsConfig,
     MemoryConfig,
     SecurityConfig,
     SemanticConfig,

@@ -10,29 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from accel_core.config.limits import LimitsConfig
+from accel_core.config.ranges import positive
 from accel_core.errors import ConfigError
 from accel_core.policy.admission import Admission
 from accel_core.policy.expiry import TtlPolicy
-from accel_core.policy.limits.tiers import TARGETS_S
 from accel_core.policy.never_cache import NeverCache
 from accel_core.policy.promise import GuaranteeSettings, Trust
-
-Provider = Literal["openai", "anthropic", "azure", "bedrock", "groq", "mistral", "vllm", "generic"]
-AMOUNTS = (
-    "requests_per_minute",
-    "tokens_per_minute",
-    "input_tokens_per_minute",
-    "output_tokens_per_minute",
-    "requests_per_day",
-    "tokens_per_day",
-    "concurrent_requests",
-)
-
-
-def _positive(name: str, value: float) -> None:
-    if not value > 0:
-        raise ConfigError(name, value, "must be above 0")
-
 
 EncoderKind = Literal["minilm", "static", "openai"]
 
@@ -97,8 +81,8 @@ class VerifierConfig:
     def __post_init__(self) -> None:
         if self.grey_from is not None and not 0 < self.grey_from < 1:
             raise ConfigError("grey_from", self.grey_from, "must be between 0 and 1")
-        _positive("timeout_s", self.timeout_s)
-        _positive("max_batch", self.max_batch)
+        positive("timeout_s", self.timeout_s)
+        positive("max_batch", self.max_batch)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,7 +139,7 @@ class SemanticConfig:
         self._check_bound()
         self._check_grey()
         self._check_files()
-        _positive("max_words", self.max_words)
+        positive("max_words", self.max_words)
 
     def _check_grey(self) -> None:
         grey_from = self.verifier.grey_from
@@ -202,8 +186,8 @@ class MemoryConfig:
     max_bytes: int = 256 << 20
 
     def __post_init__(self) -> None:
-        _positive("max_entries", self.max_entries)
-        _positive("max_bytes", self.max_bytes)
+        positive("max_entries", self.max_entries)
+        positive("max_bytes", self.max_bytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,7 +205,7 @@ class StoreConfig:
     max_entries: int = 100_000
 
     def __post_init__(self) -> None:
-        _positive("max_entries", self.max_entries)
+        positive("max_entries", self.max_entries)
         if not self.path:
             raise ConfigError("path", self.path, "must name a file")
 
@@ -239,7 +223,7 @@ class SingleFlightConfig:
     lease_s: float = 30.0
 
     def __post_init__(self) -> None:
-        _positive("lease_s", self.lease_s)
+        positive("lease_s", self.lease_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,97 +274,6 @@ class SecurityConfig:
     def __post_init__(self) -> None:
         if self.previous_key_env and not self.key_env:
             raise ConfigError("previous_key_env", self.previous_key_env, "needs key_env beside it")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TiersConfig:
-    """How soon calls of a tier want their first token; see `Limiter.tier`. None: no target."""
-
-    platinum_s: float | None = TARGETS_S["platinum"]
-    gold_s: float | None = TARGETS_S["gold"]
-    silver_s: float | None = TARGETS_S["silver"]
-    bronze_s: float | None = TARGETS_S["bronze"]
-
-    def __post_init__(self) -> None:
-        for name, target_s in self.targets().items():
-            if target_s is not None:
-                _positive(f"{name}_s", target_s)
-
-    def targets(self) -> dict[str, float | None]:
-        """Return them by tier."""
-        return {
-            "platinum": self.platinum_s,
-            "gold": self.gold_s,
-            "silver": self.silver_s,
-            "bronze": self.bronze_s,
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryConfig:
-    """How refused and failed calls are sent again.
-
-    Attributes:
-        max_attempts: of a call whose service fails, the first included.
-        base_s: the longest first pause.
-        cap_s: the longest of all.
-        deadline_s: from the first attempt to the start of the last, for refusals as well.
-        share: retries after failures that each call pays for, in [0, 1].
-        allowance: retries beside it, each minute.
-    """
-
-    max_attempts: int = 4
-    base_s: float = 0.5
-    cap_s: float = 20.0
-    deadline_s: float = 120.0
-    share: float = 0.2
-    allowance: float = 10.0
-
-    def __post_init__(self) -> None:
-        _positive("max_attempts", self.max_attempts)
-        _positive("base_s", self.base_s)
-        if not self.base_s <= self.cap_s < float("inf"):
-            raise ConfigError("cap_s", self.cap_s, "must be at least base_s")
-        if not self.deadline_s >= 0:
-            raise ConfigError("deadline_s", self.deadline_s, "must be 0 or more")
-        if not 0 <= self.share <= 1:
-            raise ConfigError("share", self.share, "must be in [0, 1]")
-        if not 0 <= self.allowance < float("inf"):
-            raise ConfigError("allowance", self.allowance, "must be 0 or more")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LimitsConfig:
-    """The provider's limits, kept by waiting for room; see `Limiter`.
-
-    Attributes:
-        provider: how it counts; None: calls are not limited.
-        max_wait_s: how long a call without a tier's target may wait.
-    """
-
-    provider: Provider | None = None
-    requests_per_minute: float | None = None
-    tokens_per_minute: float | None = None
-    input_tokens_per_minute: float | None = None
-    output_tokens_per_minute: float | None = None
-    requests_per_day: float | None = None
-    tokens_per_day: float | None = None
-    concurrent_requests: int | None = None
-    max_wait_s: float = 120.0
-    tiers: TiersConfig = field(default_factory=TiersConfig)
-    retry: RetryConfig = field(default_factory=RetryConfig)
-
-    def __post_init__(self) -> None:
-        for name in AMOUNTS:
-            amount = getattr(self, name)
-            if amount is None:
-                continue
-            if not 0 < amount < float("inf"):
-                raise ConfigError(name, amount, "must be a number above 0")
-            if self.provider is None:
-                raise ConfigError("provider", None, f"must be named beside {name}")
-        if not 0 <= self.max_wait_s < float("inf"):
-            raise ConfigError("max_wait_s", self.max_wait_s, "must be 0 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,115 @@
+"""The settings of a provider's limits: the section ``limits`` of the configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from accel_core.config.ranges import positive
+from accel_core.errors import ConfigError
+from accel_core.policy.limits.tiers import TARGETS_S
+
+Provider = Literal["openai", "anthropic", "azure", "bedrock", "groq", "mistral", "vllm", "generic"]
+AMOUNTS = (
+    "requests_per_minute",
+    "tokens_per_minute",
+    "input_tokens_per_minute",
+    "output_tokens_per_minute",
+    "requests_per_day",
+    "tokens_per_day",
+    "concurrent_requests",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TiersConfig:
+    """How soon calls of a tier want their first token; see `Limiter.tier`. None: no target."""
+
+    platinum_s: float | None = TARGETS_S["platinum"]
+    gold_s: float | None = TARGETS_S["gold"]
+    silver_s: float | None = TARGETS_S["silver"]
+    bronze_s: float | None = TARGETS_S["bronze"]
+
+    def __post_init__(self) -> None:
+        for name, target_s in self.targets().items():
+            if target_s is not None:
+                positive(f"{name}_s", target_s)
+
+    def targets(self) -> dict[str, float | None]:
+        """Return them by tier."""
+        return {
+            "platinum": self.platinum_s,
+            "gold": self.gold_s,
+            "silver": self.silver_s,
+            "bronze": self.bronze_s,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryConfig:
+    """How refused and failed calls are sent again.
+
+    Attributes:
+        max_attempts: of a call whose service fails, the first included.
+        base_s: the longest first pause.
+        cap_s: the longest of all.
+        deadline_s: from the first attempt to the start of the last, for refusals as well.
+        share: retries after failures that each call pays for, in [0, 1].
+        allowance: retries beside it, each minute.
+    """
+
+    max_attempts: int = 4
+    base_s: float = 0.5
+    cap_s: float = 20.0
+    deadline_s: float = 120.0
+    share: float = 0.2
+    allowance: float = 10.0
+
+    def __post_init__(self) -> None:
+        positive("max_attempts", self.max_attempts)
+        positive("base_s", self.base_s)
+        if not self.base_s <= self.cap_s < float("inf"):
+            raise ConfigError("cap_s", self.cap_s, "must be at least base_s")
+        if not self.deadline_s >= 0:
+            raise ConfigError("deadline_s", self.deadline_s, "must be 0 or more")
+        if not 0 <= self.share <= 1:
+            raise ConfigError("share", self.share, "must be in [0, 1]")
+        if not 0 <= self.allowance < float("inf"):
+            raise ConfigError("allowance", self.allowance, "must be 0 or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsConfig:
+    """The provider's limits, kept by waiting for room; see `Limiter`.
+
+    Attributes:
+        provider: how it counts; None: calls are not limited.
+        adaptive_concurrency: whether to find how many calls may be under way at once; None: at
+            ``vllm`` only.
+        max_wait_s: how long a call without a tier's target may wait.
+    """
+
+    provider: Provider | None = None
+    requests_per_minute: float | None = None
+    tokens_per_minute: float | None = None
+    input_tokens_per_minute: float | None = None
+    output_tokens_per_minute: float | None = None
+    requests_per_day: float | None = None
+    tokens_per_day: float | None = None
+    concurrent_requests: int | None = None
+    adaptive_concurrency: bool | None = None
+    max_wait_s: float = 120.0
+    tiers: TiersConfig = field(default_factory=TiersConfig)
+    retry: RetryConfig = field(default_factory=RetryConfig)
+
+    def __post_init__(self) -> None:
+        for name in AMOUNTS:
+            amount = getattr(self, name)
+            if amount is None:
+                continue
+            if not 0 < amount < float("inf"):
+                raise ConfigError(name, amount, "must be a number above 0")
+            if self.provider is None:
+                raise ConfigError("provider", None, f"must be named beside {name}")
+        if not 0 <= self.max_wait_s < float("inf"):
+            raise ConfigError("max_wait_s", self.max_wait_s, "must be 0 or more")
