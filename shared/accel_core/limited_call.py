@@ -298,7 +298,7 @@ class LimitedCalls:
             lease.cancel()
             return _Attempt(error=error)
         except sender.failures as error:
-            lease.failed()
+            lease.failed(overloaded=True)
             return _Attempt(error=error)
         except BaseException:
             lease.failed()
@@ -342,7 +342,7 @@ def _tell(lease: Lease, refusal: Refusal) -> None:
     if refusal.kind == "limit":
         lease.refused(refusal.shown, refusal.retry_after_s)
     elif refusal.kind == "overloaded":
-        lease.failed(refusal.shown)
+        lease.failed(refusal.shown, overloaded=True)
     else:
         limits = refusal.shown if refusal.kind == "too_large" else ()
         lease.rejected(refusal.shown, limits)

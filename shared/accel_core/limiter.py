@@ -22,6 +22,7 @@ from accel_core.drive.blocking import BlockingIo, is_mine
 from accel_core.errors import ConfigError, UnsupportedError
 from accel_core.limited_call import LimitedCalls, Retries
 from accel_core.policy.limits.account import Limits
+from accel_core.policy.limits.charge import Demand
 from accel_core.policy.limits.concurrency import Concurrency
 from accel_core.policy.limits.provider_profile import profile_named
 from accel_core.policy.limits.retry import RetryPolicy
@@ -164,6 +165,18 @@ class Limiter:
                 f"openai.OpenAI(): {error}"
             ) from None
         return made
+
+    def eta_s(self, input_tokens: float, max_output_tokens: float | None = None) -> float:
+        """Return how many seconds such a call would wait for room if it came now; takes nothing.
+
+        Infinity where a limit can never take it.
+
+        Args:
+            input_tokens: of its prompt.
+            max_output_tokens: what it allows itself; None where it does not say.
+        """
+        demand = Demand(input_tokens, max_output_tokens)
+        return self._calls.limiter.eta_s(demand, tier=self._tier.get())
 
     def state(self) -> LimiterState:
         """Return a snapshot: calls that wait and are under way, what was learned, tiers kept."""

@@ -74,9 +74,9 @@ class Lease(Place):
         """End it: the call was refused for itself, and `limits` are what it can never fit."""
         self._limiter.rejected(self, shown, limits)
 
-    def failed(self, shown: Sequence[Shown] = ()) -> None:
+    def failed(self, shown: Sequence[Shown] = (), *, overloaded: bool = False) -> None:
         """End it: the service failed, or nobody waits any more; it may have been charged."""
-        self._limiter.failed(self, shown)
+        self._limiter.failed(self, shown, overloaded=overloaded)
 
     def cancel(self) -> None:
         """End it: the call was never sent."""
@@ -169,11 +169,13 @@ class TokenLimiter:
         return lease if lease.state is State.GRANTED else await self._wait(lease)
 
     def eta_s(self, demand: Demand, *, tier: str = BEST_EFFORT) -> float:
-        """Return how long a call would wait if it came now, taking nothing."""
+        """Return how long a call would wait if it came now; without end where it never fits."""
+        charge = self.profile.charge(demand)
+        if self._account.too_large(charge) is not None:
+            return float("inf")
         with self.lock:
             now_s = self._now()
             deadline_s = now_s + (self._tiers.may_wait_s(tier) or PATIENCE_S)
-            charge = self.profile.charge(demand)
             return self._account.reservations.eta_s(charge, now_s, (deadline_s, float("inf")))
 
     def state(self) -> LimiterState:
@@ -220,9 +222,7 @@ class TokenLimiter:
         with self.lock:
             now_s = self._now()
             known = self._account.hidden
-            if self._concurrency is not None:
-                self._concurrency.refused()
-                self._account.reservations.slots = self._concurrency.review(now_s)
+            self._note_overload(now_s)
             self._account.refused(lease, charged, shown, now_s, retry_after_s)
             found = self._account.hidden
             self._advance(now_s)
@@ -233,8 +233,11 @@ class TokenLimiter:
         """See `Lease.rejected`."""
         self._end(lease, self.profile.charged_when_refused, shown, limits)
 
-    def failed(self, lease: Lease, shown: Sequence[Shown]) -> None:
+    def failed(self, lease: Lease, shown: Sequence[Shown], *, overloaded: bool) -> None:
         """See `Lease.failed`."""
+        if overloaded:
+            with self.lock:
+                self._note_overload(self._now())
         self._end(lease, lease.charge, shown)
 
     def _end(
@@ -367,6 +370,11 @@ class TokenLimiter:
         turns_s = now_s + reservations.turn_s(first, now_s)
         if first is not before or turns_s < self._wake_s - _REARM_S:
             first.woken.set()
+
+    def _note_overload(self, now_s: float) -> None:
+        if self._concurrency is not None:
+            self._concurrency.refused()
+            self._account.reservations.slots = self._concurrency.review(now_s)
 
     def _note_answer(self, lease: Lease, now_s: float) -> float:
         """Note that an answer has begun; return how long it took to, since it was sent."""

@@ -199,3 +199,10 @@ def test_a_server_of_ones_own_finds_how_many_it_takes_and_others_do_so_on_reques
     assert Limiter("openai").state().slots is None
     assert Limiter("openai", adaptive_concurrency=True).state().slots == 8
     assert Limiter("vllm", adaptive_concurrency=False).state().slots is None
+
+
+def test_how_long_a_call_would_wait_can_be_asked_without_taking_anything() -> None:
+    limiter = Limiter("openai", tokens_per_minute=6_000)
+    assert limiter.eta_s(5_000, 1_000) == 0.0
+    assert limiter.eta_s(5_000, 1_000) == 0.0
+    assert limiter.eta_s(12_000, 0) == float("inf")

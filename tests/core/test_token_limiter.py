@@ -18,6 +18,7 @@ from accel_core.drive.blocking import BlockingIo
 from accel_core.errors import ConfigError, LimitExceededError, RequestTooLargeError
 from accel_core.policy.limits.account import Limits, Shown
 from accel_core.policy.limits.charge import Demand, Usage
+from accel_core.policy.limits.concurrency import Concurrency
 from accel_core.policy.limits.provider_profile import PROFILES
 from accel_core.policy.limits.tiers import Tiers
 from accel_core.testing.doubles import ManualClock
@@ -36,6 +37,7 @@ def limiter(
     *,
     max_wait_s: float = 600.0,
     tiers: Tiers | None = None,
+    concurrency: Concurrency | None = None,
     seen: list[Any] | None = None,
 ) -> TokenLimiter:
     return TokenLimiter(
@@ -43,6 +45,7 @@ def limiter(
         PROFILES["openai"],
         max_wait_s=max_wait_s,
         tiers=tiers or Tiers(),
+        concurrency=concurrency,
         colours=(BlockingIo(), AsyncIo()),
         emit=(seen if seen is not None else []).append,
         mono_now=clock if callable(clock) else lambda: clock.now_s,
@@ -256,6 +259,16 @@ def test_two_loops_and_threads_share_one_limiter() -> None:
     assert most[0] <= 4
     state = made.state()
     assert (state.waiting, state.under_way) == (0, 0)
+
+
+def test_an_overload_and_a_refusal_leave_room_for_fewer_at_once() -> None:
+    for end in (lambda lease: lease.failed(overloaded=True), lambda lease: lease.refused()):
+        made = limiter(ManualClock(), Limits(), concurrency=Concurrency(start=10))
+        leases = [made.reserve(Demand(1)) for _ in range(10)]
+        leases[0].failed()
+        assert made.state().slots == 10
+        end(leases[1])
+        assert made.state().slots == 8
 
 
 @pytest.mark.slow
