@@ -246,7 +246,7 @@ class TokenLimiter:
         """End a call that was not answered, for other reasons than a limit's room."""
         with self.lock:
             now_s = self._now()
-            self._account.state(limits)
+            self._account.take_over(limits)
             if shown:
                 self._account.look(lease, shown, now_s)
             self._account.reservations.settle(lease, charged, now_s)

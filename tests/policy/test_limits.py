@@ -284,7 +284,7 @@ def test_what_remains_of_a_stated_limit_counts_where_its_header_is_missing() -> 
 def test_a_limit_named_in_a_refusal_refuses_the_next_call_that_is_too_large() -> None:
     account = Account(Limits(), 0.0)
     assert account.too_large(tokens(16_008)) is None
-    account.state([Shown(TOKENS, 9_000, 9_000)])
+    account.take_over([Shown(TOKENS, 9_000, 9_000)])
     assert account.too_large(tokens(16_008)) == ("tokens", 9_000)
 
 

@@ -30,7 +30,7 @@ def chat(text: Any, **more: Any) -> dict[str, Any]:
 
 
 def demand(estimate: TokenEstimate, document: Any) -> Demand:
-    return estimate.demand_of(document, body_of(document))
+    return estimate.read(document, body_of(document)).demand
 
 
 def test_bytes_are_told_apart_and_escapes_count_as_what_they_stand_for() -> None:

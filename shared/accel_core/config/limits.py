@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Literal
 
 from accel_core.config.ranges import positive
 from accel_core.errors import ConfigError
+from accel_core.policy.limits.account import Limits
 from accel_core.policy.limits.tiers import TARGETS_S
 
 Provider = Literal["openai", "anthropic", "azure", "bedrock", "groq", "mistral", "vllm", "generic"]
-AMOUNTS = (
-    "requests_per_minute",
-    "tokens_per_minute",
-    "input_tokens_per_minute",
-    "output_tokens_per_minute",
-    "requests_per_day",
-    "tokens_per_day",
-    "concurrent_requests",
-)
+AMOUNTS = tuple(amount.name for amount in fields(Limits))
+"""The settings that are limits themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -129,7 +129,7 @@ class Account:
                 return UNITS[unit], amount
         return None
 
-    def state(self, limits: Sequence[Shown]) -> None:
+    def take_over(self, limits: Sequence[Shown]) -> None:
         """Take limits over that a provider named when it refused a call as too large."""
         for one in limits:
             if one.limit is not None and one.limit > 0.0:

@@ -64,10 +64,6 @@ class TokenEstimate:
     def __init__(self) -> None:
         self._models: dict[str, _Model] = {}
 
-    def demand_of(self, document: Mapping[str, object], body: bytes) -> Demand:
-        """Return what a request asks for; see `read`."""
-        return self.read(document, body).demand
-
     def read(self, document: object, body: bytes) -> Asked:
         """Return what a request asks for, for `learn`.
 
