@@ -7,7 +7,6 @@ loops and, after a fork, processes; what it queued is written at exit.
 from __future__ import annotations
 
 import functools
-import os
 import uuid
 import weakref
 from dataclasses import replace
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from accel_core import build, events, tenancy
 from accel_core.call import Call
 from accel_core.config import AccelConfig, from_mapping, from_yaml
+from accel_core.drive.forking import renewed_in_children
 from accel_core.forgetting import Forgetting
 from accel_core.limiter import limiter_of
 from accel_core.observer.fanout import Fanout
@@ -29,6 +29,7 @@ from accel_core.verifier.desk import verifying
 from accel_core.whose import Whose
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Collection, Iterable, Mapping
     from contextlib import AbstractContextManager
 
@@ -113,6 +114,7 @@ class Accel:
         self._tenant_required = self.config.security.tenant_required
         self._finalizer = weakref.finalize(self, _close, self.cache, self._learning)
         _alive[self._token] = self
+        renewed_in_children(self)
 
     @classmethod
     def from_yaml(cls, path: str | os.PathLike[str], **options: Any) -> Accel:
@@ -366,15 +368,6 @@ def _revive(portable: _Portable) -> Accel:
         # So that everything unpickled from one origin shares one cache.
         _alive[portable.token] = accel
     return accel
-
-
-def _after_fork() -> None:
-    for accel in {id(accel): accel for accel in _alive.values()}.values():
-        accel.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)
 
 
 @functools.cache

@@ -7,11 +7,9 @@ child. Libraries of HTTP clients are loaded when one of their clients is limited
 
 from __future__ import annotations
 
-import os
 import random
 import threading
 import time
-import weakref
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack, cast
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack, cast
 from accel_core.config.limits import AMOUNTS
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo, is_mine
+from accel_core.drive.forking import renewed_in_children
 from accel_core.errors import ConfigError, UnsupportedError
 from accel_core.limited_call import LimitedCalls, Retries
 from accel_core.policy.limits.account import Limits
@@ -123,7 +122,7 @@ class Limiter:
             lock=threading.RLock,
             is_mine=is_mine,
         )
-        _alive.add(self)
+        renewed_in_children(self)
 
     @contextmanager
     def tier(self, name: str) -> Iterator[None]:
@@ -212,15 +211,3 @@ def limiter_of(config: LimitsConfig, observer: Observer) -> Limiter | None:
 
 def _ignored(_: object) -> None:
     """Observe nothing."""
-
-
-_alive: weakref.WeakSet[Limiter] = weakref.WeakSet()
-
-
-def _after_fork() -> None:
-    for limiter in list(_alive):
-        limiter.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork)

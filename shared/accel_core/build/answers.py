@@ -1,0 +1,214 @@
+"""Answers cached exactly and by meaning: everything behind `SemanticCache`, wired.
+
+Nothing here touches the network or loads a model; an encoder that cannot be had is reported once,
+with the remedy, and answers are then served exactly only.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from accel_core.build.decision import build_semantic, calibration_of, lexicon
+from accel_core.build.store import build_store
+from accel_core.calibration.shipped import fingerprint
+from accel_core.drive.aio import AsyncIo
+from accel_core.drive.blocking import BlockingIo
+from accel_core.drive.flight import FlightTable
+from accel_core.drive.invalidations import Invalidations
+from accel_core.encoder.batching import BatchingEncoder
+from accel_core.errors import ConfigError
+from accel_core.evidence import Evidence
+from accel_core.files.learned import LearnedFile
+from accel_core.files.shadow_log import ShadowLog
+from accel_core.index.scoped import ScopedIndex
+from accel_core.learning import Comparison, Learning
+from accel_core.meaning import Meaning
+from accel_core.payload import text_of
+from accel_core.policy.promise import GuaranteeSettings
+from accel_core.policy.same_answer import SameAnswer
+from accel_core.ports import Verifier
+from accel_core.reports import Reports
+from accel_core.semantic_cache import Policies, SemanticCache
+from accel_core.store.memory import MemoryStore
+from accel_core.tiers import Tiers
+from accel_core.verification import Terms, Verification
+from accel_core.verifier.function import FunctionVerifier
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from accel_core.build.clocks import Clocks
+    from accel_core.config import AccelConfig, CacheConfig, SemanticConfig
+    from accel_core.policy.gates import Gate
+    from accel_core.ports import Comparer, Encoder, Entry, Judge, Observer, Store
+    from accel_core.secrecy import Secrets
+
+
+def build_cache(
+    config: AccelConfig,
+    secrets: Secrets,
+    emit: Observer,
+    clocks: Clocks,
+    *,
+    encoder: Encoder | None = None,
+    store: Store | None = None,
+    gates: Mapping[str, Gate] | None = None,
+    same_answer: Comparer | None = None,
+    verifier: Verifier | Judge | None = None,
+) -> tuple[SemanticCache, Tiers, Reports, Learning]:
+    """Wire a cache.
+
+    Args:
+        config: the configuration.
+        secrets: keys of digests and MACs.
+        emit: receives every event.
+        clocks: time and dice.
+        encoder: used instead of the configured one.
+        store: used instead of the configured one.
+        gates: the application's own, by name.
+        same_answer: whether two answers say the same, used instead of the package's.
+        verifier: a second opinion on what is near, and not near enough.
+    """
+    settings = config.cache
+    encoder, similarity, off = build_semantic(
+        config, emit, encoder, gates or {}, verified=verifier is not None
+    )
+    tiers: Tiers
+
+    def evicted(entry: Entry) -> None:
+        tiers.evicted(entry)
+
+    tiers = Tiers(
+        MemoryStore(settings.memory.max_entries, settings.memory.max_bytes, on_evict=evicted),
+        ScopedIndex(),
+        None if encoder is None else BatchingEncoder(encoder),
+        store if store is not None else build_store(settings.store, secrets, emit, clocks),
+        emit=emit,
+        mono_now=clocks.mono_now,
+    )
+    same = same_answer or SameAnswer(tiers.cosine, lexicon)
+    invalidations = Invalidations()
+    verification = _verification(settings.semantic, verifier, invalidations, emit, clocks)
+    evidence = _evidence(
+        settings, encoder, gates=gates or {}, same=same, verification=verification, emit=emit
+    )
+    learning = _learning(
+        settings.semantic,
+        evidence,
+        tiers,
+        same=same,
+        verification=verification,
+        emit=emit,
+        clocks=clocks,
+    )
+    colours = (BlockingIo(), AsyncIo())
+    cache = SemanticCache(
+        tiers,
+        FlightTable(settings.single_flight.lease_s, clocks.mono_now)
+        if settings.single_flight.enabled
+        else None,
+        Policies(
+            ttl=settings.ttl,
+            admission=settings.admission,
+            exact=settings.exact,
+        ),
+        Meaning(tiers, similarity, off=off, learning=learning, verification=verification),
+        invalidations=invalidations,
+        colours=colours,
+        emit=emit,
+        wall_now=clocks.wall_now,
+        chance=clocks.chance,
+    )
+    reports = Reports(tiers, invalidations, learning, colours=colours, mono_now=clocks.mono_now)
+    return cache, tiers, reports, learning
+
+
+def _learning(
+    settings: SemanticConfig,
+    evidence: Evidence | None,
+    tiers: Tiers,
+    *,
+    same: Comparer,
+    verification: Verification | None,
+    emit: Observer,
+    clocks: Clocks,
+) -> Learning:
+    """Return what explores and compares."""
+    log = None if settings.shadow_log is None else ShadowLog(settings.shadow_log, emit=emit)
+    said = None if verification is None else verification.said
+    return Learning(
+        evidence,
+        Comparison(same, text_of, tiers.later, log, said),
+        shadow=settings.shadow,
+        emit=emit,
+        chance=clocks.chance,
+    )
+
+
+def _evidence(
+    config: CacheConfig,
+    encoder: Encoder | None,
+    *,
+    gates: Mapping[str, Gate],
+    same: Comparer,
+    verification: Verification | None,
+    emit: Observer,
+) -> Evidence | None:
+    """Return what was and will be learned; None where there is no bound to learn for."""
+    settings, store = config.semantic, config.store
+    if settings.max_wrong_hits is None:
+        return None
+    promise = GuaranteeSettings(max_wrong_hits=settings.max_wrong_hits, trust=settings.trust)
+    path: str | Path | None = settings.learned
+    if path is None and store.kind == "sqlite":
+        path = Path(store.path).with_suffix(".learned.json")
+    calibration = None if encoder is None or path is None else calibration_of(settings, encoder)
+    if encoder is None or path is None or calibration is None:
+        return Evidence(promise, lock=threading.Lock)
+    judge = getattr(same, "__qualname__", type(same).__qualname__)
+    origin = {
+        "encoder": encoder.name,
+        "calibration": fingerprint(calibration, settings.gates, sorted(gates), judge),
+        "verifier": None if verification is None else verification.name,
+        "max_wrong_hits": promise.max_wrong_hits,
+    }
+    return Evidence(promise, LearnedFile(path, origin, emit=emit), lock=threading.Lock)
+
+
+def _verification(
+    settings: SemanticConfig,
+    verifier: Verifier | Judge | None,
+    invalidations: Invalidations,
+    emit: Observer,
+    clocks: Clocks,
+) -> Verification | None:
+    """Return what asks `verifier`; None where there is none."""
+    if verifier is None:
+        return None
+    asked = settings.verifier
+    return Verification(
+        _as_verifier(verifier),
+        Terms(
+            timeout_s=asked.timeout_s,
+            max_batch=asked.max_batch,
+            background=asked.background,
+            everything=settings.max_wrong_hits is not None,
+            shadow=settings.shadow,
+        ),
+        invalidations=invalidations,
+        text_of=text_of,
+        emit=emit,
+        mono_now=clocks.mono_now,
+        lock=threading.Lock,
+    )
+
+
+def _as_verifier(given: Any) -> Verifier:
+    if isinstance(given, Verifier):
+        return given
+    if not callable(given):
+        expected = "must be a function of three texts, or have a name and verify"
+        raise ConfigError("verifier", given, expected)
+    return FunctionVerifier(given)
