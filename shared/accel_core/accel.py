@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from accel_core import build, events, tenancy
 from accel_core.call import Call
 from accel_core.config import AccelConfig, from_mapping, from_yaml
+from accel_core.corpora import Corpus, named_corpus, own_corpus
 from accel_core.drive.forking import renewed_in_children
 from accel_core.forgetting import Forgetting
 from accel_core.limiter import limiter_of
@@ -24,6 +25,7 @@ from accel_core.observer.statistics import StatisticsObserver
 from accel_core.payload import key_of
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.policy.controls import DEFAULT, read_controls
+from accel_core.policy.nameless import token
 from accel_core.secrecy import Secrets, build_identifier, read_secrets
 from accel_core.verifier.desk import verifying
 from accel_core.whose import Whose
@@ -96,7 +98,7 @@ class Accel:
         secrets = secrets or read_secrets(self.config.security)
         self._identifier = build_identifier(secrets)
         self._whose = Whose(self.config, self._identifier, tenant)
-        self.cache, self._tiers, self._reports, self._learning = build.build_cache(
+        self._built = build.build_caches(
             self.config,
             secrets,
             self._emit,
@@ -107,12 +109,13 @@ class Accel:
             same_answer=same_answer,
             verifier=verifier,
         )
-        self._forgetting = Forgetting(self.cache, self._learning)
+        self.cache, self.retrieval = self._built.cache, self._built.retrieval
+        self._forgetting = Forgetting(self.cache, self._built.learning)
         self.limiter = limiter_of(self.config.limits, self._emit)
         """Keeps the models it accelerates within their provider's limits, where configured."""
         self._open = self.config.cache.enabled
         self._tenant_required = self.config.security.tenant_required
-        self._finalizer = weakref.finalize(self, _close, self.cache, self._learning)
+        self._finalizer = weakref.finalize(self, _close, self.cache, self._built.learning)
         _alive[self._token] = self
         renewed_in_children(self)
 
@@ -209,6 +212,19 @@ class Accel:
         request = request if controls is not None else None
         return Call(self.cache, request, controls or DEFAULT, flight)
 
+    def corpus(self, name: str) -> Corpus:
+        """Return the documents that go by `name`, in every process that shares the store.
+
+        Args:
+            name: what ``accelerate(retriever, corpus=name)`` names it.
+        """
+        key = named_corpus(self.config.namespace, name)
+        return Corpus(key, self._built.corpora, self._built.colours)
+
+    def corpus_of(self, documents: object) -> Corpus:
+        """Return the corpus that a live object is, such as a vector store, in this process."""
+        return Corpus(own_corpus(token(documents)), self._built.corpora, self._built.colours)
+
     def invalidate(self, *, dry_run: bool = False, **which: str | None) -> list[str]:
         """Remove the entries for which all conditions given hold; none given means all.
 
@@ -274,12 +290,12 @@ class Accel:
             ValueError: the id is not one.
         """
         key = key_of(response)
-        return key is not None and self._reports.wrong(key, self._whose.tenants())
+        return key is not None and self._built.reports.wrong(key, self._whose.tenants())
 
     async def areport_wrong(self, response: object) -> bool:
         """Async form of `report_wrong`."""
         key = key_of(response)
-        return key is not None and await self._reports.awrong(key, self._whose.tenants())
+        return key is not None and await self._built.reports.awrong(key, self._whose.tenants())
 
     def stats(self) -> Statistics:
         """Return the counts so far."""
@@ -287,8 +303,8 @@ class Accel:
 
     def flush(self) -> None:
         """Return when everything stored so far is where it belongs, durably."""
-        self._tiers.flush()
-        self._learning.save()
+        self._built.tiers.flush()
+        self._built.learning.save()
 
     async def aflush(self) -> None:
         """Async form of `flush`."""
@@ -333,8 +349,9 @@ class Accel:
     def after_fork(self) -> None:
         """Start anew in a child process; called by itself where the platform forks."""
         self._statistics.after_fork()
-        self._tiers.after_fork()
+        self._built.tiers.after_fork()
         self.cache.after_fork()
+        self._built.corpora.after_fork()
 
 
 def _close(cache: SemanticCache, learning: Learning) -> None:

@@ -149,6 +149,51 @@ class ControlIgnored(NamedTuple):
     expected: str
 
 
+class RetrievalHit(NamedTuple):
+    """Documents, or an answer made of them, were served from the cache.
+
+    ``stale``: ``renewing`` (it is being made anew), ``error`` (making it anew failed), or ``""``.
+    ``shared``: its caller waited for another call in progress.
+    """
+
+    tier: Tier
+    entry_id: str
+    similarity: float
+    age_s: float
+    stale: str = ""
+    shared: bool = False
+
+
+class RetrievalMiss(NamedTuple):
+    """Nothing was served; why, as of `CacheMiss`, or ``changed`` (the documents did)."""
+
+    reason: str
+    similarity: float | None = None
+
+
+class RetrievalStored(NamedTuple):
+    """Documents, or an answer made of them, were stored; fresh for `ttl_s` seconds."""
+
+    entry_id: str
+    ttl_s: float
+
+
+class RetrievalRefused(NamedTuple):
+    """They were not stored.
+
+    Reasons: ``too_large``, ``no_store``, ``unserialisable``, ``empty`` (an answer that says
+    nothing), ``invalidated``; ``volatile``, ``personal``, ``acting``.
+    """
+
+    reason: str
+
+
+class CorpusChanged(NamedTuple):
+    """Documents changed: so many that were named, or None where it may concern everything."""
+
+    documents: int | None
+
+
 class LimitWaited(NamedTuple):
     """A call was let through after waiting for its provider's limits, for `wait_s` seconds."""
 
@@ -188,6 +233,11 @@ Event = (
     | CacheInvalidated
     | BackendFailed
     | LearnedIgnored
+    | RetrievalHit
+    | RetrievalMiss
+    | RetrievalStored
+    | RetrievalRefused
+    | CorpusChanged
     | LimitWaited
     | LimitRejected
     | HiddenLimitFound

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Sequence
+    from collections.abc import Collection, Coroutine, Hashable, Sequence
     from concurrent.futures import Future
 
     import numpy as np
     from numpy.typing import NDArray
 
     from accel_core.events import Event
+    from accel_core.policy.corpus import Basis
 
     Vector = NDArray[np.float32]
     """Shape (dimensions,), unit length."""
@@ -49,6 +50,9 @@ class Entry:
         encoder: name of the encoder of ``vector``; ``""`` where there is none.
         vector: little-endian float16 of unit length, or None.
         source: what produced it, for example a model's name.
+        fresh_until_s: wall-clock stamp from which it should be made anew; None: as it expires.
+        cost_s: how long it took to make, in seconds.
+        bases: what it rests on; it is served while all of that holds (`policy.corpus`).
     """
 
     key: bytes
@@ -64,6 +68,9 @@ class Entry:
     encoder: str = ""
     vector: bytes | None = None
     source: str = ""
+    fresh_until_s: float | None = None
+    cost_s: float = 0.0
+    bases: tuple[Basis, ...] = ()
 
     @property
     def id(self) -> str:
@@ -156,6 +163,36 @@ class SharedStore(Store, Protocol):
 
         Start with 0; pass the returned revision next time; fewer than `limit` located means the
         end was reached.
+        """
+
+
+class CorpusChanges(NamedTuple):
+    """What happened to a corpus: the revisions of `policy.corpus.CorpusState`.
+
+    ``documents``: those named by changes after the revision asked for, with their last one.
+    """
+
+    revision: int
+    everything: int
+    documents: dict[bytes, int]
+
+
+@runtime_checkable
+class ChangeLog(Protocol):
+    """The changes of corpora, numbered for all processes that share them."""
+
+    def glance(self) -> Hashable:
+        """Return a value that differs when another process may have changed something. Cheap."""
+
+    def read_changes(self, corpus: bytes, since: int) -> CorpusChanges:
+        """Return what happened to `corpus` after revision `since`; all 0 where nothing ever did."""
+
+    def add_change(self, corpus: bytes, documents: Collection[bytes] | None) -> None:
+        """Number a change and return when every process can see it.
+
+        Args:
+            corpus: what changed.
+            documents: which of its documents; None: it may concern everything.
         """
 
 
@@ -314,3 +351,6 @@ class Io(Protocol):
 
     def signal(self) -> Signal:
         """Return a signal for the flow that runs now."""
+
+    def spawn(self, flow: Coroutine[Any, Any, None]) -> None:
+        """Carry out `flow`, which raises nothing, while the caller goes on; in its context."""

@@ -50,6 +50,7 @@ class _Write(NamedTuple):
 
     entry: Entry
     vector: Vector | None
+    shared: bool
 
 
 class _Removal(NamedTuple):
@@ -71,6 +72,10 @@ class _Job(NamedTuple):
 _Item = _Write | _Removal | _Load | _Job
 
 
+def _as_it_is(entry: Entry) -> Entry:
+    return entry
+
+
 class Tiers:
     """Entries in memory, by meaning, and in a shared store.
 
@@ -81,6 +86,7 @@ class Tiers:
         far: the shared store, or None.
         emit: receives events.
         mono_now: monotonic clock, seconds, for resting backends.
+        nearer: returns an entry as memory keeps it, where that differs from the shared store.
     """
 
     def __init__(
@@ -92,8 +98,10 @@ class Tiers:
         *,
         emit: Observer,
         mono_now: Callable[[], float],
+        nearer: Callable[[Entry], Entry] = _as_it_is,
     ) -> None:
         self._memory, self._index, self._encoder, self._far = memory, index, encoder, far
+        self._nearer = nearer
         self._emit, self._mono_now = emit, mono_now
         self._breakers = {"encoder": Breaker(), "store": Breaker()}
         self._writer: Writer[_Item] = Writer(
@@ -119,12 +127,16 @@ class Tiers:
 
     async def find(self, io: Io, key: bytes) -> Entry | None:
         """Return the entry under `key` from memory or the shared store, and keep it near."""
-        entry = self._memory.peek(key)
-        if entry is not None or self._far is None:
-            return entry
+        return self._memory.peek(key) or await self.fetch(io, key)
+
+    async def fetch(self, io: Io, key: bytes) -> Entry | None:
+        """Return the entry under `key` from the shared store, whatever memory holds."""
+        if self._far is None:
+            return None
         entry = await self._ask(io, "fetch", self._far.fetch, key)
         if entry is not None:
-            self._memory.save([replace(entry, vector=None)])
+            entry = self._nearer(replace(entry, vector=None))
+            self._memory.save([entry])
         return entry
 
     async def sense(self, io: Io, text: str) -> Vector | str:
@@ -148,11 +160,18 @@ class Tiers:
             self._failed("index", "search", error)
             return []
 
-    def keep(self, entry: Entry, vector: Vector | None) -> None:
-        """Keep `entry` in memory now, and elsewhere in the background."""
-        self._memory.save([entry])
-        if entry.semantic or self._far is not None:
-            self._writer.submit(_Write(entry, vector))
+    def keep(self, entry: Entry, vector: Vector | None, *, shared: bool = True) -> None:
+        """Keep `entry` in memory now, and elsewhere in the background.
+
+        Args:
+            entry: to keep.
+            vector: of its text, where it is known.
+            shared: whether it belongs in the shared store too.
+        """
+        self._memory.save([self._nearer(entry)])
+        shared = shared and self._far is not None
+        if entry.semantic or shared:
+            self._writer.submit(_Write(entry, vector, shared))
 
     def drop(self, entry: Entry) -> None:
         """Remove `entry` from memory and index now, from the shared store in the background."""
@@ -319,7 +338,8 @@ class Tiers:
 
     def _write(self, writes: list[_Write]) -> None:
         """Place new entries in the index and in the shared store."""
-        placed = [self._place(write) for write in writes]
+        located = [(self._place(write), write.shared) for write in writes]
+        placed = [entry for entry, shared in located if shared]
         if self._far is not None and placed:
             try:
                 self._far.save(placed)
@@ -336,7 +356,7 @@ class Tiers:
             return entry
         try:
             # Alone, memory may have let the entry go while it waited here.
-            if self._far is not None or self._memory.peek(entry.key) is not None:
+            if write.shared or self._memory.peek(entry.key) is not None:
                 self._index.add(entry.scope, entry.key, vector)
         except Exception as error:
             self._failed("index", "add", error)

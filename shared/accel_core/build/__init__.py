@@ -1,15 +1,16 @@
-"""The only wiring: a configuration becomes what it describes, every plug-in loaded by name, lazily."""
+"""The only wiring: a configuration becomes what it describes; plug-ins are loaded lazily."""
 
 from __future__ import annotations
 
-from accel_core.build.answers import build_cache
+from accel_core.build.answers import Built, build_caches
 from accel_core.build.clocks import Clocks
 from accel_core.build.decision import build_similarity, shipped_decision
 from accel_core.build.encoder import build_encoder, extra_of
 
 __all__ = [
+    "Built",
     "Clocks",
-    "build_cache",
+    "build_caches",
     "build_encoder",
     "build_similarity",
     "extra_of",

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core.build.decision import build_semantic, calibration_of, lexicon
+from accel_core.build.retrieval import Shared, build_retrieval, nearer
 from accel_core.build.store import build_store
 from accel_core.calibration.shipped import fingerprint
 from accel_core.drive.aio import AsyncIo
@@ -41,12 +42,26 @@ if TYPE_CHECKING:
 
     from accel_core.build.clocks import Clocks
     from accel_core.config import AccelConfig, CacheConfig, SemanticConfig
+    from accel_core.corpora import Corpora
     from accel_core.policy.gates import Gate
-    from accel_core.ports import Comparer, Encoder, Entry, Judge, Observer, Store
+    from accel_core.ports import Comparer, Encoder, Entry, Io, Judge, Observer, Store
+    from accel_core.retrieval_cache import RetrievalCache
     from accel_core.secrecy import Secrets
 
 
-def build_cache(
+class Built(NamedTuple):
+    """What is behind an `Accel`."""
+
+    cache: SemanticCache
+    retrieval: RetrievalCache
+    corpora: Corpora
+    colours: tuple[Io, Io]
+    tiers: Tiers
+    reports: Reports
+    learning: Learning
+
+
+def build_caches(
     config: AccelConfig,
     secrets: Secrets,
     emit: Observer,
@@ -57,8 +72,8 @@ def build_cache(
     gates: Mapping[str, Gate] | None = None,
     same_answer: Comparer | None = None,
     verifier: Verifier | Judge | None = None,
-) -> tuple[SemanticCache, Tiers, Reports, Learning]:
-    """Wire a cache.
+) -> Built:
+    """Wire the caches.
 
     Args:
         config: the configuration.
@@ -75,6 +90,8 @@ def build_cache(
     encoder, similarity, off = build_semantic(
         config, emit, encoder, gates or {}, verified=verifier is not None
     )
+    if store is None:
+        store = build_store(settings.store, secrets, emit, clocks)
     tiers: Tiers
 
     def evicted(entry: Entry) -> None:
@@ -84,9 +101,10 @@ def build_cache(
         MemoryStore(settings.memory.max_entries, settings.memory.max_bytes, on_evict=evicted),
         ScopedIndex(),
         None if encoder is None else BatchingEncoder(encoder),
-        store if store is not None else build_store(settings.store, secrets, emit, clocks),
+        store,
         emit=emit,
         mono_now=clocks.mono_now,
+        nearer=nearer(config.retrieval.freshness, clocks),
     )
     same = same_answer or SameAnswer(tiers.cosine, lexicon)
     invalidations = Invalidations()
@@ -104,11 +122,12 @@ def build_cache(
         clocks=clocks,
     )
     colours = (BlockingIo(), AsyncIo())
+    flights = None
+    if settings.single_flight.enabled:
+        flights = FlightTable(settings.single_flight.lease_s, clocks.mono_now)
     cache = SemanticCache(
         tiers,
-        FlightTable(settings.single_flight.lease_s, clocks.mono_now)
-        if settings.single_flight.enabled
-        else None,
+        flights,
         Policies(
             ttl=settings.ttl,
             admission=settings.admission,
@@ -121,8 +140,17 @@ def build_cache(
         wall_now=clocks.wall_now,
         chance=clocks.chance,
     )
+    retrieval, corpora = build_retrieval(
+        config,
+        Shared(tiers, flights, invalidations, colours),
+        emit,
+        clocks,
+        encoder=encoder,
+        gates=gates or {},
+        store=store,
+    )
     reports = Reports(tiers, invalidations, learning, colours=colours, mono_now=clocks.mono_now)
-    return cache, tiers, reports, learning
+    return Built(cache, retrieval, corpora, colours, tiers, reports, learning)
 
 
 def _learning(

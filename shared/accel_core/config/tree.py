@@ -12,6 +12,7 @@ from typing import Literal
 
 from accel_core.config.limits import LimitsConfig
 from accel_core.config.ranges import positive
+from accel_core.config.retrieval import RetrievalConfig
 from accel_core.errors import ConfigError
 from accel_core.policy.admission import Admission
 from accel_core.policy.expiry import TtlPolicy
@@ -287,5 +288,6 @@ class AccelConfig:
     version: Literal[1] = 1
     namespace: str = ""
     cache: CacheConfig = field(default_factory=CacheConfig)
+    retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from accel_core.drive.flight import DECLINED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Coroutine, Hashable
     from concurrent.futures import Future
 
     from accel_core.drive.flight import Flight
@@ -31,6 +31,9 @@ _WORKERS = 8
 @functools.cache
 def _pool(pid: int) -> ThreadPoolExecutor:  # noqa: ARG001 - one pool per process: forks get their own
     return ThreadPoolExecutor(_WORKERS, thread_name_prefix="accel-io")
+
+
+_spawned: set[asyncio.Task[None]] = set()
 
 
 class AsyncIo:
@@ -67,6 +70,13 @@ class AsyncIo:
     def signal(self) -> AsyncSignal:
         """Return a signal that the running task can wait for."""
         return AsyncSignal()
+
+    def spawn(self, flow: Coroutine[Any, Any, None]) -> None:
+        """Carry out `flow` in a task of the running loop, and end with it at the latest."""
+        task = asyncio.get_running_loop().create_task(flow)
+        # A loop holds its tasks weakly.
+        _spawned.add(task)
+        task.add_done_callback(_spawned.discard)
 
 
 class AsyncSignal:

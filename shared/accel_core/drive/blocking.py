@@ -7,6 +7,8 @@ flow to its end; a port that does suspend is a bug and is reported as one, loudl
 from __future__ import annotations
 
 import asyncio
+import contextvars
+import functools
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -84,6 +86,11 @@ class BlockingIo:
     def signal(self) -> BlockingSignal:
         """Return a signal that this thread can wait for."""
         return BlockingSignal()
+
+    def spawn(self, flow: Coroutine[Any, Any, None]) -> None:
+        """Carry out `flow` in a thread of its own, which no exit of the process waits for."""
+        job = functools.partial(contextvars.copy_context().run, run, flow)
+        threading.Thread(target=job, name="accel-spawned", daemon=True).start()
 
 
 class BlockingSignal:

@@ -38,6 +38,9 @@ class Statistics:
         failures: failures of backends, by ``backend.operation``.
         evicted: entries that left for space or age.
         invalidated: entries removed on demand.
+        retrieval_hits: documents, and answers made of them, served from the cache.
+        retrieval_stale: of them, those served while they were made anew or because that failed.
+        retrieval_misses: those that were not, by reason.
     """
 
     exact_hits: int = 0
@@ -57,6 +60,9 @@ class Statistics:
     failures: Mapping[str, int] = field(default_factory=dict)
     evicted: int = 0
     invalidated: int = 0
+    retrieval_hits: int = 0
+    retrieval_stale: int = 0
+    retrieval_misses: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def hits(self) -> int:
@@ -106,7 +112,8 @@ class StatisticsObserver:
             elif isinstance(event, events.CacheStored):
                 self._counts["stored", ""] += 1
             else:
-                self._counts[type(event).__name__, getattr(event, "reason", "")] += 1
+                reason = getattr(event, "reason", "") or getattr(event, "stale", "")
+                self._counts[type(event).__name__, reason] += 1
 
     def snapshot(self) -> Statistics:
         """Return the counts so far."""
@@ -116,6 +123,7 @@ class StatisticsObserver:
         def by_reason(kind: str) -> dict[str, int]:
             return {reason: n for (name, reason), n in counts.items() if name == kind}
 
+        recalled = by_reason("RetrievalHit")
         return Statistics(
             exact_hits=exact_hits,
             semantic_hits=counts.get(("hit", "semantic"), 0),
@@ -134,6 +142,9 @@ class StatisticsObserver:
             failures=by_reason("failure"),
             evicted=sum(by_reason("CacheEvicted").values()),
             invalidated=counts.get(("invalidated", ""), 0),
+            retrieval_hits=sum(recalled.values()),
+            retrieval_stale=sum(recalled.values()) - recalled.get("", 0),
+            retrieval_misses=by_reason("RetrievalMiss"),
         )
 
     def after_fork(self) -> None:

@@ -1,9 +1,10 @@
 """An entry as bytes that explain themselves, and back: the one form every store on disk keeps.
 
 Layout, little-endian: version and flags (a byte each), created and expired (float64 seconds), ten
-lengths (uint32), the ten fields in that order, then the code of all of that where a key is set.
-Every field is preceded by its length, so no two entries share an encoding, and the code covers
-every field. Text is UTF-8 that keeps lone surrogates: any Python string survives.
+lengths (uint32), the ten fields in that order, what the entry rests on where the flags say so, then
+the code of all of that where a key is set. Every field is preceded by its length, so no two entries
+share an encoding, and the code covers every field. Text is UTF-8 that keeps lone surrogates: any
+Python string survives. A large payload is compressed (Zstandard, RFC 8878).
 
 Reading never raises and never runs anything that was stored: bytes that are not exactly an entry
 are refused with a reason.
@@ -16,6 +17,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812
 from typing import TYPE_CHECKING, Literal
 
+from accel_core.policy.corpus import Basis
 from accel_core.policy.seal import MAC_BYTES
 from accel_core.ports import Entry
 
@@ -31,7 +33,14 @@ VERSION = 1
 
 _HEAD = Struct("<BBdd10I")
 _LENGTH = Struct("<I")
-_SEMANTIC, _VECTOR = 1, 2
+_SEMANTIC, _VECTOR, _RESTING, _PACKED = 1, 2, 4, 8
+
+_RESTS = Struct("<ddI")
+_BASIS = Struct("<IQIB")
+
+_PACKED_FROM_BYTES = 1024
+_MAX_UNPACKED_BYTES = 1 << 28
+"""What a payload may say it unpacks to: stored bytes must not fill the memory."""
 
 
 def utf8(text: str) -> bytes:
@@ -42,6 +51,7 @@ def utf8(text: str) -> bytes:
 def encode(entry: Entry, seal: Seal) -> bytes:
     """Return `entry` as bytes, signed where `seal` has a key."""
     tags = [utf8(tag) for tag in entry.tags]
+    payload = _packed(entry.payload)
     fields = (
         entry.key,
         entry.scope,
@@ -52,11 +62,17 @@ def encode(entry: Entry, seal: Seal) -> bytes:
         utf8(entry.encoder),
         utf8(entry.source),
         b"" if entry.vector is None else entry.vector,
-        entry.payload,
+        payload,
     )
-    flags = entry.semantic * _SEMANTIC + (entry.vector is not None) * _VECTOR
+    resting = b"".join(_rests(entry)) if entry.fresh_until_s is not None else b""
+    flags = (
+        entry.semantic * _SEMANTIC
+        + (entry.vector is not None) * _VECTOR
+        + bool(resting) * _RESTING
+        + (payload is not entry.payload) * _PACKED
+    )
     head = _HEAD.pack(VERSION, flags, entry.created_s, entry.expires_s, *map(len, fields))
-    message = b"".join((head, *fields))
+    message = b"".join((head, *fields, resting))
     return message + seal.sign(message)
 
 
@@ -68,7 +84,7 @@ def decode(data: object, seal: Seal) -> Entry | Unreadable:
         return "version"
     try:
         entry, end = _parse(data)
-    except (StructError, UnicodeDecodeError):
+    except (StructError, UnicodeDecodeError, ValueError):
         return "format"
     if len(data) - end not in (0, MAC_BYTES):
         return "format"
@@ -83,13 +99,17 @@ def _parse(data: bytes) -> tuple[Entry, int]:
     key, scope, tenant, namespace, text, tags, encoder, source, vector, payload = (
         data[start:end] for start, end in pairwise(bounds)
     )
+    end = bounds[-1]
+    fresh_until_s, cost_s, bases, end = (
+        _read_rests(data, end) if flags & _RESTING else (None, 0.0, (), end)
+    )
     entry = Entry(
         key=key,
         scope=scope,
         tenant=tenant,
         namespace=namespace.decode("utf-8", "surrogatepass"),
         text=text.decode("utf-8", "surrogatepass"),
-        payload=payload,
+        payload=_unpacked(payload) if flags & _PACKED else payload,
         created_s=created_s,
         expires_s=expires_s,
         tags=tuple(_tags(tags)) if tags else (),
@@ -97,8 +117,75 @@ def _parse(data: bytes) -> tuple[Entry, int]:
         encoder=encoder.decode("utf-8", "surrogatepass"),
         vector=vector if flags & _VECTOR else None,
         source=source.decode("utf-8", "surrogatepass"),
+        fresh_until_s=fresh_until_s,
+        cost_s=cost_s,
+        bases=bases,
     )
-    return entry, bounds[-1]
+    return entry, end
+
+
+def _rests(entry: Entry) -> Iterator[bytes]:
+    """Spell until when an entry is fresh, what it cost, and what it rests on."""
+    assert entry.fresh_until_s is not None
+    yield _RESTS.pack(entry.fresh_until_s, entry.cost_s, len(entry.bases))
+    for corpus, revision, documents in entry.bases:
+        known = sorted(documents or ())
+        yield _BASIS.pack(len(corpus), revision, len(known), documents is not None)
+        yield corpus
+        for document in known:
+            yield _LENGTH.pack(len(document))
+            yield document
+
+
+def _read_rests(data: bytes, start: int) -> tuple[float, float, tuple[Basis, ...], int]:
+    """Read what `_rests` spelled, and where it ends."""
+    fresh_until_s, cost_s, count = _RESTS.unpack_from(data, start)
+    start += _RESTS.size
+    bases: list[Basis] = []
+    for _ in range(count):
+        length, revision, documents, known = _BASIS.unpack_from(data, start)
+        start += _BASIS.size
+        corpus, start = _piece(data, start, length)
+        named: list[bytes] = []
+        for _ in range(documents):
+            (length,) = _LENGTH.unpack_from(data, start)
+            document, start = _piece(data, start + _LENGTH.size, length)
+            named.append(document)
+        bases.append(Basis(corpus, revision, frozenset(named) if known else None))
+    return fresh_until_s, cost_s, tuple(bases), start
+
+
+def _piece(data: bytes, start: int, length: int) -> tuple[bytes, int]:
+    end = start + length
+    if end > len(data):
+        raise StructError("a field ends beyond the entry")
+    return data[start:end], end
+
+
+def _packed(payload: bytes) -> bytes:
+    """Return `payload` compressed, or itself where that gains nothing."""
+    if len(payload) < _PACKED_FROM_BYTES:
+        return payload
+    import zstandard
+
+    packed = zstandard.ZstdCompressor(level=3).compress(payload)
+    return packed if len(packed) < len(payload) else payload
+
+
+def _unpacked(packed: bytes) -> bytes:
+    """Undo `_packed`.
+
+    Raises:
+        ValueError: these are not such bytes, or they are too many.
+    """
+    import zstandard
+
+    try:
+        if zstandard.frame_content_size(packed) > _MAX_UNPACKED_BYTES:
+            raise ValueError("the payload is too large")
+        return zstandard.ZstdDecompressor().decompress(packed, max_output_size=_MAX_UNPACKED_BYTES)
+    except zstandard.ZstdError as error:
+        raise ValueError("the payload is not compressed") from error
 
 
 def _tags(data: bytes) -> Iterator[str]:

@@ -19,15 +19,16 @@ from accel_core.events import BackendFailed
 from accel_core.policy.seal import Seal
 from accel_core.ports import Changes, Located
 from accel_core.store import codec
+from accel_core.store.sqlite_changes import add_change, make_tables, read_changes
 from accel_core.store.sqlite_file import SqliteFile
 from accel_core.store.sqlite_rows import SCHEMA, Ledger, query
 
 if TYPE_CHECKING:
     import os
     import sqlite3
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Hashable, Sequence
 
-    from accel_core.ports import Entry, Observer, Selector
+    from accel_core.ports import CorpusChanges, Entry, Observer, Selector
 
 # A revision handed out holds two: how far removals were told, and how far entries were. They
 # differ while a reader pages through the entries of a state whose removals it already has.
@@ -64,6 +65,8 @@ class SqliteStore:
         self._on_event = on_event
         self._wall_now = wall_now
         self._file = SqliteFile(path, SCHEMA)
+        with self._file.writing("open") as connection:
+            make_tables(connection)
         # Everything up to this revision was told by `changes` or written here.
         self._known = 0
         # The last look at the counter: by which connection, at which version of the data.
@@ -157,6 +160,22 @@ class SqliteStore:
         if refused:
             self._tell(f"the stored bytes of {refused} entries are refused")
         return Changes(located, removed, ledger.revision * _HALF + after, reset)
+
+    def glance(self) -> Hashable:
+        """Return a value that differs when another connection may have changed something."""
+        with self._file.asking("look") as connection:
+            # By which connection: a forked child opens its own, whose versions begin anew.
+            return id(connection), connection.execute("PRAGMA data_version").fetchone()[0]
+
+    def read_changes(self, corpus: bytes, since: int) -> CorpusChanges:
+        """Return what happened to `corpus` after revision `since`; all 0 where nothing ever did."""
+        with self._file.asking("read changes of") as connection:
+            return read_changes(connection, corpus, since)
+
+    def add_change(self, corpus: bytes, documents: Collection[bytes] | None) -> None:
+        """Number a change of `corpus`; None for `documents`: it may concern everything."""
+        with self._file.writing("change") as connection:
+            add_change(connection, corpus, documents)
 
     def flush(self) -> None:
         """Do nothing: a save returns when it is committed."""

@@ -1,0 +1,394 @@
+"""Retrieve again what was retrieved before, as long as the documents are what they were.
+
+A lookup goes exact → single flight → shared store → meaning; whoever finds nothing retrieves, and
+the others wait for that. What it finds is fresh, or due: then it is served once more while one
+caller makes it anew in the background. What fails to be made anew is served while that is allowed.
+Answers made of documents (query engines) are kept the same way.
+
+Invariants: nothing is served by a lookup begun after a change of its documents returned, if its
+making began before (`policy.corpus`), neither stale nor in spite of an error; one caller retrieves
+at a time for one question; the application's error stays the application's error, and is not kept;
+a store, index or encoder that fails costs speed and an event.
+
+Flows are written once, over `Io`. This module imports neither threads nor loops nor clocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from accel_core import events
+from accel_core.drive import blocking
+from accel_core.drive.flight import DECLINED, FAILED
+from accel_core.policy.controls import user_tag
+from accel_core.policy.corpus import Basis
+from accel_core.ports import Entry
+from accel_core.retrieval import Gap, Made, Recalled, Sought
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from accel_core.corpora import Corpora
+    from accel_core.drive.flight import Flight, FlightTable
+    from accel_core.drive.invalidations import Invalidations
+    from accel_core.meaning import Meaning
+    from accel_core.policy.freshness import Freshness, Phase
+    from accel_core.policy.identity import Request
+    from accel_core.policy.popularity import Popularity
+    from accel_core.ports import Io, Observer
+    from accel_core.retrieval import Ask, Form
+    from accel_core.tiers import Tiers
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What a retrieval cache is made of; the first three it shares with the cache of answers.
+
+    Attributes:
+        tiers: hold the entries.
+        flights: the single-flight table.
+        invalidations: what was asked for before one is not stored after it.
+        meaning: finds what was retrieved for other wordings.
+        corpora: what changed.
+        freshness: lifetimes.
+        popularity: what is wanted lives longer.
+    """
+
+    tiers: Tiers
+    flights: FlightTable
+    invalidations: Invalidations
+    meaning: Meaning
+    corpora: Corpora
+    freshness: Freshness
+    popularity: Popularity
+
+
+class RetrievalCache:
+    """What was retrieved, by question and by meaning.
+
+    Args:
+        parts: what it is made of.
+        max_entry_bytes: what is larger is not stored.
+        colours: the blocking and the asyncio `Io`.
+        emit: receives every event.
+        wall_now: wall clock, seconds since the epoch.
+        mono_now: monotonic clock, seconds.
+        chance: uniform dice in [0, 1).
+    """
+
+    def __init__(
+        self,
+        parts: Parts,
+        *,
+        max_entry_bytes: int,
+        colours: tuple[Io, Io],
+        emit: Observer,
+        wall_now: Callable[[], float],
+        mono_now: Callable[[], float],
+        chance: Callable[[], float],
+    ) -> None:
+        self._tiers, self._flights, self._meaning = parts.tiers, parts.flights, parts.meaning
+        self._corpora, self._invalidations = parts.corpora, parts.invalidations
+        self._freshness, self._popularity = parts.freshness, parts.popularity
+        self._max_entry_bytes = max_entry_bytes
+        self._blocking, self._aio = colours
+        self._emit, self._chance = emit, chance
+        self._wall_now, self._mono_now = wall_now, mono_now
+
+    def read_through(self, ask: Ask, make: Callable[[], Awaitable[T]], form: Form[T]) -> T:
+        """Return what is stored for `ask`, or what `make` makes, which is then stored.
+
+        Args:
+            ask: what is asked.
+            make: retrieves; must not suspend. May run once more, in another thread, to renew.
+            form: how its values are stored.
+        """
+        return blocking.run(self._read_through(self._blocking, ask, make, form))
+
+    async def aread_through(self, ask: Ask, make: Callable[[], Awaitable[T]], form: Form[T]) -> T:
+        """Async form of `read_through`; `make` may run once more, in another task."""
+        return await self._read_through(self._aio, ask, make, form)
+
+    def lookup(self, ask: Ask) -> Recalled | Gap:
+        """Return what is stored for `ask`, or a gap to `store` in or `abandon`."""
+        return blocking.run(self._lookup(self._blocking, ask, renews=False))
+
+    async def alookup(self, ask: Ask) -> Recalled | Gap:
+        """Async form of `lookup`."""
+        return await self._lookup(self._aio, ask, renews=False)
+
+    def store(self, ask: Ask, gap: Gap, made: Made | str, cost_s: float) -> None:
+        """Store what was retrieved for `ask`, and end the flight of `gap`. Returns at once.
+
+        Args:
+            ask: what was asked.
+            gap: what the lookup returned.
+            made: what was retrieved, or the reason why it is not stored.
+            cost_s: how long it took.
+        """
+        entry = made if isinstance(made, str) else self._entry(ask, gap, made, cost_s)
+        if isinstance(entry, str):
+            self._emit(events.RetrievalRefused(entry))
+            self._land(gap.flight, DECLINED)
+            return
+        vector = None if gap.flight is None else gap.flight.vector
+        self._tiers.keep(entry, vector, shared=ask.shared)
+        # After keeping, so that an invalidation is either seen here or sees the entry.
+        if self._invalidations.since(gap.mark, entry):
+            self._tiers.drop(entry)
+            self._emit(events.RetrievalRefused("invalidated"))
+            self._land(gap.flight, DECLINED)
+            return
+        assert entry.fresh_until_s is not None
+        self._emit(events.RetrievalStored(entry.id, entry.fresh_until_s - entry.created_s))
+        self._land(gap.flight, entry)
+
+    def abandon(self, gap: Gap) -> None:
+        """End the flight of `gap`, whose caller gave up: a follower leads next."""
+        self._land(gap.flight, FAILED)
+
+    def reject(self, entry: Entry, error: Exception) -> None:
+        """Drop an entry whose payload its adapter could not read."""
+        self._tiers.drop(entry)
+        self._emit(events.BackendFailed("payload", "read", type(error).__name__))
+
+    async def _read_through(
+        self, io: Io, ask: Ask, make: Callable[[], Awaitable[T]], form: Form[T]
+    ) -> T:
+        found = await self._lookup(io, ask, renews=True)
+        if isinstance(found, Recalled):
+            if found.renew is not None:
+                io.spawn(self._renew(ask, found.renew, make, form))
+            value = self._value(form, found)
+            return await make() if value is None else value
+        try:
+            return await self._made(io, ask, found, make, form)
+        finally:
+            self.abandon(found)
+
+    async def _made(
+        self, io: Io, ask: Ask, gap: Gap, make: Callable[[], Awaitable[T]], form: Form[T]
+    ) -> T:
+        """Retrieve and store; where that fails, serve what may be served then."""
+        began_s = self._mono_now()
+        try:
+            value = await make()
+        except Exception:
+            spare = await self._spare(io, ask)
+            stored = None if spare is None else self._value(form, spare)
+            # Followers who cannot be given it meet the error, or not, for themselves.
+            self._land(gap.flight, DECLINED if stored is None else spare)
+            if spare is None or stored is None:
+                raise
+            self._note(spare, ask)
+            return stored
+        self._keep(ask, gap, form, value, self._mono_now() - began_s)
+        return value
+
+    async def _renew(
+        self, ask: Ask, gap: Gap, make: Callable[[], Awaitable[T]], form: Form[T]
+    ) -> None:
+        """Make an entry anew while it is served."""
+        began_s = self._mono_now()
+        try:
+            self._keep(ask, gap, form, await make(), self._mono_now() - began_s)
+        except Exception as error:  # nobody waits for it: who asks next meets it
+            self._emit(events.BackendFailed("retriever", "renew", type(error).__name__))
+        finally:
+            self.abandon(gap)
+
+    def _value(self, form: Form[T], hit: Recalled) -> T | None:
+        """Read a hit; None where it cannot be read, and is dropped."""
+        try:
+            return form.read(hit)
+        except Exception as error:  # stored bytes may be anything
+            self.reject(hit.entry, error)
+            return None
+
+    def _keep(self, ask: Ask, gap: Gap, form: Form[T], value: T, cost_s: float) -> None:
+        try:
+            made = form.spell(value)
+        except Exception:  # foreign objects raise what they like when they are spelled
+            made = "unserialisable"
+        self.store(ask, gap, made, cost_s)
+
+    async def _lookup(self, io: Io, ask: Ask, *, renews: bool) -> Recalled | Gap:
+        if self._tiers.follows:
+            await self._tiers.catch_up(io)
+        mark = self._invalidations.mark
+        states = await self._corpora.states(io, ask.corpora)
+        if states is None:
+            return self._note(Gap("backend", None, mark), ask)
+        sought = Sought(ask, states, mark)
+        if ask.controls.refresh:
+            return self._note(sought.gap("refresh"), ask)
+        entry = self._valid(self._tiers.near(ask.request.key), sought)
+        found: Recalled | Gap | None = None
+        if entry is not None and self._phase(entry) == "fresh":
+            found = self._hit(entry)
+        while found is None:
+            found = await self._fly(io, sought, renews=renews)
+        return self._note(found, ask)
+
+    async def _fly(self, io: Io, sought: Sought, *, renews: bool) -> Recalled | Gap | None:
+        """Lead, follow, serve what is due, or search alone; None: the leader failed, try again."""
+        due = self._valid(self._tiers.near(sought.ask.request.key), sought)
+        if due is not None and self._phase(due) != "due":
+            due = None
+        # Who renews in the background leads nothing that the caller could wait in.
+        owner = object() if due is not None and renews else io.owner()
+        flight, leads = self._flights.claim(sought.flight_key(), owner, sought.mark)
+        if flight is not None and leads:
+            return await self._lead(io, sought, flight, renews=renews)
+        if due is not None:
+            return self._hit(due, stale="renewing")
+        if flight is None or not io.may_wait():
+            return await self._search(io, sought, None)
+        landed = await io.join(flight, self._flights.remaining_s(flight))
+        if landed is FAILED:
+            return None
+        if landed is DECLINED:
+            return sought.gap("declined")
+        hit = landed if isinstance(landed, Recalled) else self._hit(landed)
+        return hit._replace(shared=True, renew=None)
+
+    async def _lead(
+        self, io: Io, sought: Sought, flight: Flight, *, renews: bool
+    ) -> Recalled | Gap:
+        """Search, and keep the flight open where something is to be made."""
+        try:
+            found = await self._search(io, sought, flight)
+        except BaseException:
+            self._land(flight, FAILED)
+            raise
+        if isinstance(found, Gap):
+            return found._replace(flight=flight)
+        if not found.stale:
+            self._land(flight, found)
+            return found
+        renewal = sought.gap("due", flight)
+        return found._replace(renew=renewal) if renews else renewal
+
+    async def _search(self, io: Io, sought: Sought, flight: Flight | None) -> Recalled | Gap:
+        """Look in memory again, since another leader may have landed; then further away."""
+        request = sought.ask.request
+        entry = self._valid(self._tiers.near(request.key), sought)
+        if sought.ask.shared and (entry is None or self._phase(entry) != "fresh"):
+            entry = self._valid(await self._tiers.fetch(io, request.key), sought) or entry
+        phase = "over" if entry is None else self._phase(entry)
+        if entry is not None and phase in {"fresh", "due"}:
+            return self._hit(entry, stale="" if phase == "fresh" else "renewing")
+
+        def serves(entry: Entry, _: Request) -> bool:
+            return self._serves(entry, sought)
+
+        found = await self._meaning.find(io, request, flight, serves)
+        if found.entry is None:
+            return sought.gap(found.reason, similarity=found.similarity)
+        return self._hit(found.entry, "semantic", found.similarity or 0.0)
+
+    async def _spare(self, io: Io, ask: Ask) -> Recalled | None:
+        """Return what may be served where retrieving failed, as the documents are now."""
+        states = await self._corpora.states(io, ask.corpora)
+        if states is None:
+            return None
+        sought = Sought(ask, states, self._invalidations.mark)
+        entry = self._valid(self._tiers.near(ask.request.key), sought)
+        if entry is None and ask.shared:
+            entry = self._valid(await self._tiers.fetch(io, ask.request.key), sought)
+        if entry is None or self._phase(entry) == "over":
+            return None
+        return self._hit(entry, stale="error")
+
+    def _valid(self, entry: Entry | None, sought: Sought) -> Entry | None:
+        """Return `entry` if it may be served to this lookup in some phase."""
+        if entry is None or entry.expires_s <= self._wall_now() or not sought.holds(entry):
+            return None
+        return entry
+
+    def _serves(self, entry: Entry, sought: Sought) -> bool:
+        """Whether `entry` may be served by meaning; drops it when it never will again."""
+        now_s = self._wall_now()
+        if entry.expires_s <= now_s or sought.outlived(entry):
+            self._tiers.drop(entry)
+            return False
+        fresh = entry.fresh_until_s is not None and entry.fresh_until_s > now_s
+        return fresh and entry.scope == sought.ask.request.scope and sought.holds(entry)
+
+    def _phase(self, entry: Entry) -> Phase:
+        until_s = entry.expires_s if entry.fresh_until_s is None else entry.fresh_until_s
+        return self._freshness.phase(until_s, self._wall_now(), entry.cost_s, self._chance())
+
+    def _hit(
+        self,
+        entry: Entry,
+        tier: events.Tier = "exact",
+        similarity: float = 1.0,
+        *,
+        stale: str = "",
+    ) -> Recalled:
+        return Recalled(entry, tier, similarity, self._wall_now() - entry.created_s, stale)
+
+    def _note(self, found: Recalled | Gap, ask: Ask) -> Recalled | Gap:
+        """Report the outcome of a lookup, and count what is wanted."""
+        self._popularity.note(ask.request.key)
+        if isinstance(found, Gap):
+            self._emit(events.RetrievalMiss(found.reason, found.similarity))
+        else:
+            self._emit(
+                events.RetrievalHit(
+                    found.tier, found.entry.id, found.similarity, found.age_s, found.stale,
+                    found.shared,
+                )
+            )  # fmt: skip
+        return found
+
+    def _entry(self, ask: Ask, gap: Gap, made: Made, cost_s: float) -> Entry | str:
+        """Make the entry of what was retrieved, or say why there is none."""
+        request, controls = ask.request, ask.controls
+        never = request.never if ask.speaks else ""
+        if gap.revisions is None:
+            return "backend"
+        if controls.no_store:
+            return "no_store"
+        if len(made.payload) + len(request.text) > self._max_entry_bytes:
+            return "too_large"
+        lifetime_s = self._freshness.lifetime_s(
+            self._chance(),
+            hits=self._popularity.count(request.key),
+            empty=made.empty,
+            at_most_s=controls.ttl_s,
+        )
+        if never:
+            lifetime_s = min(lifetime_s, request.never_ttl_s)
+        if lifetime_s <= 0:
+            return never or "empty"
+        now_s = self._wall_now()
+        users = (user_tag(controls.user),) if controls.user else ()
+        plain = not (made.empty or never or controls.ttl_s is not None)
+        return Entry(
+            key=request.key,
+            scope=request.scope,
+            tenant=request.tenant,
+            namespace=request.namespace,
+            text=request.text,
+            payload=made.payload,
+            created_s=now_s,
+            expires_s=now_s + lifetime_s + (self._freshness.grace_s if plain else 0.0),
+            tags=controls.tags + users,
+            semantic=not made.empty and self._meaning.comparable(request),
+            source=request.source,
+            fresh_until_s=now_s + lifetime_s,
+            cost_s=cost_s,
+            bases=tuple(
+                Basis(corpus.digest, revision, corpus.documents(made.documents))
+                for corpus, revision in zip(ask.corpora, gap.revisions, strict=True)
+            ),
+        )
+
+    def _land(self, flight: Flight | None, outcome: object) -> None:
+        if flight is not None:
+            self._flights.land(flight, outcome)
