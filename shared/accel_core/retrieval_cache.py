@@ -358,7 +358,8 @@ class RetrievalCache:
             return "too_large"
         lifetime_s = self._freshness.lifetime_s(
             self._chance(),
-            hits=self._popularity.count(request.key),
+            # The lookup that found nothing was counted, too.
+            hits=max(0, self._popularity.count(request.key) - 1),
             empty=made.empty,
             at_most_s=controls.ttl_s,
         )

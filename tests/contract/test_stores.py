@@ -9,6 +9,7 @@ import pytest
 from accel_core.policy.seal import Seal
 from accel_core.store.memory import MemoryStore
 from accel_core.store.sqlite import SqliteStore
+from accel_core.testing.change_logs import ChangeLogContract
 from accel_core.testing.shared_stores import SharedStoreContract
 from accel_core.testing.stores import StoreContract
 
@@ -36,5 +37,19 @@ class TestSqliteStore(SharedStoreContract):
     @pytest.fixture
     def other(self, tmp_path: Path, seal: Seal, store: SqliteStore) -> Iterator[SqliteStore]:
         other = SqliteStore(tmp_path / "accel.db", seal=seal)
+        yield other
+        other.close()
+
+
+class TestChangesInSqlite(ChangeLogContract):
+    @pytest.fixture
+    def log(self, tmp_path: Path) -> Iterator[SqliteStore]:
+        store = SqliteStore(tmp_path / "accel.db")
+        yield store
+        store.close()
+
+    @pytest.fixture
+    def other(self, tmp_path: Path, log: SqliteStore) -> Iterator[SqliteStore]:
+        other = SqliteStore(tmp_path / "accel.db")
         yield other
         other.close()

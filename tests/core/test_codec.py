@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import fields, replace
 from typing import Any
 
@@ -10,8 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accel_core.errors import ConfigError
+from accel_core.policy.corpus import Basis
 from accel_core.policy.seal import Seal
 from accel_core.ports import Entry
+from accel_core.store import codec
 from accel_core.store.codec import decode, encode
 
 KEY, OTHER = b"k" * 32, b"o" * 32
@@ -32,6 +35,17 @@ entries = st.builds(
     encoder=texts,
     vector=st.none() | st.binary(max_size=20),
     source=texts,
+    fresh_until_s=st.none() | st.floats(allow_nan=False),
+    cost_s=st.floats(allow_nan=False),
+    bases=st.lists(
+        st.builds(
+            Basis,
+            st.binary(max_size=30),
+            st.integers(0, 2**64 - 1),
+            st.none() | st.frozensets(st.binary(max_size=10), max_size=4),
+        ),
+        max_size=3,
+    ).map(tuple),
 )
 seals = st.sampled_from([Seal(), Seal(KEY), Seal(KEY, OTHER)])
 
@@ -49,11 +63,15 @@ SAMPLE = Entry(
     encoder="encoder",
     vector=b"vector",
     source="source",
+    fresh_until_s=1.5,
+    cost_s=0.5,
+    bases=(Basis(b"corpus", 7, frozenset({b"document"})),),
 )
 OTHERWISE: dict[str, Any] = {
     **dict.fromkeys(("key", "scope", "tenant", "payload", "vector"), b"x"),
     **dict.fromkeys(("namespace", "text", "encoder", "source"), "x"),
-    **dict.fromkeys(("created_s", "expires_s"), 3.0),
+    **dict.fromkeys(("created_s", "expires_s", "fresh_until_s", "cost_s"), 3.0),
+    "bases": (Basis(b"corpus", 8, frozenset({b"document"})),),
     "tags": ("ab",),
     "semantic": False,
 }
@@ -93,6 +111,30 @@ def test_every_field_is_sealed(name: str) -> None:
     forged = encode(replace(SAMPLE, **{name: OTHERWISE[name]}), Seal()) + mac
     assert decode(forged, Seal(KEY)) == "seal"
     assert decode(encode(SAMPLE, Seal()) + mac, Seal(KEY)) == SAMPLE
+
+
+@pytest.mark.parametrize("seal", [Seal(), Seal(KEY)], ids=["plain", "sealed"])
+def test_a_large_payload_is_stored_small(seal: Seal) -> None:
+    """What repeats itself is compressed, and comes back as it was."""
+    long = replace(SAMPLE, payload=b'{"text": "the same again"}' * 1000)
+    data = encode(long, seal)
+    assert len(data) < 1000
+    assert decode(data, seal) == long
+
+
+def test_a_payload_that_does_not_shrink_is_stored_as_it_is() -> None:
+    """Random bytes, as an image has, cost no more than themselves."""
+    noise = bytes(random.Random(1).randbytes(5000))
+    data = encode(replace(SAMPLE, payload=noise), Seal())
+    assert noise in data
+
+
+def test_a_payload_that_unpacks_to_too_much_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small entry cannot make its reader take a gigabyte."""
+    data = encode(replace(SAMPLE, payload=bytes(20_000)), Seal())
+    assert isinstance(decode(data, Seal()), Entry)
+    monkeypatch.setattr(codec, "_MAX_UNPACKED_BYTES", 10_000)
+    assert decode(data, Seal()) == "format"
 
 
 def test_with_a_key_unsigned_entries_are_refused() -> None:

@@ -12,6 +12,7 @@ are refused with a reason.
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 from struct import Struct
 from struct import error as StructError  # noqa: N812
@@ -64,7 +65,7 @@ def encode(entry: Entry, seal: Seal) -> bytes:
         b"" if entry.vector is None else entry.vector,
         payload,
     )
-    resting = b"".join(_rests(entry)) if entry.fresh_until_s is not None else b""
+    resting = b"".join(_rests(entry))
     flags = (
         entry.semantic * _SEMANTIC
         + (entry.vector is not None) * _VECTOR
@@ -126,8 +127,10 @@ def _parse(data: bytes) -> tuple[Entry, int]:
 
 def _rests(entry: Entry) -> Iterator[bytes]:
     """Spell until when an entry is fresh, what it cost, and what it rests on."""
-    assert entry.fresh_until_s is not None
-    yield _RESTS.pack(entry.fresh_until_s, entry.cost_s, len(entry.bases))
+    if entry.fresh_until_s is None and not entry.cost_s and not entry.bases:
+        return
+    fresh_until_s = math.nan if entry.fresh_until_s is None else entry.fresh_until_s
+    yield _RESTS.pack(fresh_until_s, entry.cost_s, len(entry.bases))
     for corpus, revision, documents in entry.bases:
         known = sorted(documents or ())
         yield _BASIS.pack(len(corpus), revision, len(known), documents is not None)
@@ -137,7 +140,7 @@ def _rests(entry: Entry) -> Iterator[bytes]:
             yield document
 
 
-def _read_rests(data: bytes, start: int) -> tuple[float, float, tuple[Basis, ...], int]:
+def _read_rests(data: bytes, start: int) -> tuple[float | None, float, tuple[Basis, ...], int]:
     """Read what `_rests` spelled, and where it ends."""
     fresh_until_s, cost_s, count = _RESTS.unpack_from(data, start)
     start += _RESTS.size
@@ -152,7 +155,7 @@ def _read_rests(data: bytes, start: int) -> tuple[float, float, tuple[Basis, ...
             document, start = _piece(data, start + _LENGTH.size, length)
             named.append(document)
         bases.append(Basis(corpus, revision, frozenset(named) if known else None))
-    return fresh_until_s, cost_s, tuple(bases), start
+    return None if math.isnan(fresh_until_s) else fresh_until_s, cost_s, tuple(bases), start
 
 
 def _piece(data: bytes, start: int, length: int) -> tuple[bytes, int]:
