@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import pytest
+import pytest  # noqa: TC002 - fixtures are looked up by name
 from hypothesis import given
 from hypothesis import strategies as st
 
