@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from accel_core.policy.limits.reservations import Place, Reservations
     from accel_core.ports import Io, Observer
 
+_AWAKE: Final = float("-inf")
+"""The sleep of who is about to look for itself."""
 _REARM_S: Final = 0.001
 """How much sooner a turn must come than expected for its caller to be woken for it."""
 AHEAD_S: Final = 0.25
@@ -58,7 +60,8 @@ class LimitQueue:
         self._reservations, self._lock, self._shared = reservations, lock, shared
         self._emit, self._now = emit, mono_now
         self._breaker = Breaker()
-        self._wake_s = float("-inf")
+        self._armed: Place | None = None
+        self._wakes_s = _AWAKE
 
     def line_up(self, io: Io, place: Place, now_s: float) -> float:
         """Let a queued `place` wait where there is time for it; return how long that will take.
@@ -78,6 +81,7 @@ class LimitQueue:
                 reservations.leave(place, now_s)
                 raise
             self._make_way(place, now_s)
+            self._arm(place, now_s, _AWAKE)
             if self._shared is None or reservations.first is not place:
                 self.advance(now_s)  # else it is asked first whether there is room
         return eta_s
@@ -113,14 +117,13 @@ class LimitQueue:
         reservations = self._reservations
         if not reservations.queue:
             return
-        before = reservations.first
         for place in reservations.advance(now_s):
             place.woken.set()
         first = reservations.first
         if first is None:
             return
         turns_s = now_s + self._turn_s(first, now_s)
-        if first is not before or turns_s < self._wake_s - _REARM_S:
+        if first is not self._armed or turns_s < self._wakes_s - _REARM_S:
             first.woken.set()
 
     def _make_way(self, newcomer: Place, now_s: float) -> None:
@@ -140,7 +143,7 @@ class LimitQueue:
             self.advance(now_s)
             if place.state is not State.WAITING:
                 return None
-            return self._until(place, now_s, self._turn_s(place, now_s))
+            return self._arm(place, now_s, self._turn_s(place, now_s))
 
     def _turn_s(self, place: Place, now_s: float) -> float:
         """Return the seconds until `place`'s turn: to go, or to ask the shared store."""
@@ -149,10 +152,10 @@ class LimitQueue:
             return max(0.0, turn_s - _ahead_s(place, now_s))
         return turn_s
 
-    def _until(self, place: Place, now_s: float, sleep_s: float) -> float:
+    def _arm(self, place: Place, now_s: float, sleep_s: float) -> float:
         """Note when `place` wakes by itself, if it is first; return `sleep_s`."""
         if self._reservations.first is place:
-            self._wake_s = now_s + sleep_s
+            self._armed, self._wakes_s = place, now_s + sleep_s
         return sleep_s
 
     async def _ask(self, io: Io, place: Place) -> None:
@@ -186,7 +189,7 @@ class LimitQueue:
                 self.advance(now_s)
                 return 0.0
             until_end_s = max(0.0, place.expires_s - now_s)
-            return self._until(place, now_s, min(max(again_s, _REARM_S), until_end_s))
+            return self._arm(place, now_s, min(max(again_s, _REARM_S), until_end_s))
 
     def _reserve(self, place: Place, now_s: float, ahead_s: float) -> Reserved | None:
         """Return the shared store's answer; None: it failed, or rests."""
