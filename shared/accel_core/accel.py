@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core import build, events, tenancy
 from accel_core.call import Call
+from accel_core.clocks import Clocks
 from accel_core.config import AccelConfig, from_mapping, from_yaml
 from accel_core.forgetting import Forgetting
 from accel_core.limiter import limiter_of
@@ -80,7 +81,7 @@ class Accel:
         verifier: Verifier | Judge | None = None,
         observers: Iterable[Observer] = (),
         secrets: Secrets | None = None,
-        clocks: build.Clocks | None = None,
+        clocks: Clocks | None = None,
     ) -> None:
         self.config = config or AccelConfig()
         self.generated: dict[type, type] = {}
@@ -99,7 +100,7 @@ class Accel:
             self.config,
             secrets,
             self._emit,
-            clocks or build.Clocks(),
+            clocks or Clocks(),
             encoder=encoder,
             store=store,
             gates=gates,

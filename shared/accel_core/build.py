@@ -8,10 +8,8 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import random
 import threading
-import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -48,8 +46,9 @@ from accel_core.verification import Terms, Verification
 from accel_core.verifier.function import FunctionVerifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
+    from accel_core.clocks import Clocks
     from accel_core.config import (
         AccelConfig,
         CacheConfig,
@@ -79,21 +78,6 @@ _NEEDS = {
 """Libraries of each encoder kind: any one group, whole, is enough."""
 
 _EXTRAS = {"minilm": "local", "static": "static", "openai": "openai"}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Clocks:
-    """Time and dice, injected so that tests need not wait.
-
-    Attributes:
-        wall_now: seconds since the epoch, for stamps that are stored.
-        mono_now: monotonic seconds, for durations.
-        chance: uniform in [0, 1).
-    """
-
-    wall_now: Callable[[], float] = time.time
-    mono_now: Callable[[], float] = time.monotonic
-    chance: Callable[[], float] = random.random
 
 
 def build_encoder(config: EncoderConfig, min_similarity: float | None) -> Encoder | None:
