@@ -280,7 +280,6 @@ class TokenLimiter:
         if too_large is not None:
             raise RequestTooLargeError(*too_large)
         target_s = self._tiers.may_wait_s(tier)
-        eta_s = 0.0
         with self.lock:
             now_s, reservations = self._now(), self._account.reservations
             lease = Lease(self, demand, tier, charge, now_s)
@@ -290,11 +289,12 @@ class TokenLimiter:
                 if timeout_s is not None and timeout_s < may_wait_s:
                     may_wait_s = timeout_s
                 lease.expires_s = now_s + may_wait_s
-            reservations.ask(lease, now_s, again)
+            goes = reservations.ask(lease, now_s, again)
             if self._concurrency is not None:
                 self._concurrency.under_way(reservations.in_use)
-            if lease.state is State.WAITING:
-                eta_s = self._queue.line_up(io, lease, now_s)
+            if goes:
+                return lease
+            eta_s = self._queue.line_up(io, lease, now_s)
         if lease.state is State.LEFT:
             raise self._exceeded(tier, eta_s)
         return lease

@@ -60,10 +60,10 @@ class Levels:
 
     def settle(self, held: Charge, charged: Charge) -> None:
         """See `LimitStore.settle`."""
-        if held == charged:
-            return
         for bucket in self.buckets:
-            bucket.give(held[bucket.unit] - charged[bucket.unit])
+            given = held[bucket.unit] - charged[bucket.unit]
+            if given:
+                bucket.give(given)
 
     def assume(self, levels: Sequence[float], now_s: float) -> None:
         """Take over the `levels` that a shared store told."""

@@ -128,8 +128,12 @@ class Reservations:
         self._front: Place | None = None
         self._front_s = float("-inf")
 
-    def ask(self, place: Place, now_s: float, after: Place | None = None) -> None:
-        """Grant `place` if nothing waits and it fits, else queue it (where `after` stood)."""
+    def ask(self, place: Place, now_s: float, after: Place | None = None) -> bool:
+        """Grant `place` if nothing waits and it fits, else queue it (where `after` stood).
+
+        Returns:
+            Whether it was granted.
+        """
         if after is None:
             self._arrivals += 1
             place.order = (place.order[0], self._arrivals)
@@ -141,8 +145,9 @@ class Reservations:
             )
         if not self.queue and self._take(place.charge, now_s):
             self._grant(place, now_s)
-        else:
-            insort(self.queue, place, key=_ORDER)
+            return True
+        insort(self.queue, place, key=_ORDER)
+        return False
 
     def eta_s(self, charge: Charge, now_s: float, order: tuple[float, float]) -> float:
         """Return how long `charge` would wait at `order`, if those before it took their turns."""
@@ -282,23 +287,20 @@ class Reservations:
         return [*self.levels.buckets, *self.layers]
 
     def _take(self, charge: Charge, now_s: float) -> bool:
-        """Take `charge` from the levels if it fits, and everything else too."""
-        return (
-            self._shared is None
-            and self._has_slot()
-            and self._held_back_s(charge, now_s) <= 0.0
-            and self.levels.reserve(charge, now_s, 0.0).wait_s <= 0.0
-        )
+        """Take `charge` from the levels if they and everything else have room."""
+        if self._shared is not None or self._is_full() or self._held_back_s(charge, now_s) > 0.0:
+            return False
+        return not self.levels.reserve(charge, now_s, 0.0).wait_s
 
     def _wait_s(self, charge: Charge, now_s: float) -> float:
         """Return the seconds until `charge` fits; without end where slots are short."""
-        if not self._has_slot():
+        if self._is_full():
             return _NEVER_S
         wait_s = self._held_back_s(charge, now_s)
         return max([wait_s, *(bucket.wait_s(charge, now_s) for bucket in self.levels.buckets)])
 
-    def _has_slot(self) -> bool:
-        return self.slots is None or self.in_use < self.slots
+    def _is_full(self) -> bool:
+        return self.slots is not None and self.in_use >= self.slots
 
     def _held_back_s(self, charge: Charge, now_s: float) -> float:
         """Return the seconds until `charge` may be taken from all but the levels."""
