@@ -170,8 +170,13 @@ class LimitQueue:
         Runs where it may block. Whoever asked may be gone when the answer comes, cancelled or
         expired: then what was taken is given back here.
         """
-        now_s = self._now()
-        ahead_s = max(0.0, min(_ahead_s(place, now_s), place.expires_s - now_s))
+        with self._lock:
+            now_s = self._now()
+            until_end_s = max(0.0, place.expires_s - now_s)
+            ahead_s = min(_ahead_s(place, now_s), until_end_s)
+            held_back_s = self._reservations.held_back_s(place.charge, now_s)
+            if held_back_s > ahead_s:
+                return self._arm(place, now_s, min(held_back_s - ahead_s, until_end_s))
         answer = self._reserve(place, now_s, ahead_s)
         with self._lock:
             now_s, reservations = self._now(), self._reservations

@@ -288,6 +288,27 @@ def test_a_large_call_is_not_starved_by_small_ones_of_another_process() -> None:
     assert 29.0 < waited_s[0] < 65.0
 
 
+def test_slots_are_waited_for_before_the_store_is_asked() -> None:
+    async def main() -> None:
+        clock = ManualClock()
+        server = Server(lambda: clock.now_s)
+        limits = Limits(tokens_per_minute=CAPACITY, concurrent_requests=1)
+        made = limiter(RemoteLevels(server), clock, AsyncIo(), limits=limits)
+        first = await made.areserve(Demand(0, 10))
+        tasks = [asyncio.create_task(made.areserve(Demand(0, 10))) for _ in range(3)]
+        while made.state().waiting < 3:
+            await asyncio.sleep(0)
+        assert (server.asked, made.state().under_way) == (1, 1)
+        first.settle()
+        for task in tasks:
+            lease = await task
+            assert made.state().under_way == 1
+            lease.settle()
+        assert server.asked == 4
+
+    asyncio.run(main())
+
+
 def test_limits_learned_by_one_process_hold_for_what_it_takes_of_all() -> None:
     """Each learns them from its own responses, and they are one and the same limit."""
     _, one, other = two_processes(ManualClock(), limits=Limits())

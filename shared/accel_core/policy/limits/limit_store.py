@@ -51,13 +51,14 @@ class LimitStore(Protocol):
     A limit begins full with whoever names it first, and who names it later joins; each handle takes
     from the limits that it was told, from all of them or from none. Levels may fall below zero:
     what was promised for later is taken at once, so whoever comes after waits behind it, and what a
-    process that died held is refilled.
+    process that died held, or an answer that was lost, is refilled.
 
-    `reserve` alone may wait for a network; it is called off event loops, and safe from several
-    threads. `shape` and `settle` only take note: what they say has arrived when a later `reserve`
-    of the same handle answers. A store that its levels cannot be asked of answers for itself as it
-    was configured (a share of the limits, or a wait that is longer than the caller's) or raises:
-    then the caller's own levels decide alone, and an event says so.
+    `reserve` alone may wait for a network: it is called off event loops, and by several threads.
+    `shape` and `settle` are called anywhere, while garbage is collected too, and neither wait nor
+    raise: what they say has arrived when a later `reserve` of the same handle answers. A store that
+    cannot ask for its levels answers as it was configured to (of a share of the limits, or with a
+    wait longer than the caller's), or raises: then the caller's own levels decide, and an event
+    says so.
     """
 
     def shape(self, limits: Sequence[Limit], now_s: float) -> None:

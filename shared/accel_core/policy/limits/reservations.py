@@ -223,8 +223,8 @@ class Reservations:
                 self.levels.settle(NOTHING, place.charge)
             self.queue.remove(place)
             place.shared = True
-            wait_s = max(answer.wait_s, self._held_back_s(place.charge, now_s))
-            self._grant(place, now_s + wait_s)
+            waits_s = [layer.wait_s(place.charge, now_s) for layer in self.layers]
+            self._grant(place, now_s + max([answer.wait_s, *waits_s]))
 
     def decide_alone(self, place: Place, now_s: float) -> float:
         """Grant a waiting `place` if our own levels allow it, for the shared store cannot be asked.
@@ -278,6 +278,19 @@ class Reservations:
         """Let nobody through before `until_s`."""
         self._closed_until_s = max(self._closed_until_s, until_s)
 
+    def held_back_s(self, charge: Charge, now_s: float) -> float:
+        """Return the seconds until `charge` may be taken from all but the levels.
+
+        Without end where slots are short.
+        """
+        if self.slots is not None and self.in_use >= self.slots:
+            return _NEVER_S
+        wait_s = self._closed_until_s - now_s
+        for layer in self.layers:
+            if (layer_s := layer.wait_s(charge, now_s)) > wait_s:
+                wait_s = layer_s
+        return wait_s
+
     @property
     def first(self) -> Place | None:
         """Who is first in the queue."""
@@ -288,27 +301,14 @@ class Reservations:
 
     def _take(self, charge: Charge, now_s: float) -> bool:
         """Take `charge` from the levels if they and everything else have room."""
-        if self._shared is not None or self._is_full() or self._held_back_s(charge, now_s) > 0.0:
+        if self._shared is not None or self.held_back_s(charge, now_s) > 0.0:
             return False
         return not self.levels.reserve(charge, now_s, 0.0).wait_s
 
     def _wait_s(self, charge: Charge, now_s: float) -> float:
         """Return the seconds until `charge` fits; without end where slots are short."""
-        if self._is_full():
-            return _NEVER_S
-        wait_s = self._held_back_s(charge, now_s)
+        wait_s = self.held_back_s(charge, now_s)
         return max([wait_s, *(bucket.wait_s(charge, now_s) for bucket in self.levels.buckets)])
-
-    def _is_full(self) -> bool:
-        return self.slots is not None and self.in_use >= self.slots
-
-    def _held_back_s(self, charge: Charge, now_s: float) -> float:
-        """Return the seconds until `charge` may be taken from all but the levels."""
-        wait_s = self._closed_until_s - now_s
-        for layer in self.layers:
-            if (layer_s := layer.wait_s(charge, now_s)) > wait_s:
-                wait_s = layer_s
-        return wait_s
 
     def _grant(self, place: Place, now_s: float) -> None:
         charge = place.charge
