@@ -33,7 +33,7 @@ _AWAKE: Final = float("-inf")
 """The sleep of who is about to look for itself."""
 _REARM_S: Final = 0.001
 """How much sooner a turn must come than expected for its caller to be woken for it."""
-AHEAD_S: Final = 0.25
+_AHEAD_S: Final = 0.25
 """How far ahead a call that has not waited yet has its room promised by a shared store."""
 
 
@@ -212,4 +212,4 @@ class LimitQueue:
 
 
 def _ahead_s(place: Place, now_s: float) -> float:
-    return AHEAD_S + max(0.0, now_s - place.asked_s)
+    return _AHEAD_S + max(0.0, now_s - place.asked_s)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from accel_core.policy.limits.charge import Charge
     from accel_core.policy.limits.limit_store import Limit
 
-AT_ONCE = Reserved(0.0)
+_AT_ONCE = Reserved(0.0)
 
 
 class Levels:
@@ -56,7 +56,7 @@ class Levels:
         if wait_s <= max_wait_s:
             for bucket in self.buckets:
                 bucket.level -= charge[bucket.unit]
-        return Reserved(wait_s) if wait_s else AT_ONCE
+        return Reserved(wait_s) if wait_s else _AT_ONCE
 
     def settle(self, held: Charge, charged: Charge) -> None:
         """See `LimitStore.settle`."""
