@@ -290,23 +290,23 @@ def test_a_large_call_is_not_starved_by_small_ones_of_another_process() -> None:
 
 def test_slots_are_waited_for_before_the_store_is_asked() -> None:
     async def main() -> None:
-        clock = ManualClock()
-        server = Server(lambda: clock.now_s)
+        loop = asyncio.get_running_loop()
+        server = Server(loop.time)
         limits = Limits(tokens_per_minute=CAPACITY, concurrent_requests=1)
-        made = limiter(RemoteLevels(server), clock, AsyncIo(), limits=limits)
+        made = limiter(RemoteLevels(server), loop.time, DistantIo(ROUND_TRIP_S), limits=limits)
         first = await made.areserve(Demand(0, 10))
-        tasks = [asyncio.create_task(made.areserve(Demand(0, 10))) for _ in range(3)]
-        while made.state().waiting < 3:
-            await asyncio.sleep(0)
-        assert (server.asked, made.state().under_way) == (1, 1)
+        tasks = [loop.create_task(made.areserve(Demand(0, 10))) for _ in range(3)]
+        await asyncio.sleep(10.0)
+        assert (server.asked, made.state().under_way, made.state().waiting) == (1, 1, 3)
         first.settle()
         for task in tasks:
             lease = await task
             assert made.state().under_way == 1
+            await asyncio.sleep(10.0)
             lease.settle()
         assert server.asked == 4
 
-    asyncio.run(main())
+    virtual_time.run(main())
 
 
 def test_limits_learned_by_one_process_hold_for_what_it_takes_of_all() -> None:
