@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from accel_core.build import Clocks
+from accel_core.clocks import Clocks
 from benchmarks import virtual_time
 from benchmarks.harness import Measured, Row
 from benchmarks.retrieval_desk import Desk, opened
@@ -151,7 +151,7 @@ def published(context: Context) -> Measured:
             for name in ("warm", "cold")
         )
     told = "; ".join(
-        f"{name}: p50 {one.p50_s * 1e3:.0f} ms, p99 {one.p99_s * 1e3:.0f} ms, {one.searches} searches"
+        f"{name}: p50 {one.p50_s * 1e3:.0f}, p99 {one.p99_s * 1e3:.0f} ms, {one.searches} searches"
         for name, one in (("uncached", plain), ("warmed up", warm), ("cold start", cold))
     )
     return Measured(plain.p99_s / warm.p99_s, told)

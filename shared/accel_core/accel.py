@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core import build, events, tenancy
 from accel_core.call import Call
+from accel_core.clocks import Clocks
 from accel_core.config import AccelConfig, from_mapping, from_yaml
 from accel_core.corpora import Corpus, named_corpus, own_corpus
 from accel_core.drive.forking import renewed_in_children
@@ -83,7 +84,7 @@ class Accel:
         verifier: Verifier | Judge | None = None,
         observers: Iterable[Observer] = (),
         secrets: Secrets | None = None,
-        clocks: build.Clocks | None = None,
+        clocks: Clocks | None = None,
     ) -> None:
         self.config = config or AccelConfig()
         self.generated: dict[type, type] = {}
@@ -102,7 +103,7 @@ class Accel:
             self.config,
             secrets,
             self._emit,
-            clocks or build.Clocks(),
+            clocks or Clocks(),
             encoder=encoder,
             store=store,
             gates=gates,

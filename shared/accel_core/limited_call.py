@@ -344,8 +344,7 @@ def _tell(lease: Lease, refusal: Refusal) -> None:
     elif refusal.kind == "overloaded":
         lease.failed(refusal.shown, overloaded=True)
     else:
-        limits = refusal.shown if refusal.kind == "too_large" else ()
-        lease.rejected(refusal.shown, limits)
+        lease.rejected(refusal.shown, refusal.never_fits(lease.charge))
 
 
 def _fail(error: Exception | None) -> NoReturn:

@@ -7,13 +7,12 @@ child. Libraries of HTTP clients are loaded when one of their clients is limited
 
 from __future__ import annotations
 
-import random
 import threading
-import time
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack, cast
 
+from accel_core.clocks import Clocks
 from accel_core.config.limits import AMOUNTS
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo, is_mine
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from accel_core.config import LimitsConfig
+    from accel_core.policy.limits.limit_store import LimitStore
     from accel_core.policy.limits.limiter_state import LimiterState
     from accel_core.ports import Observer
 
@@ -66,7 +66,10 @@ class Limiter:
         tiers: seconds to the first token by tier, None for no target; None: platinum 0.5, gold 2,
             silver 5, bronze 15, and best_effort, which calls have that name none.
         retries: how refused and failed calls are sent again.
-        observer: receives `LimitWaited`, `LimitRejected` and `HiddenLimitFound`.
+        observer: receives `LimitWaited`, `LimitRejected`, `HiddenLimitFound`, and `BackendFailed`
+            of a `store`.
+        store: where processes share the limits (`policy.limits.limit_store`); None: each has all.
+        clocks: time and dice, for tests and simulations.
         **amounts: the limits that are known: ``requests_per_minute``, ``tokens_per_minute``,
             ``input_tokens_per_minute``, ``output_tokens_per_minute``, ``requests_per_day``,
             ``tokens_per_day``, ``concurrent_requests``. Others are learned from headers.
@@ -89,6 +92,8 @@ class Limiter:
         tiers: Mapping[str, float | None] | None = None,
         retries: Retries | None = None,
         observer: Observer | None = None,
+        store: LimitStore | None = None,
+        clocks: Clocks | None = None,
         **amounts: Unpack[Amounts],
     ) -> None:
         if not 0.0 <= max_wait_s < float("inf"):
@@ -98,7 +103,7 @@ class Limiter:
         most = amounts.get("concurrent_requests") or _MOST_CONCURRENT
         self._names = {BEST_EFFORT, *targets}
         self._tier: ContextVar[str] = ContextVar("accel_tier", default=BEST_EFFORT)
-        colours = (BlockingIo(), AsyncIo())
+        colours, clocks = (BlockingIo(), AsyncIo()), clocks or Clocks()
         self._calls = LimitedCalls(
             TokenLimiter(
                 Limits(**amounts),
@@ -110,15 +115,16 @@ class Limiter:
                 else None,
                 colours=colours,
                 emit=observer or _ignored,
-                mono_now=time.monotonic,
+                mono_now=clocks.mono_now,
                 lock=threading.RLock,
+                shared=store,
             ),
             retries or Retries(),
             tier=self._tier.get,
             colours=colours,
-            wall_now=time.time,
-            mono_now=time.monotonic,
-            chance=random.random,
+            wall_now=clocks.wall_now,
+            mono_now=clocks.mono_now,
+            chance=clocks.chance,
             lock=threading.RLock,
             is_mine=is_mine,
         )

@@ -2,12 +2,11 @@
 
 `reserve` takes what a call will be charged from every limit at once and returns a `Lease`; what the
 call then used, and what the provider's headers or refusal say, is told to the lease. Callers wait
-in order of deadline. Whoever is first sleeps until its turn and the others until they are woken or
-expire, so nothing polls and no thread is kept for it.
+in order of deadline (`limit_queue`).
 
-Invariants: a lease ends once; a caller that is cancelled, or fails, holds nothing; nobody sleeps
-under the lock. A call made by blocking code on a running event loop never waits: it goes at once,
-and what it takes is a debt that the next ones wait for.
+Invariants: a lease ends once; a caller that is cancelled, or fails, holds nothing. A call made by
+blocking code on a running event loop never waits: it goes at once, and what it takes is a debt that
+the next ones wait for.
 
 The flow is written once, over `Io`; `reserve` and `areserve` are its two colours. This module
 imports neither threads nor loops nor clocks.
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from accel_core import events
 from accel_core.drive import blocking
 from accel_core.errors import LimitExceededError, RequestTooLargeError
+from accel_core.limit_queue import LimitQueue
 from accel_core.policy.limits.account import Account, Limits
 from accel_core.policy.limits.concurrency import Answered
 from accel_core.policy.limits.limiter_state import LimiterState
@@ -33,12 +33,11 @@ if TYPE_CHECKING:
     from accel_core.policy.limits.account import Shown
     from accel_core.policy.limits.charge import Charge, Demand, Usage
     from accel_core.policy.limits.concurrency import Concurrency
+    from accel_core.policy.limits.limit_store import LimitStore
     from accel_core.policy.limits.provider_profile import Profile
-    from accel_core.ports import Io, Observer, Signal
+    from accel_core.ports import Io, Observer
 
 _TOKENS_TO_TELL = 5
-_REARM_S = 0.001
-"""How much sooner a turn must come than expected for its caller to be woken for it."""
 
 
 class Lease(Place):
@@ -97,6 +96,7 @@ class TokenLimiter:
         emit: receives every event.
         mono_now: monotonic clock, seconds.
         lock: makes the lock around the state.
+        shared: where the levels are shared with other processes; None: they are this one's.
     """
 
     def __init__(
@@ -111,15 +111,28 @@ class TokenLimiter:
         emit: Observer,
         mono_now: Callable[[], float],
         lock: Callable[[], AbstractContextManager[Any]],
+        shared: LimitStore | None = None,
     ) -> None:
         self.profile = profile
         self._limits, self._max_wait_s, self._tiers = limits, max_wait_s, tiers
         self._concurrency = concurrency
         self._blocking, self._aio = colours
-        self._emit, self._now, self._new_lock = emit, mono_now, lock
-        self.lock = lock()
-        self._account = self._new_account()
-        self._wake_s = float("-inf")
+        self._emit, self._now, self._new_lock, self._shared = emit, mono_now, lock, shared
+        self.after_fork()
+
+    def after_fork(self) -> None:
+        """Start anew, in a child process too: nobody there waits for its parent's leases."""
+        self.lock = self._new_lock()
+        self._account = Account(self._limits, self._now(), self._shared)
+        if self._concurrency is not None:
+            self._account.reservations.slots = self._concurrency.limit
+        self._queue = LimitQueue(
+            self._account.reservations,
+            self.lock,
+            self._shared,
+            emit=self._emit,
+            mono_now=self._now,
+        )
 
     def reserve(
         self,
@@ -142,7 +155,9 @@ class TokenLimiter:
             LimitExceededError: it cannot be let through in time; nothing was taken.
         """
         lease = self._enter(self._blocking, demand, tier, timeout_s, again)
-        return lease if lease.state is State.GRANTED else blocking.run(self._wait(lease))
+        if lease.state is State.GRANTED:
+            return lease
+        return blocking.run(self._wait(self._blocking, lease))
 
     async def areserve(
         self,
@@ -166,7 +181,7 @@ class TokenLimiter:
     ) -> Lease:
         """Do as `reserve`, for a flow that runs over `io`."""
         lease = self._enter(io, demand, tier, timeout_s, again)
-        return lease if lease.state is State.GRANTED else await self._wait(lease)
+        return lease if lease.state is State.GRANTED else await self._wait(io, lease)
 
     def eta_s(self, demand: Demand, *, tier: str = BEST_EFFORT) -> float:
         """Return how long a call would wait if it came now; without end where it never fits."""
@@ -198,7 +213,7 @@ class TokenLimiter:
             if lease.first_token_s is None:
                 lease.first_token_s = self._note_answer(lease, now_s)
             self._account.look(lease, shown, now_s)
-            self._advance(now_s)
+            self._queue.advance(now_s)
 
     def settle(self, lease: Lease, usage: Usage | None, shown: Sequence[Shown]) -> None:
         """See `Lease.settle`."""
@@ -214,7 +229,7 @@ class TokenLimiter:
                 self._account.look(lease, shown, now_s)
             reservations.settle(lease, charged, now_s)
             if reservations.queue:
-                self._advance(now_s)
+                self._queue.advance(now_s)
 
     def refused(self, lease: Lease, shown: Sequence[Shown], retry_after_s: float | None) -> None:
         """See `Lease.refused`."""
@@ -225,7 +240,7 @@ class TokenLimiter:
             self._note_overload(now_s)
             self._account.refused(lease, charged, shown, now_s, retry_after_s)
             found = self._account.hidden
-            self._advance(now_s)
+            self._queue.advance(now_s)
         if found is not None and found != known:
             self._emit(events.HiddenLimitFound(*found))
 
@@ -250,25 +265,11 @@ class TokenLimiter:
             if shown:
                 self._account.look(lease, shown, now_s)
             self._account.reservations.settle(lease, charged, now_s)
-            self._advance(now_s)
+            self._queue.advance(now_s)
 
     def cancel(self, lease: Lease) -> None:
         """See `Lease.cancel`."""
-        with self.lock:
-            now_s = self._now()
-            self._account.reservations.leave(lease, now_s)
-            self._advance(now_s)
-
-    def after_fork(self) -> None:
-        """Start anew in a child process: nobody there waits for this one's leases."""
-        self.lock = self._new_lock()
-        self._account = self._new_account()
-
-    def _new_account(self) -> Account:
-        account = Account(self._limits, self._now())
-        if self._concurrency is not None:
-            account.reservations.slots = self._concurrency.limit
-        return account
+        self._queue.leave(lease)
 
     def _enter(
         self, io: Io, demand: Demand, tier: str, timeout_s: float | None, again: Lease | None
@@ -279,7 +280,6 @@ class TokenLimiter:
         if too_large is not None:
             raise RequestTooLargeError(*too_large)
         target_s = self._tiers.may_wait_s(tier)
-        eta_s = 0.0
         with self.lock:
             now_s, reservations = self._now(), self._account.reservations
             lease = Lease(self, demand, tier, charge, now_s)
@@ -289,87 +289,22 @@ class TokenLimiter:
                 if timeout_s is not None and timeout_s < may_wait_s:
                     may_wait_s = timeout_s
                 lease.expires_s = now_s + may_wait_s
-            reservations.ask(lease, now_s, again)
+            goes = reservations.ask(lease, now_s, again)
             if self._concurrency is not None:
                 self._concurrency.under_way(reservations.in_use)
-            if lease.state is State.WAITING:
-                eta_s = self._line_up(io, lease, now_s)
+            if goes:
+                return lease
+            eta_s = self._queue.line_up(io, lease, now_s)
         if lease.state is State.LEFT:
             raise self._exceeded(tier, eta_s)
         return lease
 
-    def _line_up(self, io: Io, lease: Lease, now_s: float) -> float:
-        """Let a queued `lease` wait where there is time for it; return how long that will take."""
-        reservations = self._account.reservations
-        eta_s = reservations.eta_s(lease.charge, now_s, lease.order)
-        if not io.may_wait():
-            reservations.let_through(lease, now_s)
-        elif now_s + eta_s > lease.expires_s:
-            reservations.leave(lease, now_s)
-            self._tiers.rejected(lease.tier)
-        else:
-            try:
-                lease.woken = io.signal()
-            except BaseException:  # a loop that is not asyncio's
-                reservations.leave(lease, now_s)
-                raise
-            self._make_way(lease, now_s)
-            self._advance(now_s)
-        return eta_s
-
-    def _make_way(self, lease: Lease, now_s: float) -> None:
-        """Turn away whoever a newcomer leaves no time for."""
-        reservations = self._account.reservations
-        while (late := reservations.displaced(lease, now_s)) is not None:
-            reservations.leave(late, now_s)
-            if late is lease:
-                self._tiers.rejected(lease.tier)
-                return
-            late.state = State.EXPIRED
-            late.woken.set()
-
-    async def _wait(self, lease: Lease) -> Lease:
-        signal: Signal = lease.woken
-        try:
-            while (sleep_s := self._sleep_s(lease)) is not None:
-                await signal.wait(sleep_s)
-        except BaseException:
-            self.cancel(lease)
-            raise
+    async def _wait(self, io: Io, lease: Lease) -> Lease:
+        await self._queue.wait(io, lease)
         if lease.state is State.EXPIRED:
-            eta_s = self.eta_s(lease.demand, tier=lease.tier)
-            with self.lock:
-                self._tiers.rejected(lease.tier)
-            raise self._exceeded(lease.tier, eta_s)
+            raise self._exceeded(lease.tier, self.eta_s(lease.demand, tier=lease.tier))
         self._emit(events.LimitWaited(lease.waited_s, lease.tier))
         return lease
-
-    def _sleep_s(self, lease: Lease) -> float | None:
-        """Let through whoever's turn it is; return how long `lease` sleeps, None: it need not."""
-        with self.lock:
-            now_s = self._now()
-            self._advance(now_s)
-            if lease.state is not State.WAITING:
-                return None
-            sleep_s = self._account.reservations.turn_s(lease, now_s)
-            if self._account.reservations.first is lease:
-                self._wake_s = now_s + sleep_s
-            return sleep_s
-
-    def _advance(self, now_s: float) -> None:
-        """Wake all who stopped waiting, and the first if its turn comes sooner than it expects."""
-        reservations = self._account.reservations
-        if not reservations.queue:
-            return
-        before = reservations.first
-        for place in reservations.advance(now_s):
-            place.woken.set()
-        first = reservations.first
-        if first is None:
-            return
-        turns_s = now_s + reservations.turn_s(first, now_s)
-        if first is not before or turns_s < self._wake_s - _REARM_S:
-            first.woken.set()
 
     def _note_overload(self, now_s: float) -> None:
         if self._concurrency is not None:
@@ -383,6 +318,8 @@ class TokenLimiter:
         return first_token_s
 
     def _exceeded(self, tier: str, eta_s: float) -> LimitExceededError:
+        with self.lock:
+            self._tiers.rejected(tier)
         self._emit(events.LimitRejected(eta_s, tier))
         return LimitExceededError(eta_s)
 

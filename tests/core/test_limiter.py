@@ -13,12 +13,19 @@ import openai as sdk
 import pytest
 
 from accel_core import Accel, Limiter
-from accel_core.errors import ConfigError, RequestTooLargeError, UnsupportedError
+from accel_core.errors import (
+    ConfigError,
+    LimitExceededError,
+    RequestTooLargeError,
+    UnsupportedError,
+)
+from accel_core.testing.doubles import ManualClock
 from accel_core.testing.encoders import HashEncoder
 from accel_core.testing.model_server import ModelServer
 from accel_core.testing.provider import SimulatedProvider
 from accel_core.testing.provider_answers import ProviderAnswers
 from accel_core.testing.provider_rules import faster, openai
+from tests.shared_levels import RemoteLevels, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -199,6 +206,30 @@ def test_a_server_of_ones_own_finds_how_many_it_takes_and_others_do_so_on_reques
     assert Limiter("openai").state().slots is None
     assert Limiter("openai", adaptive_concurrency=True).state().slots == 8
     assert Limiter("vllm", adaptive_concurrency=False).state().slots is None
+
+
+def test_clocks_and_a_store_are_given_to_it() -> None:
+    """Two limiters that share a store share a limit, by the clock they were given."""
+    clock = ManualClock()
+    server = Server(lambda: clock.now_s)
+
+    def asks(tokens: int) -> None:
+        limiter = Limiter(
+            tokens_per_minute=6_000,
+            max_wait_s=0.0,
+            store=RemoteLevels(server),
+            clocks=clock.clocks(),
+        )
+        with httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200))) as http:
+            limiter.limited(http).post(
+                "http://model.test/v1/chat/completions", json={**ASK, "max_tokens": tokens}
+            )
+
+    asks(5_500)
+    with pytest.raises(LimitExceededError):
+        asks(5_000)
+    clock.advance(60.0)
+    asks(5_000)
 
 
 def test_how_long_a_call_would_wait_can_be_asked_without_taking_anything() -> None:

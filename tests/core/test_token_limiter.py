@@ -23,6 +23,7 @@ from accel_core.policy.limits.provider_profile import PROFILES
 from accel_core.policy.limits.tiers import Tiers
 from accel_core.testing.doubles import ManualClock
 from accel_core.token_limiter import Lease, TokenLimiter
+from benchmarks import virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -194,6 +195,23 @@ def test_a_cancelled_waiter_leaves_nothing_and_the_next_is_served() -> None:
         assert made.state().under_way == 1
 
     asyncio.run(main())
+
+
+def test_whoever_becomes_first_by_anothers_leaving_goes_at_its_turn() -> None:
+    """Also where it has to wait longer than who left, and nothing else happens."""
+
+    async def main() -> None:
+        now = asyncio.get_running_loop().time
+        made = limiter(now)
+        await made.areserve(FULL)
+        small = asyncio.create_task(made.areserve(Demand(0, 100)))
+        large = asyncio.create_task(made.areserve(Demand(0, 5_000)))
+        await asyncio.sleep(0.5)
+        small.cancel()
+        await large
+        assert now() == pytest.approx(50.0, abs=0.01)
+
+    virtual_time.run(main())
 
 
 def test_a_waiter_that_is_granted_while_it_is_cancelled_gives_back() -> None:

@@ -15,7 +15,7 @@ from langchain_openai import ChatOpenAI, OpenAI
 from pydantic import SecretStr
 
 from accel_core.accel import Accel
-from accel_core.build import Clocks
+from accel_core.clocks import Clocks
 from accel_core.testing.encoders import HashEncoder
 from accel_core.testing.model_server import ModelServer
 from accel_core.testing.replies import echo

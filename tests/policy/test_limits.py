@@ -375,8 +375,7 @@ def test_refusals_without_a_pattern_are_no_limit() -> None:
 
 def test_refusals_without_headers_slow_down_and_recover() -> None:
     account = Account(Limits(requests_per_minute=6_000), 0.0)
-    bucket = account.reservations.layers[0]
-    assert isinstance(bucket, Bucket)
+    [bucket] = account.levels.buckets
     for second in range(20):
         one = granted(account, 10, 3.0 * second)
         account.refused(one, NOTHING, [], 3.0 * second)

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from accel_core.policy.limits.account import DAY_S, MINUTE_S, Shown
+from accel_core.policy.limits.charge import NOTHING, Charge
 from accel_core.policy.limits.refusal import Refusal, classify
 
 REQUESTS, TOKENS, INPUT, OUTPUT = range(4)
@@ -107,6 +108,20 @@ def test_headers_without_a_message_tell_the_same() -> None:
         429, b"", {"X-RateLimit-Limit-Tokens": "20000", "x-ratelimit-remaining-tokens": "15482"}
     )
     assert found.shown == (Shown(TOKENS, 20_000.0, 15_482.0, MINUTE_S),)
+
+
+def test_only_what_a_refusal_names_can_never_take_the_call() -> None:
+    """Of the headers beside a message nothing is to blame; without one, what the call exceeds."""
+    headers = {"x-ratelimit-limit-tokens": "30000", "x-ratelimit-limit-requests": "500"}
+    told = refused(429, openai(next(text for text, (kind, *_) in LOGS if kind == "too_large")))
+    assert told.never_fits(NOTHING) == told.shown
+    charge = Charge(1.0, 31_538.0, 31_538.0, 0.0)
+    message = "Request too large for m on tokens per min (TPM): Limit 5, Requested 60"
+    both = refused(429, openai(message), headers)
+    assert both.never_fits(charge) == (Shown(TOKENS, 5.0, None, MINUTE_S),)
+    silent = refused(413, "<html>413 Request Entity Too Large</html>", headers)
+    assert silent.never_fits(charge) == (Shown(TOKENS, 30_000.0, None, MINUTE_S),)
+    assert refused(429, openai("Rate limit reached"), headers).never_fits(charge) == ()
 
 
 def test_of_one_limit_the_message_goes_before_the_headers() -> None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from accel_core.build.answers import Built, build_caches
-from accel_core.build.clocks import Clocks
 from accel_core.build.decision import build_similarity, shipped_decision
 from accel_core.build.encoder import build_encoder, extra_of
 
 __all__ = [
     "Built",
-    "Clocks",
     "build_caches",
     "build_encoder",
     "build_similarity",

@@ -40,7 +40,7 @@ from accel_core.verifier.function import FunctionVerifier
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from accel_core.build.clocks import Clocks
+    from accel_core.clocks import Clocks
     from accel_core.config import AccelConfig, CacheConfig, SemanticConfig
     from accel_core.corpora import Corpora
     from accel_core.policy.gates import Gate

@@ -17,7 +17,7 @@ from accel_core.retrieval_cache import Parts, RetrievalCache
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from accel_core.build.clocks import Clocks
+    from accel_core.clocks import Clocks
     from accel_core.config import AccelConfig
     from accel_core.drive.invalidations import Invalidations
     from accel_core.policy.freshness import Freshness

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from accel_core.policy.seal import Seal
 
 if TYPE_CHECKING:
-    from accel_core.build.clocks import Clocks
+    from accel_core.clocks import Clocks
     from accel_core.config import StoreConfig
     from accel_core.ports import Observer, Store
     from accel_core.secrecy import Secrets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from accel_core.build import Clocks
+from accel_core.clocks import Clocks
 
 if TYPE_CHECKING:
     from accel_core.events import Event
@@ -28,7 +28,7 @@ class ManualClock:
         self.now_s += seconds
 
     def clocks(self) -> Clocks:
-        """Return what `Accel(clocks=...)` takes."""
+        """Return what `Accel(clocks=...)` and `Limiter(clocks=...)` take."""
         return Clocks(
             wall_now=lambda: self.now_s, mono_now=lambda: self.now_s, chance=lambda: self.chance
         )

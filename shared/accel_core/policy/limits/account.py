@@ -18,15 +18,17 @@ from accel_core.errors import ConfigError
 from accel_core.policy.limits.charge import UNITS
 from accel_core.policy.limits.header_view import HeaderView
 from accel_core.policy.limits.hidden_limit import Sent, infer, restrain
-from accel_core.policy.limits.layers import Bucket
+from accel_core.policy.limits.levels import Levels
+from accel_core.policy.limits.limit_store import Limit
 from accel_core.policy.limits.reservations import Reservations, State
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from accel_core.policy.limits.charge import Charge
     from accel_core.policy.limits.hidden_limit import Form
     from accel_core.policy.limits.layers import Layer
+    from accel_core.policy.limits.limit_store import LimitStore
     from accel_core.policy.limits.reservations import Place
 
 MINUTE_S: Final = 60.0
@@ -39,6 +41,9 @@ _ROOM = 1.2
 """How many times a charge must have remained for its refusal to have no visible reason."""
 _DOUBT, _DOUBT_STEP, _MOST_DOUBT = 0.03, 0.01, 0.15
 _DOUBT_MEMORY_S = 300.0
+_Name = tuple[int, float]
+"""A limit: its unit, and the seconds it is for."""
+_UNBOUNDED: Final[Mapping[_Name, float]] = {}
 _SLOWEST, _SLOWER, _RECOVERY_PER_S = 0.2, 0.9, 0.002
 
 
@@ -73,10 +78,6 @@ class Limits:
                     yield unit, float(amount), per_s
 
 
-_Name = tuple[int, float]
-"""A limit: its unit, and the seconds it is for."""
-
-
 class Shown(NamedTuple):
     """One limit as a response's headers show it."""
 
@@ -92,22 +93,26 @@ class Account:
     Args:
         limits: what is stated; the rest is learned.
         now_s: when it starts.
+        shared: where its levels are shared with other processes; None: they are this one's.
     """
 
-    def __init__(self, limits: Limits, now_s: float) -> None:
+    def __init__(self, limits: Limits, now_s: float, shared: LimitStore | None = None) -> None:
         self._stated = {(unit, per_s): amount for unit, amount, per_s in limits.stated()}
         self._ceilings = [(unit, amount) for (unit, _), amount in self._stated.items()]
-        self._own: dict[_Name, Bucket] = {}
+        self._limits: dict[_Name, Limit] = {}
         self._views: dict[_Name, HeaderView] = {}
         self._hidden: Layer | None = None
         self._form: Form | None = None
         self._told_s: deque[float] = deque(maxlen=_TOLD)
         self._doubt = self._slowed_to = 1.0
         self._doubt_s = self._slowed_s = self._searched_s = float("-inf")
-        self.reservations = Reservations(slots=limits.concurrent_requests)
+        self.levels, self._shared = Levels(), shared
+        self.reservations = Reservations(
+            slots=limits.concurrent_requests, levels=self.levels, shared=shared
+        )
         for (unit, per_s), amount in self._stated.items():
-            self._own[unit, per_s] = Bucket(unit, amount / per_s, amount, now_s)
-        self._relayer()
+            self._limits[unit, per_s] = Limit(unit, per_s, amount, amount / per_s)
+        self._shape(now_s)
 
     @property
     def hidden(self) -> Form | None:
@@ -178,27 +183,22 @@ class Account:
 
     def _learn_limit(self, one: Shown, limit: float, now_s: float) -> None:
         """Take over a limit nobody stated, or one that is lower than was stated."""
-        name, rate_per_s = (one.unit, one.per_s), limit / one.per_s
-        own = self._own.get(name)
+        name = one.unit, one.per_s
+        own, view = self._limits.get(name), self._views.get(name)
         amount = min(limit, self._stated.get(name, limit))
-        view = self._views.get(name)
-        if (
-            own is not None
-            and own.capacity == amount
-            and view is not None
-            and view.capacity == limit
-        ):
+        is_new = view is None or view.capacity != limit
+        if own is not None and own.amount == amount and not is_new:
             return
         if one.per_s == DAY_S and (one.unit, MINUTE_S) not in self._stated:
             # Before some of a day was used, its header looked like a minute's.
-            self._own.pop((one.unit, MINUTE_S), None)
+            self._limits.pop((one.unit, MINUTE_S), None)
             self._views.pop((one.unit, MINUTE_S), None)
-        if own is None:
-            own = self._own[name] = Bucket(one.unit, rate_per_s, limit, now_s)
-            own.lower_to(limit if one.remaining is None else one.remaining)
-        own.reshape(amount / one.per_s * self._slowed_to, amount, now_s)
-        if view is None or view.capacity != limit:
-            self._views[name] = HeaderView(one.unit, rate_per_s, limit, now_s)
+        left = limit if one.remaining is None else one.remaining
+        rate_per_s = amount / one.per_s * self._slowed_to
+        self._limits[name] = Limit(one.unit, one.per_s, amount, rate_per_s)
+        if is_new:
+            self._views[name] = HeaderView(one.unit, limit / one.per_s, limit, now_s)
+        self._shape(now_s, {name: left} if own is None else _UNBOUNDED)
         self._relayer()
 
     def _explain(self, now_s: float) -> bool:
@@ -212,7 +212,7 @@ class Account:
             sent = self._evidence(now_s)
             # Others' use of the key counts towards what is hidden too.
             left = 1.0 - round(self.share_of_others, 1)
-            rates = [(bucket.unit, bucket.rate_per_s * left) for bucket in self._own.values()]
+            rates = [(limit.unit, limit.rate_per_s * left) for limit in self._limits.values()]
             several = sum(one.refused for one in sent) >= _SEVERAL
             form = infer(sent, rates, self._told_s)
             if form is None and several and self._form is None:
@@ -240,9 +240,7 @@ class Account:
     def _slow_down(self, charge: Charge, now_s: float) -> None:
         """Use less of limits that nothing is known about: no header, and no form explains it."""
         self._slowed_to = max(_SLOWEST, self._slowed_to * _SLOWER)
-        self._pace(now_s)
-        for bucket in self._own.values():
-            bucket.lower_to(charge[bucket.unit] / 2)
+        self._pace(now_s, {name: charge[name[0]] / 2 for name in self._limits})
 
     def _recover(self, now_s: float) -> None:
         if self._slowed_to < 1.0:
@@ -250,14 +248,25 @@ class Account:
             self._slowed_to = min(1.0, self._slowed_to + passed_s * _RECOVERY_PER_S)
             self._pace(now_s)
 
-    def _pace(self, now_s: float) -> None:
+    def _pace(self, now_s: float, at_most: Mapping[_Name, float] = _UNBOUNDED) -> None:
         self._slowed_s = now_s
-        for (_, per_s), bucket in self._own.items():
-            rate_per_s = bucket.capacity / per_s * self._slowed_to
-            bucket.reshape(rate_per_s, bucket.capacity, now_s)
+        for name, limit in self._limits.items():
+            rate_per_s = limit.amount / limit.per_s * self._slowed_to
+            self._limits[name] = limit._replace(rate_per_s=rate_per_s)
+        self._shape(now_s, at_most)
+
+    def _shape(self, now_s: float, at_most: Mapping[_Name, float] = _UNBOUNDED) -> None:
+        """Tell whoever keeps the levels which limits there are, and which are at most how high."""
+        limits = [
+            limit._replace(at_most=at_most[name]) if name in at_most else limit
+            for name, limit in self._limits.items()
+        ]
+        self.levels.shape(limits, now_s)
+        if self._shared is not None:
+            self._shared.shape(limits, now_s)
 
     def _relayer(self) -> None:
-        layers: list[Layer] = [*self._own.values(), *self._views.values()]
+        layers: list[Layer] = [*self._views.values()]
         self.reservations.layers = layers if self._hidden is None else [*layers, self._hidden]
 
 

@@ -74,6 +74,8 @@ class Bucket:
                 level = self.level + elapsed_s * self.rate_per_s
                 self.level = level if level < self.capacity else self.capacity
         missing = charge[self.unit] - self.level
+        if missing <= 0.0:
+            return 0.0
         missing = min(missing, self.capacity - self.level)
         return missing / self.rate_per_s if missing > _ROUNDING * self.capacity else 0.0
 

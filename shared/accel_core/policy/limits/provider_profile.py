@@ -46,21 +46,19 @@ class Profile:
 
     def charge(self, demand: Demand) -> Charge:
         """Return what a call is charged when it is admitted."""
-        output = demand.expected_output_tokens or self.usual_output_tokens
-        maximum = demand.max_output_tokens
-        produced = output if maximum is None else min(output, maximum)
-        allowed = output if maximum is None else maximum
-        return Charge(
-            1.0, self._tokens(demand.input_tokens, allowed, produced), demand.input_tokens, produced
-        )
+        read, maximum, expected = demand
+        produced = allowed = expected or self.usual_output_tokens
+        if maximum is not None:
+            produced, allowed = maximum if maximum < produced else produced, maximum
+        return Charge(1.0, self._tokens(read, allowed, produced), read, produced)
 
     def charged(self, demand: Demand, usage: Usage) -> Charge:
         """Return what a call was charged in the end."""
-        counted = usage.input_tokens
+        counted, used, cached = usage
         if not self.counts_cached:
-            counted = max(0.0, counted - usage.cached_input_tokens)
-        used, maximum = usage.output_tokens, demand.max_output_tokens
-        allowed = used if maximum is None or self.gives_back else max(used, maximum)
+            counted = max(0.0, counted - cached)
+        maximum = demand.max_output_tokens
+        allowed = used if maximum is None or self.gives_back or maximum < used else maximum
         return Charge(1.0, self._tokens(counted, allowed, used), counted, used)
 
     @property

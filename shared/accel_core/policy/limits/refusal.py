@@ -21,6 +21,7 @@ from accel_core.policy.limits.limit_headers import duration_s, number, read_head
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from accel_core.policy.limits.charge import Charge
     from accel_core.policy.limits.error_body import ErrorBody
     from accel_core.policy.limits.provider_profile import Dialect
 
@@ -86,6 +87,7 @@ class Refusal(NamedTuple):
         shown: the limits that headers and message show.
         code: the provider's own; empty where there is none.
         message: at most 200 characters of it, without secrets.
+        named: the limit that the message names.
     """
 
     kind: Kind
@@ -93,6 +95,20 @@ class Refusal(NamedTuple):
     shown: tuple[Shown, ...]
     code: str
     message: str
+    named: Shown | None = None
+
+    def never_fits(self, charge: Charge) -> tuple[Shown, ...]:
+        """Return the limits that can never take a call of `charge`, which was refused for that.
+
+        The one its message names; where it names none, those of the headers that `charge` exceeds.
+        """
+        if self.kind != "too_large":
+            return ()
+        if self.named is not None:
+            return (self.named,)
+        return tuple(
+            one for one in self.shown if one.limit is not None and charge[one.unit] > one.limit
+        )
 
 
 class _Figures(NamedTuple):
@@ -127,6 +143,7 @@ def classify(
         _together(figures.shown, read_headers(dialect, headers)),
         error.code,
         kept(error.text),
+        figures.shown,
     )
 
 

@@ -1,11 +1,15 @@
-"""Whose turn it is: charges taken from every layer at once, in order of deadline.
+"""Whose turn it is: charges taken from every limit at once, in order of deadline.
+
+What must have room are the levels of the known limits and the layers beside them. Where the levels
+are shared with other processes, nobody is granted anything here before `heard` says that the
+shared store took it; our own levels then only tell how long that will be.
 
 `ask` grants at once where nothing waits and everything fits; else a `Place` in the queue comes
 back, and `advance` grants places from the front as the layers allow. Nobody overtakes the front,
 for a request that needs much would never get it; only where what is not used is lost (a `Window`)
 may others use it up, and go before the front for a moment if together they use it better.
 
-Invariants: a charge is taken from all layers or from none; every place ends exactly once, and what
+Invariants: a charge is taken from all of them or from none; every place ends exactly once, and what
 it holds is then settled or given back; `advance` leaves nothing grantable at the front.
 
 One owner at a time; stamps are the caller's.
@@ -21,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from accel_core.policy.limits.charge import NOTHING
 from accel_core.policy.limits.layers import Window
+from accel_core.policy.limits.levels import Levels
 from accel_core.policy.limits.packing import fullest
 
 if TYPE_CHECKING:
@@ -28,6 +33,7 @@ if TYPE_CHECKING:
 
     from accel_core.policy.limits.charge import Amounts, Charge
     from accel_core.policy.limits.layers import Layer
+    from accel_core.policy.limits.limit_store import LimitStore, Reserved
 
 _REMEMBERED = 200
 _NEVER_S = float("inf")
@@ -58,7 +64,8 @@ class Place:
     Attributes:
         order: deadline and number of arrival; the lowest goes first.
         expires_s: when it stops waiting.
-        granted_s: when it was let through.
+        granted_s: when it was let through; later than now where it was promised for then.
+        shared: whether the shared store holds its charge.
         unexplained: whether it was sent and refused without a visible reason.
         total: everything granted up to and including this one, by unit.
         woken: the owner's, to wake whoever waits.
@@ -70,6 +77,7 @@ class Place:
         "expires_s",
         "granted_s",
         "order",
+        "shared",
         "state",
         "total",
         "unexplained",
@@ -81,23 +89,33 @@ class Place:
         self.order = _LAST
         self.expires_s = _NEVER_S
         self.granted_s = 0.0
-        self.unexplained = False
+        self.unexplained = self.shared = False
         self.state = State.WAITING
         self.total: Amounts = NOTHING
         self.woken: Any = None
 
 
 class Reservations:
-    """The queue before a set of layers, and what is held of them.
+    """The queue before a key's limits, and what is held of them.
 
     Args:
-        layers: what must all have room.
+        layers: what must have room beside the levels.
         slots: calls that may be under way at once; None: any number.
+        levels: of the limits that are known; None: none are.
+        shared: where those are shared with other processes; None: they are not.
     """
 
-    def __init__(self, layers: Iterable[Layer] = (), slots: int | None = None) -> None:
+    def __init__(
+        self,
+        layers: Iterable[Layer] = (),
+        slots: int | None = None,
+        *,
+        levels: Levels | None = None,
+        shared: LimitStore | None = None,
+    ) -> None:
         self.layers: list[Layer] = list(layers)
         self.slots = slots
+        self.levels, self._shared = levels or Levels(), shared
         self.in_use = 0
         """Calls under way."""
         self.total: Amounts = NOTHING
@@ -110,8 +128,12 @@ class Reservations:
         self._front: Place | None = None
         self._front_s = float("-inf")
 
-    def ask(self, place: Place, now_s: float, after: Place | None = None) -> None:
-        """Grant `place` if nothing waits and it fits, else queue it (where `after` stood)."""
+    def ask(self, place: Place, now_s: float, after: Place | None = None) -> bool:
+        """Grant `place` if nothing waits and it fits, else queue it (where `after` stood).
+
+        Returns:
+            Whether it was granted.
+        """
         if after is None:
             self._arrivals += 1
             place.order = (place.order[0], self._arrivals)
@@ -121,16 +143,17 @@ class Reservations:
                 after.asked_s,
                 after.expires_s,
             )
-        if not self.queue and self._wait_s(place.charge, now_s) <= 0.0:
+        if not self.queue and self._take(place.charge, now_s):
             self._grant(place, now_s)
-        else:
-            insort(self.queue, place, key=_ORDER)
+            return True
+        insort(self.queue, place, key=_ORDER)
+        return False
 
     def eta_s(self, charge: Charge, now_s: float, order: tuple[float, float]) -> float:
         """Return how long `charge` would wait at `order`, if those before it took their turns."""
         ahead = [place.charge for place in self.queue if place.order < order]
         wait_s = max(0.0, self._closed_until_s - now_s)
-        for layer in self.layers:
+        for layer in self._all_layers():
             unit = layer.unit
             if ahead:
                 amount = charge[unit] + sum([taken[unit] for taken in ahead])
@@ -150,7 +173,8 @@ class Reservations:
         keeps most of them in time (Moore 1968, "An n job, one machine sequencing algorithm").
         """
         largest, passed = newcomer, False
-        layer = max(self.layers, key=lambda one: one.wait_s(newcomer.charge, now_s), default=None)
+        layers = self._all_layers()
+        layer = max(layers, key=lambda one: one.wait_s(newcomer.charge, now_s), default=None)
         if layer is None:
             return None
         unit, ahead = layer.unit, 0.0
@@ -172,7 +196,7 @@ class Reservations:
                 self._front, self._front_s = front, now_s
             if now_s >= front.expires_s:
                 front.state = State.EXPIRED
-            elif self._wait_s(front.charge, now_s) > 0.0 or self._is_passed_over(now_s):
+            elif self._is_passed_over(now_s) or not self._take(front.charge, now_s):
                 break
             else:
                 self._grant(front, now_s)
@@ -185,10 +209,42 @@ class Reservations:
     def let_through(self, place: Place, now_s: float) -> None:
         """Grant a waiting `place` out of turn; what is missing is a debt."""
         self.queue.remove(place)
+        self.levels.settle(NOTHING, place.charge)
+        if self._shared is not None:
+            self._shared.settle(NOTHING, place.charge)
+            place.shared = True
         self._grant(place, now_s)
 
+    def heard(self, place: Place, answer: Reserved, now_s: float, *, took: bool) -> None:
+        """Take over what the shared store says; grant a waiting `place` what it `took` for it."""
+        self.levels.assume(answer.levels, now_s)
+        if took:
+            if not answer.levels:
+                self.levels.settle(NOTHING, place.charge)
+            self.queue.remove(place)
+            place.shared = True
+            waits_s = [layer.wait_s(place.charge, now_s) for layer in self.layers]
+            self._grant(place, now_s + max([answer.wait_s, *waits_s]))
+
+    def decide_alone(self, place: Place, now_s: float) -> float:
+        """Grant a waiting `place` if our own levels allow it, for the shared store cannot be asked.
+
+        Returns:
+            The seconds after which to try again; 0: it was granted.
+        """
+        wait_s = self._wait_s(place.charge, now_s)
+        if wait_s > 0.0:
+            return wait_s
+        self.queue.remove(place)
+        self.levels.settle(NOTHING, place.charge)
+        self._grant(place, now_s)
+        return 0.0
+
     def turn_s(self, place: Place, now_s: float) -> float:
-        """Return how long a waiting `place` should sleep: until its turn if first, or its end."""
+        """Return how long a waiting `place` should sleep: until its turn if first, or its end.
+
+        Where levels are shared, its turn is to ask for them.
+        """
         until_end_s = max(0.0, place.expires_s - now_s)
         if self.queue and self.queue[0] is place:
             return min(self._wait_s(place.charge, now_s), until_end_s)
@@ -210,6 +266,9 @@ class Reservations:
         self.in_use -= 1
         self._hold_s += _HOLD_WEIGHT * (now_s - place.granted_s - self._hold_s)
         held = place.charge
+        self.levels.settle(held, charged)
+        if place.shared and self._shared is not None:
+            self._shared.settle(held, charged)
         for layer in self.layers:
             given = held[layer.unit] - charged[layer.unit]
             if given:
@@ -219,13 +278,11 @@ class Reservations:
         """Let nobody through before `until_s`."""
         self._closed_until_s = max(self._closed_until_s, until_s)
 
-    @property
-    def first(self) -> Place | None:
-        """Who is first in the queue."""
-        return self.queue[0] if self.queue else None
+    def held_back_s(self, charge: Charge, now_s: float) -> float:
+        """Return the seconds until `charge` may be taken from all but the levels.
 
-    def _wait_s(self, charge: Charge, now_s: float) -> float:
-        """Return the seconds until `charge` fits every layer; without end where slots are short."""
+        Without end where slots are short.
+        """
         if self.slots is not None and self.in_use >= self.slots:
             return _NEVER_S
         wait_s = self._closed_until_s - now_s
@@ -233,6 +290,25 @@ class Reservations:
             if (layer_s := layer.wait_s(charge, now_s)) > wait_s:
                 wait_s = layer_s
         return wait_s
+
+    @property
+    def first(self) -> Place | None:
+        """Who is first in the queue."""
+        return self.queue[0] if self.queue else None
+
+    def _all_layers(self) -> list[Layer]:
+        return [*self.levels.buckets, *self.layers]
+
+    def _take(self, charge: Charge, now_s: float) -> bool:
+        """Take `charge` from the levels if they and everything else have room."""
+        if self._shared is not None or self.held_back_s(charge, now_s) > 0.0:
+            return False
+        return not self.levels.reserve(charge, now_s, 0.0).wait_s
+
+    def _wait_s(self, charge: Charge, now_s: float) -> float:
+        """Return the seconds until `charge` fits; without end where slots are short."""
+        wait_s = self.held_back_s(charge, now_s)
+        return max([wait_s, *(bucket.wait_s(charge, now_s) for bucket in self.levels.buckets)])
 
     def _grant(self, place: Place, now_s: float) -> None:
         charge = place.charge
@@ -260,7 +336,7 @@ class Reservations:
     def _fill(self, now_s: float) -> list[Place]:
         """Let through those that together use up best what a window has left."""
         window = self._window()
-        if window is None:
+        if window is None or self._shared is not None:
             return []
         unit, room = window.unit, window.room(now_s)
         fitting = [place for place in self.queue if place.charge[unit] <= room]
@@ -270,7 +346,7 @@ class Reservations:
             chosen = [fitting[at] for at in fullest([one.charge[unit] for one in fitting], room)]
         let_through: list[Place] = []
         for place in chosen:
-            if now_s < place.expires_s and self._wait_s(place.charge, now_s) <= 0.0:
+            if now_s < place.expires_s and self._take(place.charge, now_s):
                 self._grant(place, now_s)
                 self.queue.remove(place)
                 let_through.append(place)

@@ -1,4 +1,4 @@
-"""Time and dice, in one place, so that tests need not wait."""
+"""Time and dice of what the package makes, in one value that tests and simulations replace."""
 
 from __future__ import annotations
 
