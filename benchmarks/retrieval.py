@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from benchmarks import retrieval_load
+from benchmarks import retrieval_fresh, retrieval_load
 from benchmarks.harness import Group
 
 GROUP = Group(
     name="retrieval",
-    rows=[*retrieval_load.ROWS],
+    rows=[*retrieval_load.ROWS, *retrieval_fresh.ROWS],
     packages=("llm-accel", "langchain-core", "llama-index-core"),
 )
