@@ -149,20 +149,28 @@ class Limiter:
 
         Args:
             client: of httpx, sync or async, for an SDK that takes an ``http_client``, whose own
-                retries you switch off; or of an SDK that holds one, such as ``openai.OpenAI()``,
-                whose copy retries nothing itself.
+                retries you switch off; a ``ClientSession`` of aiohttp 3.12 or later; or of an SDK
+                that holds a client of httpx, such as ``openai.OpenAI()``, whose copy retries
+                nothing itself.
 
         Raises:
-            UnsupportedError: it is neither.
+            UnsupportedError: it is none of these.
         """
-        from accel_core.transport import httpx_transport
-
+        libraries = {base.__module__.partition(".")[0] for base in type(client).__mro__}
         try:
-            made: C = httpx_transport.limited(client, self._calls)
+            made: C
+            if "aiohttp" in libraries:
+                from accel_core.transport import aiohttp_transport
+
+                made = aiohttp_transport.limited(client, self._calls)
+            else:
+                from accel_core.transport import httpx_transport
+
+                made = httpx_transport.limited(client, self._calls)
         except TypeError as error:
             raise UnsupportedError(
                 "a limiter takes clients of httpx, and of SDKs that hold one, such as "
-                f"openai.OpenAI(): {error}"
+                f"openai.OpenAI(), and sessions of aiohttp 3.12 or later: {error}"
             ) from None
         return made
 

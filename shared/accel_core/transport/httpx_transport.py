@@ -1,8 +1,7 @@
 """httpx clients within limits: a transport around the client's own.
 
-Limited are POSTs whose JSON body names a model; everything else passes. Answers pass unchanged,
-chunk by chunk; they are asked for unencoded, so that their usage can be read as they pass. Errors
-are read, and given up ones replayed.
+Answers pass unchanged, chunk by chunk; they are asked for unencoded, so that their usage can be
+read as they pass. Errors are read, and given up ones replayed.
 
 Invariant: a lease ends when its response is read, closed, broken off or collected. The inner
 transport belongs to the client it came from, is never closed here, and is kept open by keeping that
@@ -12,11 +11,11 @@ client alive.
 from __future__ import annotations
 
 import copy
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import orjson
+
+from accel_core.transport.passing import document_of, end_when_garbage, may_count
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -51,7 +50,7 @@ class LimitedTransport(httpx.BaseTransport):
         """Send `request` when there is room for it."""
         if not _may_count(request):
             return self._inner.handle_request(request)
-        document = _document(request.read())
+        document = document_of(request.read())
         if document is None:
             return self._inner.handle_request(request)
         request.headers["accept-encoding"] = "identity"
@@ -73,7 +72,7 @@ class AsyncLimitedTransport(httpx.AsyncBaseTransport):
         """Send `request` when there is room for it."""
         if not _may_count(request):
             return await self._inner.handle_async_request(request)
-        document = _document(await request.aread())
+        document = document_of(await request.aread())
         if document is None:
             return await self._inner.handle_async_request(request)
         request.headers["accept-encoding"] = "identity"
@@ -186,7 +185,7 @@ class _Passing(httpx.SyncByteStream):
 
     def __init__(self, stream: Any, body: Body) -> None:
         self._stream, self._body = stream, body
-        _end_when_garbage(self, body)
+        end_when_garbage(self, body)
 
     def __iter__(self) -> Iterator[bytes]:
         try:
@@ -210,7 +209,7 @@ class _AsyncPassing(httpx.AsyncByteStream):
 
     def __init__(self, stream: Any, body: Body) -> None:
         self._stream, self._body = stream, body
-        _end_when_garbage(self, body)
+        end_when_garbage(self, body)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
@@ -229,10 +228,6 @@ class _AsyncPassing(httpx.AsyncByteStream):
             await self._stream.aclose()
 
 
-def _end_when_garbage(stream: object, body: Body) -> None:
-    weakref.finalize(stream, body.end, whole=False).atexit = False
-
-
 def _was_read(response: httpx.Response, body: Body) -> bool:
     """Whether a response came with its body, as those of mocked transports do; then it ends."""
     if response.is_stream_consumed:
@@ -242,17 +237,7 @@ def _was_read(response: httpx.Response, body: Body) -> bool:
 
 
 def _may_count(request: httpx.Request) -> bool:
-    return request.method == "POST" and "json" in request.headers.get("content-type", "")
-
-
-def _document(content: bytes) -> dict[str, Any] | None:
-    """Return the JSON of a request that asks a model; None: it asks none."""
-    try:
-        document = orjson.loads(content)
-    except ValueError:
-        return None
-    names_model = isinstance(document, dict) and isinstance(document.get("model"), str)
-    return document if names_model else None
+    return may_count(request.method, request.headers.get("content-type", ""))
 
 
 def _held(response: httpx.Response, raw: bytes) -> httpx.Response:
