@@ -1,7 +1,9 @@
 """One call within its provider's limits: reserve → send → classify → settle, or send it again.
 
 Refusals for a limit go back to the limiter's queue; failures of the service are tried again from a
-budget; everything else is the caller's. Where attempts end, the caller gets the provider's last
+budget; everything else is the caller's. A stream whose first event is an error was refused too, and
+is handed over no sooner than that event is there; one that breaks off later settles with what came,
+tells the limiter, and is the caller's. Where attempts end, the caller gets the provider's last
 response, or the last failure, as if nobody stood in between.
 
 Invariant: an attempt's lease ends whatever happens, at any await: here, or with the `Body` that
@@ -15,7 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import orjson
 
@@ -27,14 +29,17 @@ from accel_core.policy.limits.refusal import classify
 from accel_core.policy.limits.retry import Failed, RetryBudget, RetryPolicy, next_attempt
 from accel_core.policy.limits.token_estimate import TokenEstimate
 from accel_core.policy.limits.usage_reader import StreamUsage, usage_of
+from accel_core.provider_reply import Reply, first_error, is_readable, is_streamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from accel_core.policy.limits.refusal import Refusal
+    from accel_core.policy.limits.stream_error import StreamError
     from accel_core.policy.limits.token_estimate import Asked
     from accel_core.ports import Io
+    from accel_core.provider_reply import Sender
     from accel_core.token_limiter import Lease, TokenLimiter
 
 _FIRST_ERROR = 400
@@ -43,41 +48,7 @@ _MOST_BYTES = 4_194_304
 _DONE, _TAIL = b"[DONE]", 32
 
 
-class Reply(Protocol):
-    """A provider's response, whose body has not been read."""
-
-    @property
-    def status(self) -> int:
-        """Its HTTP status."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Its headers, their names in any case."""
-
-    async def read(self) -> bytes:
-        """Read the body to its end, keep it for the caller, and return it decoded."""
-
-    async def close(self) -> None:
-        """Give up what it holds."""
-
-
 R = TypeVar("R", bound=Reply)
-R_co = TypeVar("R_co", bound=Reply, covariant=True)
-
-
-class Sender(Protocol[R_co]):
-    """Sends one request, as often as asked."""
-
-    @property
-    def unsent(self) -> tuple[type[Exception], ...]:
-        """What `send` raises when nothing reached the provider."""
-
-    @property
-    def failures(self) -> tuple[type[Exception], ...]:
-        """What `send` and `Reply.read` raise when the connection fails, `unsent` included."""
-
-    async def send(self) -> R_co:
-        """Send it and return the response as soon as its headers are there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +71,7 @@ class Body:
         "_asked",
         "_calls",
         "_chunks",
+        "_headers",
         "_lease",
         "_life",
         "_size",
@@ -111,10 +83,9 @@ class Body:
     def __init__(
         self, calls: LimitedCalls, lease: Lease, asked: Asked, headers: Mapping[str, str]
     ) -> None:
-        self._calls, self._lease, self._asked = calls, lease, asked
+        self._calls, self._lease, self._asked, self._headers = calls, lease, asked, headers
         self._life = calls.life  # a forked child has a copy of what its parent's responses hold
-        readable = headers.get("content-encoding", "identity") in ("", "identity")
-        streamed = "event-stream" in headers.get("content-type", "")
+        readable, streamed = is_readable(headers), is_streamed(headers)
         self._stream = StreamUsage() if readable and streamed else None
         self._chunks: list[bytes] | None = [] if readable and not streamed else None
         self._size, self._tail, self.ended = 0, b"", False
@@ -140,13 +111,27 @@ class Body:
             self._calls.orphaned(self)
             return
         self.ended = True
-        whole = whole or _DONE in self._tail
+        error = None if self._stream is None else self._stream.error
+        whole = error is None and (whole or _DONE in self._tail)
         usage = self._stated()
         if usage is not None and whole:
             self._calls.learn(self._asked, usage)
-        if usage is None and self._stream is not None:
+        if usage is None and self._stream is not None and (error is None or self._stream.events):
             usage = Usage(self._asked.demand.input_tokens, float(self._stream.events))
-        self._lease.settle(usage)
+        if error is None:
+            self._lease.settle(usage)
+        else:
+            self._broke_off(error, usage)
+
+    def _broke_off(self, error: StreamError, usage: Usage | None) -> None:
+        """End a call by the error in its stream; without `usage` it was never admitted."""
+        refusal = self._calls.refusal(error.status, self._headers, error.body)
+        if usage is None:
+            _tell(self._lease, refusal)
+            return
+        if refusal.kind in ("limit", "overloaded"):
+            self._calls.limiter.hold_off(refusal.retry_after_s or 0.0)
+        self._lease.settle(usage, refusal.shown)
 
     def _stated(self) -> Usage | None:
         if self._stream is not None:
@@ -262,6 +247,11 @@ class LimitedCalls:
         self.life = object()
         self.limiter.after_fork()
 
+    def refusal(self, status: int, headers: Mapping[str, str], body: bytes | str) -> Refusal:
+        """Return what a provider's error means."""
+        dialect = self.limiter.profile.dialect
+        return classify(status, headers, body, dialect, self._wall_now())
+
     async def _flow(
         self, io: Io, sender: Sender[R], document: Mapping[str, Any], sent: bytes
     ) -> tuple[R, Body | None]:
@@ -303,13 +293,11 @@ class LimitedCalls:
         except BaseException:
             lease.failed()
             raise
-        dialect = self.limiter.profile.dialect
         try:
-            if reply.status < _FIRST_ERROR:
-                lease.look(read_headers(dialect, reply.headers))
+            refusal = await self._refused(reply)
+            if refusal is None:
+                lease.look(read_headers(self.limiter.profile.dialect, reply.headers))
                 return _Attempt(reply, Body(self, lease, asked, reply.headers))
-            text = await reply.read()
-            refusal = classify(reply.status, reply.headers, text, dialect, self._wall_now())
         except sender.failures as error:
             lease.failed()
             return _Attempt(error=error)
@@ -319,6 +307,16 @@ class LimitedCalls:
             raise
         _tell(lease, refusal)
         return _Attempt(reply, refusal=refusal)
+
+    async def _refused(self, reply: Reply) -> Refusal | None:
+        """Return what a reply that is no answer means, its body read; None: it is one."""
+        if reply.status >= _FIRST_ERROR:
+            return self.refusal(reply.status, reply.headers, await reply.read())
+        error = await first_error(reply)
+        if error is None:
+            return None
+        await reply.close()
+        return self.refusal(error.status, reply.headers, error.body)
 
     def _pause_s(self, io: Io, lease: Lease, attempt: _Attempt[R], attempts: int) -> float | None:
         """Return the seconds until the next attempt; None: give up."""

@@ -118,6 +118,56 @@ async def test_a_stream_without_an_end_holds_and_teaches_nothing(
     else:
         with pytest.raises(aiohttp.ClientPayloadError):
             await answer.content.read()
+        assert idle(limiter)
+        answer.close()
+    assert idle(limiter)
+    assert learned(limiter) == 0
+
+
+REFUSED = Reply(
+    error={"error": {"code": "rate_limit_exceeded", "message": "Try again in 20ms."}}, error_after=0
+)
+CUT = Reply(
+    content="one two three",
+    error={"error": {"type": "server_error", "message": "overloaded", "code": None}},
+    error_after=2,
+)
+
+
+async def test_a_stream_that_begins_with_an_error_is_sent_again(
+    own: aiohttp.ClientSession, server: ModelServer, script: Script
+) -> None:
+    """A refusal inside a 200 is waited for like a 429."""
+    script.replies = [REFUSED, Reply(content="here")]
+    limiter = Limiter(retries=QUICK)
+    async with limiter.limited(own).post("chat/completions", json=STREAM) as answer:
+        assert b"here" in await answer.content.read()
+    assert server.call_count == 2
+    assert idle(limiter)
+
+
+async def test_a_stream_of_an_error_that_is_given_up_is_the_callers(
+    own: aiohttp.ClientSession, script: Script
+) -> None:
+    """Where attempts end, the caller reads the error event."""
+    script.replies = [REFUSED]
+    limiter = Limiter(retries=Retries(policy=RetryPolicy(deadline_s=0.0)))
+    async with limiter.limited(own).post("chat/completions", json=STREAM) as answer:
+        read = await answer.content.read()
+    assert (answer.status, b"rate_limit_exceeded" in read) == (200, True)
+    assert idle(limiter)
+
+
+async def test_an_error_after_content_passes(
+    own: aiohttp.ClientSession, server: ModelServer, script: Script
+) -> None:
+    """What a caller has got part of is not sent again, and settles."""
+    script.replies = [CUT]
+    limiter = Limiter(retries=QUICK)
+    async with limiter.limited(own).post("chat/completions", json=STREAM) as answer:
+        read = await answer.content.read()
+    assert (b"two" in read, b"three" in read, b"overloaded" in read) == (True, False, True)
+    assert server.call_count == 1
     assert idle(limiter)
     assert learned(limiter) == 0
 

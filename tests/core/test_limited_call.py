@@ -17,6 +17,7 @@ from accel_core.drive.blocking import BlockingIo, is_mine
 from accel_core.errors import LimitExceededError, RequestTooLargeError
 from accel_core.limited_call import LimitedCalls, Retries
 from accel_core.policy.limits.account import Limits
+from accel_core.policy.limits.charge import Demand
 from accel_core.policy.limits.provider_profile import PROFILES
 from accel_core.policy.limits.retry import RetryPolicy
 from accel_core.policy.limits.tiers import BEST_EFFORT, Tiers
@@ -230,6 +231,108 @@ def test_a_broken_stream_holds_nothing_and_teaches_nothing(error: Exception | No
                 list(chunks)
     assert idle(made)
     assert made._estimate.expected_output_tokens("m") == 0
+
+
+def event(body: Any) -> bytes:
+    return b"data: " + json.dumps(body).encode() + b"\n\n"
+
+
+AGAIN = {"error": {**LIMITED["error"], "message": "Rate limit reached. Try again in 20ms."}}
+CRASHED = {"error": {"type": "server_error", "message": "oh", "code": None}}
+CONTENT = {"choices": [{"delta": {"content": "a"}}]}
+
+
+@colours
+@pytest.mark.parametrize("error", [AGAIN, CRASHED])
+def test_a_stream_that_begins_with_an_error_is_sent_again(colour: str, error: Any) -> None:
+    """Nobody has got anything of it: it was refused, like a response that says so."""
+    made = calls(mono_now=time.monotonic, max_wait_s=10.0)
+    provider = Provider(streams([b": wait\n\n", event(error)]), streams(EVENTS))
+    answer = post(made, provider, colour)
+    assert answer.content == b"".join(EVENTS)
+    assert provider.asked == 2
+    assert idle(made)
+    assert made.limiter.state().attained[BEST_EFFORT].kept == 1
+
+
+@colours
+@pytest.mark.parametrize("body", [{"error": {"code": "insufficient_quota"}}, CRASHED])
+def test_a_stream_of_an_error_that_is_given_up_is_the_callers(colour: str, body: Any) -> None:
+    """Where attempts end, the caller reads the error event."""
+    made = calls(retries=Retries(policy=RetryPolicy(max_attempts=2)))
+    answer = post(made, Provider(streams([event(body), b"never read"])), colour)
+    assert answer.content == event(body)
+    assert idle(made)
+
+
+@colours
+def test_a_stream_that_breaks_before_its_first_event_is_sent_again(colour: str) -> None:
+    """Nobody has got anything of it either."""
+    lost = httpx.ReadError("lost")
+    made, provider = calls(), Provider(streams([b": wait\n\n"], lost), streams(EVENTS))
+    assert post(made, provider, colour).content == b"".join(EVENTS)
+    assert provider.asked == 2
+    assert idle(made)
+
+
+@colours
+def test_an_error_after_content_passes_and_holds_others_off(colour: str) -> None:
+    """What came settles, the caller gets the error, and the next call waits as after a 429."""
+    made = calls(limits=Limits(output_tokens_per_minute=6_000))
+    message = "Rate limit reached. Try again in 5s."
+    sent = [event(CONTENT)] * 3 + [event({"error": {**AGAIN["error"], "message": message}})]
+    provider = Provider(streams(sent))
+    assert post(made, provider, colour).content == b"".join(sent)
+    assert provider.asked == 1
+    assert idle(made)
+    assert made._estimate.expected_output_tokens("m") == 0
+    assert made.limiter.eta_s(Demand(1.0)) == pytest.approx(5.0)
+    made.limiter._account.reservations._closed_until_s = 0.0
+    assert made.limiter.eta_s(Demand(1.0, 5_997.0, 5_997.0)) == 0.0
+    assert made.limiter.eta_s(Demand(1.0, 5_998.0, 5_998.0)) > 0.0
+
+
+@colours
+def test_what_a_stream_stated_before_its_error_settles_and_teaches_nothing(colour: str) -> None:
+    """An answer that broke off says nothing of how long answers are."""
+    made = calls(limits=Limits(output_tokens_per_minute=6_000))
+    post(made, Provider(streams([event({**CONTENT, **SAID}), event(CRASHED)])), colour)
+    assert made._estimate.expected_output_tokens("m") == 0
+    assert made.limiter.eta_s(Demand(1.0, 5_993.0, 5_993.0)) == 0.0
+    assert made.limiter.eta_s(Demand(1.0, 5_994.0, 5_994.0)) > 0.0
+
+
+@colours
+def test_an_error_before_content_is_a_refusal(colour: str) -> None:
+    """Where nothing was said and nothing counted, it teaches what a 429 does."""
+    made = calls(limits=Limits(output_tokens_per_minute=6_000))
+    begun = {"type": "response.created", "response": {"error": None}}
+    failed = {"type": "response.failed", "response": {"error": AGAIN["error"]}}
+    post(made, Provider(streams([event(begun), event(failed)])), colour)
+    assert idle(made)
+    assert made.limiter._account._slowed_to < 1.0
+
+
+def test_nothing_is_held_back_after_the_first_event() -> None:
+    """A stream is its caller's as soon as it has begun, and chunk by chunk."""
+    taken: list[bytes] = []
+
+    def slowly() -> Iterator[bytes]:
+        for chunk in EVENTS:
+            taken.append(chunk)
+            yield chunk
+
+    def answer(_: httpx.Request) -> httpx.Response:
+        stream = Chunks([])
+        stream._chunks = slowly()  # type: ignore[assignment]
+        return httpx.Response(200, headers={"content-type": "text/event-stream"}, stream=stream)
+
+    whole = limited(httpx.Client(transport=httpx.MockTransport(answer)), calls())
+    with whole.stream("POST", URL, json=ASK) as streamed:
+        assert len(taken) == 1
+        chunks = streamed.iter_raw()
+        assert (next(chunks), len(taken)) == (EVENTS[0], 1)
+        assert (next(chunks), len(taken)) == (EVENTS[1], 2)
 
 
 def opened(made: LimitedCalls) -> httpx.Response:

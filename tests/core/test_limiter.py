@@ -78,6 +78,40 @@ def test_no_refusal_reaches_the_caller(
     assert state.attained["best_effort"].kept == 4
 
 
+def test_refusals_inside_streams_do_not_reach_the_caller_either() -> None:
+    """A 200 whose stream begins with a rate limit is waited for like a 429."""
+    quick = replace(openai(tokens=LIMIT), latency=faster(openai(), 100).latency, count_sigma=0.0)
+    rules = replace(quick, refuses_in_stream=True, limits={"tokens": LIMIT})
+    answers = ProviderAnswers(SimulatedProvider(rules, seed=1))
+    with ModelServer(answers) as server, httpx.Client() as http:
+        keys: dict[str, Any] = {"base_url": server.url, "api_key": "any", "max_retries": 0}
+        plain: Any = sdk.OpenAI(http_client=http, **keys).chat.completions.create
+        made: Any = sdk.OpenAI(http_client=Limiter().limited(http), **keys)
+        list(plain(**ASK, max_tokens=LARGE, stream=True))
+        with pytest.raises(sdk.APIError, match="Rate limit"):
+            list(plain(**ASK, max_tokens=LARGE // 50, stream=True))
+        said = list(made.chat.completions.create(**ASK, max_tokens=LARGE // 50, stream=True))
+        assert said[-1].choices[0].finish_reason == "stop"
+        assert len(answers.refused) == 2
+
+
+def test_a_stream_cut_by_an_overload_is_the_callers_and_settles() -> None:
+    """What had come stays, the SDK raises the event, and nothing is held."""
+    rules = replace(openai(), latency=faster(openai(), 100).latency, cut_share=1.0)
+    with ModelServer(ProviderAnswers(SimulatedProvider(rules, seed=1))) as server:
+        with httpx.Client() as http:
+            limiter = Limiter()
+            keys: dict[str, Any] = {"base_url": server.url, "api_key": "any", "max_retries": 0}
+            made: Any = sdk.OpenAI(http_client=limiter.limited(http), **keys)
+            stream = iter(made.chat.completions.create(**ASK, stream=True))
+            assert next(stream).choices[0].delta.content == ""
+            assert next(stream).choices[0].delta.content
+            with pytest.raises(sdk.APIError, match="overloaded"):
+                list(stream)
+        assert server.call_count == 1
+        assert limiter.state().under_way == 0
+
+
 def test_without_it_the_provider_refuses(server: ModelServer) -> None:
     """The same calls are refused when nobody waits."""
     with pytest.raises(sdk.RateLimitError):

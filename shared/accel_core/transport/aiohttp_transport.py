@@ -104,6 +104,7 @@ class _Sender:
 class _Reply:
     def __init__(self, response: Any) -> None:
         self.response = response
+        self._peeked, self._begun = 0, b""
 
     @property
     def status(self) -> int:
@@ -118,14 +119,31 @@ class _Reply:
     async def read(self) -> bytes:
         """Read the body, and put it back for whoever reads ``content``."""
         body: bytes = await self.response.read()
-        held = aiohttp.StreamReader(_Nobody(), len(body) + 1)  # type: ignore[arg-type]
-        held.feed_data(body)
-        held.feed_eof()
-        self.response.content = held
+        self.response.content = _held(body)
         return body
+
+    async def peek(self) -> bytes:
+        """Wait for what is not in the reader's buffer yet; aiohttp has no other way to look."""
+        content = self.response.content
+        while content.total_bytes == self._peeked and not content.is_eof():
+            if content.exception() is not None:
+                raise content.exception()
+            await content._wait("peek")  # noqa: SLF001
+        self._peeked = content.total_bytes
+        self._begun = b"".join(getattr(content, "_buffer", ()))
+        return self._begun
 
     async def close(self) -> None:
         self.response.close()
+        self.response.content = _held(self._begun)
+
+
+def _held(body: bytes) -> aiohttp.StreamReader:
+    """Return a reader of what is in memory."""
+    held = aiohttp.StreamReader(_Nobody(), len(body) + 1)  # type: ignore[arg-type]
+    held.feed_data(body)
+    held.feed_eof()
+    return held
 
 
 class _Nobody:

@@ -120,6 +120,7 @@ class _Reply:
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
+        self._begun: _Begun | _AsyncBegun | None = None
 
     @property
     def status(self) -> int:
@@ -139,8 +140,20 @@ class _Reply:
         self.response = _held(self.response, raw)
         return _decoded(self.response, raw)
 
+    async def peek(self) -> bytes:
+        if self.response.is_stream_consumed:
+            return self.response.content
+        if self._begun is None:
+            self.response.stream = self._begun = _Begun(self.response.stream)
+        return await self._begun.more()
+
     async def close(self) -> None:
         self.response.close()
+        self._keep_begun()
+
+    def _keep_begun(self) -> None:
+        if self._begun is not None:
+            self.response = _held(self.response, b"".join(self._begun.chunks))
 
 
 class _AsyncReply(_Reply):
@@ -156,8 +169,16 @@ class _AsyncReply(_Reply):
         self.response = _held(self.response, raw)
         return _decoded(self.response, raw)
 
+    async def peek(self) -> bytes:
+        if self.response.is_stream_consumed:
+            return self.response.content
+        if self._begun is None:
+            self.response.stream = self._begun = _AsyncBegun(self.response.stream)
+        return await self._begun.more()
+
     async def close(self) -> None:
         await self.response.aclose()
+        self._keep_begun()
 
 
 class _Sender:
@@ -178,6 +199,47 @@ class _AsyncSender:
 
     async def send(self) -> _AsyncReply:
         return _AsyncReply(await self._inner.handle_async_request(self._request))
+
+
+class _Begun(httpx.SyncByteStream):
+    """An answer's bytes, of which the first ones were read and kept."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._rest = stream, iter(stream)
+        self.chunks: list[bytes] = []
+
+    async def more(self) -> bytes:
+        """Read another chunk and return all of them."""
+        self.chunks.append(next(self._rest, b""))
+        return b"".join(self.chunks)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self.chunks
+        yield from self._rest
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _AsyncBegun(httpx.AsyncByteStream):
+    """Async form of `_Begun`."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._rest = stream, aiter(stream)
+        self.chunks: list[bytes] = []
+
+    async def more(self) -> bytes:
+        self.chunks.append(await anext(self._rest, b""))
+        return b"".join(self.chunks)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self.chunks:
+            yield chunk
+        async for chunk in self._rest:
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 class _Passing(httpx.SyncByteStream):
