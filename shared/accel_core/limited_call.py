@@ -4,7 +4,8 @@ Refusals for a limit go back to the limiter's queue; failures of the service are
 budget; everything else is the caller's. A stream whose first event is an error was refused too, and
 is handed over no sooner than that event is there; one that breaks off later settles with what came,
 tells the limiter, and is the caller's. Where attempts end, the caller gets the provider's last
-response, or the last failure, as if nobody stood in between.
+response, or the last failure, as if nobody stood in between. A tier's deadline bounds all of that:
+the wait, the attempts, and the answer.
 
 Invariant: an attempt's lease ends whatever happens, at any await: here, or with the `Body` that
 whoever passes the answer on ends. Nothing sleeps in blocking code on a running loop: such a call
@@ -46,6 +47,8 @@ _FIRST_ERROR = 400
 _MOST_BYTES = 4_194_304
 """Of a whole body that is read for its usage; of a larger one the charge is what was reserved."""
 _DONE, _TAIL = b"[DONE]", 32
+_LEAST_S = 0.001
+"""For an attempt that is let through in its deadline's last moment."""
 
 
 R = TypeVar("R", bound=Reply)
@@ -65,6 +68,10 @@ class Body:
 
     Ends once: at the answer's end, when it is closed before, or breaks off. What was counted rather
     than stated settles, and teaches nothing. One owner at a time.
+
+    Attributes:
+        ended: whether it has.
+        ends_s: when the call's deadline passes, by the limiter's clock.
     """
 
     __slots__ = (
@@ -78,6 +85,7 @@ class Body:
         "_stream",
         "_tail",
         "ended",
+        "ends_s",
     )
 
     def __init__(
@@ -89,6 +97,11 @@ class Body:
         self._stream = StreamUsage() if readable and streamed else None
         self._chunks: list[bytes] | None = [] if readable and not streamed else None
         self._size, self._tail, self.ended = 0, b"", False
+        self.ends_s = float("inf")
+
+    def left_s(self) -> float:
+        """Return the seconds to the call's deadline: infinity without one, below 0 after it."""
+        return self.ends_s - self._calls.now()
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes."""
@@ -165,6 +178,7 @@ class LimitedCalls:
         limiter: whom they ask.
         retries: how they are tried again.
         tier: returns the tier of the call that is made now.
+        deadline_s: returns how long a call of a tier may take; infinity: any time.
         colours: the blocking and the asyncio `Io`.
         wall_now: seconds since 1970.
         mono_now: the limiter's own clock.
@@ -180,6 +194,7 @@ class LimitedCalls:
         retries: Retries,
         *,
         tier: Callable[[], str],
+        deadline_s: Callable[[str], float],
         colours: tuple[Io, Io],
         wall_now: Callable[[], float],
         mono_now: Callable[[], float],
@@ -188,8 +203,9 @@ class LimitedCalls:
         is_mine: Callable[[Any], bool],
     ) -> None:
         self.limiter, self._retries, self._tier = limiter, retries, tier
+        self._deadline_s = deadline_s
         self._blocking, self._aio = colours
-        self._wall_now, self._now, self._chance = wall_now, mono_now, chance
+        self._wall_now, self.now, self._chance = wall_now, mono_now, chance
         self._estimate = TokenEstimate()
         self._budget = RetryBudget(retries.share, retries.allowance, now_s=mono_now())
         self._new_lock, self._lock, self._is_mine = lock, lock(), is_mine
@@ -259,36 +275,43 @@ class LimitedCalls:
         tier = self._tier()
         with self._lock:
             asked = self._estimate.read(document, sent)
-            self._budget.call(self._now())
+            self._budget.call(self.now())
+        ends_s = self.now() + self._deadline_s(tier)
         lease: Lease | None = None
         last: _Attempt[R] | None = None
         attempts = 0
         while True:
             try:
-                lease = await self.limiter.admit(io, asked.demand, tier=tier, again=lease)
+                left_s = ends_s - self.now()
+                lease = await self.limiter.admit(
+                    io, asked.demand, tier=tier, timeout_s=left_s, again=lease
+                )
             except (LimitExceededError, RequestTooLargeError):
                 if last is None:
                     raise
                 return last.given_up()
             attempts += 1
-            last = await self._attempt(lease, sender, asked)
+            last = await self._attempt(lease, sender, asked, ends_s)
             if last.reply is not None and last.body is not None:
                 return last.reply, last.body
-            pause_s = self._pause_s(io, lease, last, attempts)
+            pause_s = self._pause_s(io, lease, last, attempts, ends_s)
             if pause_s is None:
                 return last.given_up()
             if pause_s > 0.0:
                 await io.signal().wait(pause_s)
 
-    async def _attempt(self, lease: Lease, sender: Sender[R], asked: Asked) -> _Attempt[R]:
+    async def _attempt(
+        self, lease: Lease, sender: Sender[R], asked: Asked, ends_s: float
+    ) -> _Attempt[R]:
         """Send once; the lease has ended, or is the body's."""
         try:
-            reply = await sender.send()
+            reply = await sender.send(max(_LEAST_S, ends_s - self.now()))
         except sender.unsent as error:
             lease.cancel()
             return _Attempt(error=error)
         except sender.failures as error:
-            lease.failed(overloaded=True)
+            # A deadline of our own says nothing about the service.
+            lease.failed(overloaded=self.now() < ends_s)
             return _Attempt(error=error)
         except BaseException:
             lease.failed()
@@ -297,7 +320,9 @@ class LimitedCalls:
             refusal = await self._refused(reply)
             if refusal is None:
                 lease.look(read_headers(self.limiter.profile.dialect, reply.headers))
-                return _Attempt(reply, Body(self, lease, asked, reply.headers))
+                body = Body(self, lease, asked, reply.headers)
+                body.ends_s = ends_s
+                return _Attempt(reply, body)
         except sender.failures as error:
             lease.failed()
             return _Attempt(error=error)
@@ -318,18 +343,21 @@ class LimitedCalls:
         await reply.close()
         return self.refusal(error.status, reply.headers, error.body)
 
-    def _pause_s(self, io: Io, lease: Lease, attempt: _Attempt[R], attempts: int) -> float | None:
+    def _pause_s(
+        self, io: Io, lease: Lease, attempt: _Attempt[R], attempts: int, ends_s: float
+    ) -> float | None:
         """Return the seconds until the next attempt; None: give up."""
         if not io.may_wait():
             return None
         refusal = attempt.refusal
-        now_s = self._now()
+        now_s = self.now()
         failed = Failed(
             kind="overloaded" if refusal is None else refusal.kind,
             attempts=attempts,
             started_s=lease.asked_s,
             now_s=now_s,
             retry_after_s=None if refusal is None else refusal.retry_after_s,
+            ends_s=ends_s,
         )
         with self._lock:
             return next_attempt(failed, self._retries.policy, self._budget, self._chance())

@@ -66,6 +66,8 @@ class Limiter:
             own states no limits.
         tiers: seconds to the first token by tier, None for no target; None: platinum 0.5, gold 2,
             silver 5, bronze 15, and best_effort, which calls have that name none.
+        deadlines_s: seconds that a whole call of a tier may take: the wait, all attempts and the
+            answer; None, and tiers that are not named: as long as its client allows.
         retries: how refused and failed calls are sent again.
         observer: receives `LimitWaited`, `LimitRejected` and `HiddenLimitFound`.
         **amounts: the limits that are known: ``requests_per_minute``, ``tokens_per_minute``,
@@ -88,6 +90,7 @@ class Limiter:
         max_wait_s: float = MAX_WAIT_S,
         adaptive_concurrency: bool | None = None,
         tiers: Mapping[str, float | None] | None = None,
+        deadlines_s: Mapping[str, float | None] | None = None,
         retries: Retries | None = None,
         observer: Observer | None = None,
         **amounts: Unpack[Amounts],
@@ -97,6 +100,7 @@ class Limiter:
         targets = TARGETS_S if tiers is None else tiers
         adapts = provider == "vllm" if adaptive_concurrency is None else adaptive_concurrency
         most = amounts.get("concurrent_requests") or _MOST_CONCURRENT
+        known = Tiers(targets, deadlines_s)
         self._names = {BEST_EFFORT, *targets}
         self._tier: ContextVar[str] = ContextVar("accel_tier", default=BEST_EFFORT)
         colours = (BlockingIo(), AsyncIo())
@@ -105,7 +109,7 @@ class Limiter:
                 Limits(**amounts),
                 profile_named(provider),
                 max_wait_s=max_wait_s,
-                tiers=Tiers(targets),
+                tiers=known,
                 concurrency=Concurrency(min(_FIRST_CONCURRENT, most), most=most)
                 if adapts
                 else None,
@@ -116,6 +120,7 @@ class Limiter:
             ),
             retries or Retries(),
             tier=self._tier.get,
+            deadline_s=known.deadline_s,
             colours=colours,
             wall_now=time.time,
             mono_now=time.monotonic,
@@ -212,6 +217,7 @@ def limiter_of(config: LimitsConfig, observer: Observer) -> Limiter | None:
         max_wait_s=config.max_wait_s,
         adaptive_concurrency=config.adaptive_concurrency,
         tiers=config.tiers.targets(),
+        deadlines_s=config.tiers.deadlines(),
         retries=Retries(policy=policy, share=retry.share, allowance=retry.allowance),
         observer=observer,
         **cast("Amounts", {name: getattr(config, name) for name in AMOUNTS}),

@@ -54,8 +54,13 @@ class Sender(Protocol[R_co]):
     def failures(self) -> tuple[type[Exception], ...]:
         """What `send`, `Reply.read` and `Reply.peek` raise when the connection fails."""
 
-    async def send(self) -> R_co:
-        """Send it and return the response as soon as its headers are there."""
+    async def send(self, within_s: float) -> R_co:
+        """Send it and return the response as soon as its headers are there.
+
+        Args:
+            within_s: seconds above 0 until the call's deadline: to connect, to send, and to wait
+                for what comes next; infinity: as long as the client itself allows.
+        """
 
 
 def is_readable(headers: Mapping[str, str]) -> bool:

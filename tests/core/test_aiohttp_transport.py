@@ -286,6 +286,27 @@ async def test_cancelled_calls_hold_nothing(
     assert idle(limiter)
 
 
+@pytest.mark.parametrize("where", ["sending", "reading"])
+async def test_a_tiers_deadline_ends_a_call(
+    own: aiohttp.ClientSession, server: ModelServer, script: Script, where: str
+) -> None:
+    """A server that takes too long for a tier is given up, wherever it is."""
+    script.replies = [
+        Reply(content="a b", delay_s=60.0)
+        if where == "sending"
+        else Reply(chunks=("a",), chunk_s=60)
+    ]
+    limiter = Limiter(deadlines_s={"bronze": 0.1}, retries=QUICK)
+
+    async def call() -> bytes:
+        async with limiter.limited(own).post("chat/completions", json=STREAM) as answer:
+            return await answer.content.readany() + await answer.read()
+
+    with limiter.tier("bronze"), pytest.raises(aiohttp.SocketTimeoutError, match="deadline"):
+        await call()
+    assert (server.call_count, idle(limiter)) == (1, True)
+
+
 async def test_a_cancelled_read_may_be_made_again(
     own: aiohttp.ClientSession, script: Script
 ) -> None:

@@ -48,6 +48,7 @@ def calls(
     retries: Retries | None = None,
     mono_now: Callable[[], float] = lambda: 0.0,
     max_wait_s: float = 0.01,
+    deadline_s: float = float("inf"),
 ) -> LimitedCalls:
     colours = (BlockingIo(), AsyncIo())
     return LimitedCalls(
@@ -63,6 +64,7 @@ def calls(
         ),
         retries or Retries(),
         tier=lambda: BEST_EFFORT,
+        deadline_s=lambda _: deadline_s,
         colours=colours,
         wall_now=lambda: 1_800_000_000.0,
         mono_now=mono_now,
@@ -333,6 +335,120 @@ def test_nothing_is_held_back_after_the_first_event() -> None:
         chunks = streamed.iter_raw()
         assert (next(chunks), len(taken)) == (EVENTS[0], 1)
         assert (next(chunks), len(taken)) == (EVENTS[1], 2)
+
+
+class Clock:
+    """Time that passes when it is told to."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+    def passes(self, seconds: float, answer: Callable[[], Answer]) -> Callable[[], Answer]:
+        """Let an answer take so long."""
+
+        def late() -> Answer:
+            self.now_s += seconds
+            return answer()
+
+        return late
+
+
+@colours
+def test_a_deadline_bounds_the_wait(colour: str) -> None:
+    """A call that would be let through only after its deadline is turned away."""
+    limits = Limits(requests_per_minute=1)
+    made = calls(limits=limits, max_wait_s=600.0, deadline_s=30.0)
+    provider = Provider(says(200, SAID))
+    post(made, provider, colour)
+    with pytest.raises(LimitExceededError):
+        post(made, provider, colour)
+    assert (provider.asked, idle(made)) == (1, True)
+
+
+@colours
+@pytest.mark.parametrize(("takes_s", "attempts"), [(4.0, 3), (10.0, 1)])
+def test_a_deadline_bounds_the_attempts(colour: str, takes_s: float, attempts: int) -> None:
+    """Nothing is sent again when the time is up; the caller gets what there was."""
+    clock = Clock()
+    made = calls(mono_now=clock, deadline_s=10.0)
+    provider = Provider(clock.passes(takes_s, says(503, {})))
+    assert post(made, provider, colour).status_code == 503
+    assert (provider.asked, idle(made)) == (attempts, True)
+
+
+@colours
+def test_a_deadline_bounds_every_operation(colour: str) -> None:
+    """The client's own timeouts hold where they are shorter, and become shorter with time."""
+    clock, seen = Clock(), []
+    made = calls(mono_now=clock, deadline_s=10.0)
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.extensions["timeout"])
+        clock.now_s += 4.0
+        return httpx.Response(503)
+
+    own = httpx.Timeout(5.0, read=60.0, pool=None)
+    transport = httpx.MockTransport(answer)
+    if colour == "sync":
+        limited(httpx.Client(transport=transport), made).post(URL, json=ASK, timeout=own)
+    else:
+        waiting = limited(httpx.AsyncClient(transport=transport), made)
+        asyncio.run(waiting.post(URL, json=ASK, timeout=own))
+    assert seen == [
+        {"connect": min(5.0, left), "read": left, "write": min(5.0, left), "pool": left}
+        for left in (10.0, 6.0, 2.0)
+    ]
+
+
+def test_without_a_deadline_timeouts_are_the_clients() -> None:
+    """What nobody bounds is as it was."""
+    seen: list[Any] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.extensions["timeout"])
+        return httpx.Response(200, json=SAID)
+
+    limited(httpx.Client(transport=httpx.MockTransport(answer)), calls()).post(URL, json=ASK)
+    assert seen == [httpx.Timeout(5.0).as_dict()]
+
+
+@colours
+def test_a_deadline_ends_an_answer_that_goes_on(colour: str) -> None:
+    """A stream that is still coming breaks off, and settles with what came."""
+    clock = Clock()
+    made = calls(mono_now=clock, deadline_s=10.0, limits=Limits(output_tokens_per_minute=6_000))
+
+    class Slow(Chunks):
+        def __iter__(self) -> Iterator[bytes]:
+            for chunk in super().__iter__():
+                clock.now_s += 4.0
+                yield chunk
+
+    headers = {"content-type": "text/event-stream"}
+    provider = Provider(lambda: httpx.Response(200, headers=headers, stream=Slow(EVENTS * 2)))
+    with pytest.raises(httpx.ReadTimeout, match="deadline"):
+        post(made, provider, colour)
+    assert (provider.asked, idle(made)) == (1, True)
+    assert made.limiter.eta_s(Demand(1.0, 5_997.0, 5_997.0)) == 0.0
+
+
+@colours
+@pytest.mark.parametrize(("deadline_s", "overloads"), [(float("inf"), 1), (10.0, 0)])
+def test_a_deadline_of_ones_own_is_no_overload(
+    colour: str, deadline_s: float, overloads: int
+) -> None:
+    """A service that was given too little time is not taken for one that is too slow."""
+    clock = Clock()
+    policy = Retries(policy=RetryPolicy(max_attempts=1))
+    made = calls(mono_now=clock, deadline_s=deadline_s, retries=policy)
+    noted: list[float] = []
+    made.limiter.hold_off = noted.append  # type: ignore[method-assign]
+    with pytest.raises(httpx.ReadTimeout):
+        post(made, Provider(clock.passes(11.0, lambda: httpx.ReadTimeout("late"))), colour)
+    assert (len(noted), idle(made)) == (overloads, True)
 
 
 def opened(made: LimitedCalls) -> httpx.Response:

@@ -19,6 +19,7 @@ from accel_core.testing.model_server import ModelServer
 from accel_core.testing.provider import SimulatedProvider
 from accel_core.testing.provider_answers import ProviderAnswers
 from accel_core.testing.provider_rules import faster, openai
+from accel_core.testing.replies import Reply
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -152,6 +153,28 @@ def test_tiers_are_those_there_are() -> None:
         pass
 
 
+def test_deadlines_are_those_of_tiers_there_are() -> None:
+    """A deadline for nobody is a mistake."""
+    Limiter(tiers={"fast": 1.0}, deadlines_s={"fast": 2.0, "best_effort": None})
+    with pytest.raises(ConfigError, match="gold"):
+        Limiter(tiers={"fast": 1.0}, deadlines_s={"gold": 2.0})
+    with pytest.raises(ConfigError, match=r"limits\.deadlines\.gold"):
+        Limiter(deadlines_s={"gold": 0.0})
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_each_tier_has_a_deadline_of_its_own(colour: str) -> None:
+    """A call that one tier gives up, as by the SDK's own timeout, is answered in another."""
+    limiter = Limiter(deadlines_s={"bronze": 0.05, "gold": 5.0})
+    answer = Reply(content="a b c d", chunk_s=0.05)
+    with ModelServer(lambda _: answer) as server:
+        with limiter.tier("bronze"), pytest.raises(sdk.APITimeoutError):
+            asked(server, limiter, colour, [SMALL])
+        with limiter.tier("gold"):
+            assert asked(server, limiter, colour, [SMALL]) == 1
+    assert limiter.state().under_way == 0
+
+
 def test_tiers_reach_the_queue(server: ModelServer) -> None:
     """A call is counted for the tier it was made in."""
     limiter = Limiter()
@@ -175,8 +198,10 @@ def test_a_configuration_makes_the_limiter() -> None:
     """`limits` with a provider makes one; without, there is none."""
     assert accel({}).limiter is None
     limits = {"provider": "groq", "tokens_per_minute": 60_000, "tiers": {"gold_s": "3s"}}
-    made = accel(limits).limiter
+    made = accel({**limits, "tiers": {"gold_deadline_s": "1m"}}).limiter
     assert made is not None
+    assert made._calls._deadline_s("gold") == 60.0
+    assert made._calls._deadline_s("best_effort") == float("inf")
     assert made.state().waiting == 0
 
 
@@ -187,6 +212,10 @@ def test_a_configuration_makes_the_limiter() -> None:
         ({"tokens_per_minute": 1}, r"limits\.provider"),
         ({"provider": "openai", "tokens_per_minute": 0}, r"limits\.tokens_per_minute"),
         ({"provider": "openai", "tiers": {"gold_s": 0}}, r"limits\.tiers\.gold_s"),
+        (
+            {"provider": "openai", "tiers": {"gold_deadline_s": 0}},
+            r"limits\.tiers\.gold_deadline_s",
+        ),
         ({"provider": "openai", "retry": {"max_attempts": 0}}, r"limits\.retry\.max_attempts"),
         ({"provider": "openai", "retry": {"cap_s": 0.1}}, r"limits\.retry\.cap_s"),
         ({"provider": "openai", "max_wait_s": -1}, r"limits\.max_wait_s"),

@@ -17,25 +17,46 @@ AMOUNTS = tuple(amount.name for amount in fields(Limits))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TiersConfig:
-    """How soon calls of a tier want their first token; see `Limiter.tier`. None: no target."""
+    """How soon calls of a tier want their first token, and their end; see `Limiter.tier`.
+
+    Attributes:
+        platinum_s: to the first token, as for the others; None: no target.
+        platinum_deadline_s: to the end of the answer, as for the others; None: no deadline.
+    """
 
     platinum_s: float | None = TARGETS_S["platinum"]
     gold_s: float | None = TARGETS_S["gold"]
     silver_s: float | None = TARGETS_S["silver"]
     bronze_s: float | None = TARGETS_S["bronze"]
+    platinum_deadline_s: float | None = None
+    gold_deadline_s: float | None = None
+    silver_deadline_s: float | None = None
+    bronze_deadline_s: float | None = None
+    best_effort_deadline_s: float | None = None
 
     def __post_init__(self) -> None:
-        for name, target_s in self.targets().items():
-            if target_s is not None:
-                positive(f"{name}_s", target_s)
+        for bound in fields(self):
+            bound_s = getattr(self, bound.name)
+            if bound_s is not None:
+                positive(bound.name, bound_s)
 
     def targets(self) -> dict[str, float | None]:
-        """Return them by tier."""
+        """Return the targets by tier."""
         return {
             "platinum": self.platinum_s,
             "gold": self.gold_s,
             "silver": self.silver_s,
             "bronze": self.bronze_s,
+        }
+
+    def deadlines(self) -> dict[str, float | None]:
+        """Return the deadlines by tier."""
+        return {
+            "platinum": self.platinum_deadline_s,
+            "gold": self.gold_deadline_s,
+            "silver": self.silver_deadline_s,
+            "bronze": self.bronze_deadline_s,
+            "best_effort": self.best_effort_deadline_s,
         }
 
 

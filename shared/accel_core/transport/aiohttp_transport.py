@@ -9,6 +9,8 @@ belongs to the session it came from, which is left untouched and never closed he
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import aiohttp
@@ -97,13 +99,15 @@ class _Sender:
     def __init__(self, request: Any, handler: Callable[[Any], Awaitable[Any]]) -> None:
         self._request, self._handler = request, handler
 
-    async def send(self) -> _Reply:
-        return _Reply(await self._handler(self._request))
+    async def send(self, within_s: float) -> _Reply:
+        ends_s = asyncio.get_running_loop().time() + within_s
+        async with _until(ends_s):
+            return _Reply(await self._handler(self._request), ends_s)
 
 
 class _Reply:
-    def __init__(self, response: Any) -> None:
-        self.response = response
+    def __init__(self, response: Any, ends_s: float) -> None:
+        self.response, self._ends_s = response, ends_s
         self._peeked, self._begun = 0, b""
 
     @property
@@ -118,7 +122,8 @@ class _Reply:
 
     async def read(self) -> bytes:
         """Read the body, and put it back for whoever reads ``content``."""
-        body: bytes = await self.response.read()
+        async with _until(self._ends_s):
+            body: bytes = await self.response.read()
         self.response.content = _held(body)
         return body
 
@@ -128,7 +133,8 @@ class _Reply:
         while content.total_bytes == self._peeked and not content.is_eof():
             if content.exception() is not None:
                 raise content.exception()
-            await content._wait("peek")  # noqa: SLF001
+            async with _until(self._ends_s):
+                await content._wait("peek")  # noqa: SLF001
         self._peeked = content.total_bytes
         self._begun = b"".join(getattr(content, "_buffer", ()))
         return self._begun
@@ -136,6 +142,21 @@ class _Reply:
     async def close(self) -> None:
         self.response.close()
         self.response.content = _held(self._begun)
+
+
+@asynccontextmanager
+async def _until(ends_s: float) -> AsyncIterator[None]:
+    """Raise aiohttp's own error where a call's deadline passes, by the loop's clock."""
+    bound = asyncio.timeout_at(ends_s if ends_s < float("inf") else None)
+    try:
+        async with bound:
+            yield
+    except TimeoutError:
+        if not bound.expired():
+            raise
+        raise aiohttp.SocketTimeoutError(
+            "the deadline of the call's tier passed before its answer's end"
+        ) from None
 
 
 def _held(body: bytes) -> aiohttp.StreamReader:
@@ -215,7 +236,11 @@ class _Passing:
 
     async def _seen(self, reading: Awaitable[T]) -> T:
         try:
-            return self._look(await reading)
+            async with _until(asyncio.get_running_loop().time() + self._body.left_s()):
+                return self._look(await reading)
+        except aiohttp.SocketTimeoutError:
+            self._body.end(whole=False)
+            raise
         except BaseException:
             # A read that was cancelled may be made again; one that failed may not.
             self.exception()

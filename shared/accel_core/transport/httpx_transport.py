@@ -187,7 +187,8 @@ class _Sender:
     def __init__(self, inner: httpx.BaseTransport, request: httpx.Request) -> None:
         self._inner, self._request = inner, request
 
-    async def send(self) -> _Reply:
+    async def send(self, within_s: float) -> _Reply:
+        _bound(self._request, within_s)
         return _Reply(self._inner.handle_request(self._request))
 
 
@@ -197,7 +198,8 @@ class _AsyncSender:
     def __init__(self, inner: httpx.AsyncBaseTransport, request: httpx.Request) -> None:
         self._inner, self._request = inner, request
 
-    async def send(self) -> _AsyncReply:
+    async def send(self, within_s: float) -> _AsyncReply:
+        _bound(self._request, within_s)
         return _AsyncReply(await self._inner.handle_async_request(self._request))
 
 
@@ -253,6 +255,7 @@ class _Passing(httpx.SyncByteStream):
         try:
             for chunk in self._stream:
                 self._body.feed(chunk)
+                _in_time(self._body)
                 yield chunk
         except BaseException:
             self._body.end(whole=False)
@@ -277,6 +280,7 @@ class _AsyncPassing(httpx.AsyncByteStream):
         try:
             async for chunk in self._stream:
                 self._body.feed(chunk)
+                _in_time(self._body)
                 yield chunk
         except BaseException:
             self._body.end(whole=False)
@@ -288,6 +292,20 @@ class _AsyncPassing(httpx.AsyncByteStream):
             self._body.end(whole=False)
         finally:
             await self._stream.aclose()
+
+
+def _bound(request: httpx.Request, within_s: float) -> None:
+    """Let no operation last longer than the call may; it bounds a silence, not their sum."""
+    if within_s < float("inf"):
+        own = request.extensions.get("timeout", {})
+        bounds = {name: own.get(name) for name in ("connect", "read", "write", "pool")}
+        least = {name: min(within_s, own_s or within_s) for name, own_s in bounds.items()}
+        request.extensions = {**request.extensions, "timeout": least}
+
+
+def _in_time(body: Body) -> None:
+    if body.left_s() <= 0.0:
+        raise httpx.ReadTimeout("the deadline of the call's tier passed before its answer's end")
 
 
 def _was_read(response: httpx.Response, body: Body) -> bool:
