@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import openai as sdk
 import pytest
+import trio
 
 from accel_core import Accel, Limiter
 from accel_core.errors import ConfigError, RequestTooLargeError, UnsupportedError
@@ -188,6 +189,23 @@ def test_only_clients_of_httpx_are_limited() -> None:
     """Anything else is refused by name."""
     with pytest.raises(UnsupportedError, match="object"):
         Limiter().limited(object())
+
+
+@pytest.mark.parametrize("known", [{}, {"concurrent_requests": 1}])
+def test_trio_is_refused_by_name_at_the_first_call(server: ModelServer, known: Any) -> None:
+    """A loop that nothing could be waited on is told at once, not when something has to wait."""
+    limiter = Limiter(**known)
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            made = limiter.limited(http)
+            assert (await made.get("models")).status_code == 200
+            with pytest.raises(UnsupportedError, match="trio"):
+                await made.post("chat/completions", json=ASK)
+            assert (await http.post("chat/completions", json=ASK)).status_code == 200
+
+    trio.run(ask)
+    assert limiter.state().under_way == 0
 
 
 def accel(limits: Any) -> Accel:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from accel_core.drive.aio import needs_asyncio
 from accel_core.transport.passing import document_of, end_when_garbage, may_count
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ class AsyncLimitedTransport(httpx.AsyncBaseTransport):
         document = document_of(await request.aread())
         if document is None:
             return await self._inner.handle_async_request(request)
+        needs_asyncio("a limited AsyncClient")
         request.headers["accept-encoding"] = "identity"
         sender = _AsyncSender(self._inner, request)
         reply, body = await self.calls.acall(sender, document, request.content)
