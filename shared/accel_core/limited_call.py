@@ -28,7 +28,6 @@ from accel_core.policy.limits.charge import Usage
 from accel_core.policy.limits.limit_headers import read_headers
 from accel_core.policy.limits.refusal import classify
 from accel_core.policy.limits.retry import Failed, RetryBudget, RetryPolicy, next_attempt
-from accel_core.policy.limits.token_estimate import TokenEstimate
 from accel_core.policy.limits.usage_reader import StreamUsage, usage_of
 from accel_core.provider_reply import Reply, first_error, is_readable, is_streamed
 
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
 
     from accel_core.policy.limits.refusal import Refusal
     from accel_core.policy.limits.stream_error import StreamError
-    from accel_core.policy.limits.token_estimate import Asked
+    from accel_core.policy.limits.token_estimate import Asked, TokenEstimate
     from accel_core.ports import Io
     from accel_core.provider_reply import Sender
     from accel_core.token_limiter import Lease, TokenLimiter
@@ -177,8 +176,8 @@ class LimitedCalls:
     Args:
         limiter: whom they ask.
         retries: how they are tried again.
+        estimate: of what calls will take.
         tier: returns the tier of the call that is made now.
-        deadline_s: returns how long a call of a tier may take; infinity: any time.
         colours: the blocking and the asyncio `Io`.
         wall_now: seconds since 1970.
         mono_now: the limiter's own clock.
@@ -193,8 +192,8 @@ class LimitedCalls:
         limiter: TokenLimiter,
         retries: Retries,
         *,
+        estimate: TokenEstimate,
         tier: Callable[[], str],
-        deadline_s: Callable[[str], float],
         colours: tuple[Io, Io],
         wall_now: Callable[[], float],
         mono_now: Callable[[], float],
@@ -203,10 +202,9 @@ class LimitedCalls:
         is_mine: Callable[[Any], bool],
     ) -> None:
         self.limiter, self._retries, self._tier = limiter, retries, tier
-        self._deadline_s = deadline_s
         self._blocking, self._aio = colours
         self._wall_now, self.now, self._chance = wall_now, mono_now, chance
-        self._estimate = TokenEstimate()
+        self._estimate = estimate
         self._budget = RetryBudget(retries.share, retries.allowance, now_s=mono_now())
         self._new_lock, self._lock, self._is_mine = lock, lock(), is_mine
         self._orphans: deque[Body] = deque()
@@ -276,7 +274,7 @@ class LimitedCalls:
         with self._lock:
             asked = self._estimate.read(document, sent)
             self._budget.call(self.now())
-        ends_s = self.now() + self._deadline_s(tier)
+        ends_s = self.now() + self.limiter.deadline_s(tier)
         lease: Lease | None = None
         last: _Attempt[R] | None = None
         attempts = 0

@@ -27,6 +27,8 @@ from accel_core.policy.limits.concurrency import Concurrency
 from accel_core.policy.limits.provider_profile import profile_named
 from accel_core.policy.limits.retry import RetryPolicy
 from accel_core.policy.limits.tiers import BEST_EFFORT, TARGETS_S, Tiers
+from accel_core.policy.limits.token_estimate import TokenEstimate
+from accel_core.token_counter import CountingEstimate, tiktoken_count
 from accel_core.token_limiter import TokenLimiter
 
 if TYPE_CHECKING:
@@ -68,8 +70,11 @@ class Limiter:
             silver 5, bronze 15, and best_effort, which calls have that name none.
         deadlines_s: seconds that a whole call of a tier may take: the wait, all attempts and the
             answer; None, and tiers that are not named: as long as its client allows.
+        count_tokens: whether to count the first prompt of each model and kind of text with
+            tiktoken, where it is installed, in a process of its own; responses say more later.
         retries: how refused and failed calls are sent again.
-        observer: receives `LimitWaited`, `LimitRejected` and `HiddenLimitFound`.
+        observer: receives `LimitWaited`, `LimitRejected`, `HiddenLimitFound`, and `BackendFailed`
+            where tokens cannot be counted.
         **amounts: the limits that are known: ``requests_per_minute``, ``tokens_per_minute``,
             ``input_tokens_per_minute``, ``output_tokens_per_minute``, ``requests_per_day``,
             ``tokens_per_day``, ``concurrent_requests``. Others are learned from headers.
@@ -91,6 +96,7 @@ class Limiter:
         adaptive_concurrency: bool | None = None,
         tiers: Mapping[str, float | None] | None = None,
         deadlines_s: Mapping[str, float | None] | None = None,
+        count_tokens: bool = False,
         retries: Retries | None = None,
         observer: Observer | None = None,
         **amounts: Unpack[Amounts],
@@ -100,7 +106,6 @@ class Limiter:
         targets = TARGETS_S if tiers is None else tiers
         adapts = provider == "vllm" if adaptive_concurrency is None else adaptive_concurrency
         most = amounts.get("concurrent_requests") or _MOST_CONCURRENT
-        known = Tiers(targets, deadlines_s)
         self._names = {BEST_EFFORT, *targets}
         self._tier: ContextVar[str] = ContextVar("accel_tier", default=BEST_EFFORT)
         colours = (BlockingIo(), AsyncIo())
@@ -109,7 +114,7 @@ class Limiter:
                 Limits(**amounts),
                 profile_named(provider),
                 max_wait_s=max_wait_s,
-                tiers=known,
+                tiers=Tiers(targets, deadlines_s),
                 concurrency=Concurrency(min(_FIRST_CONCURRENT, most), most=most)
                 if adapts
                 else None,
@@ -119,8 +124,10 @@ class Limiter:
                 lock=threading.RLock,
             ),
             retries or Retries(),
+            estimate=CountingEstimate(tiktoken_count, observer or _ignored)
+            if count_tokens
+            else TokenEstimate(),
             tier=self._tier.get,
-            deadline_s=known.deadline_s,
             colours=colours,
             wall_now=time.time,
             mono_now=time.monotonic,
@@ -218,6 +225,7 @@ def limiter_of(config: LimitsConfig, observer: Observer) -> Limiter | None:
         adaptive_concurrency=config.adaptive_concurrency,
         tiers=config.tiers.targets(),
         deadlines_s=config.tiers.deadlines(),
+        count_tokens=config.count_tokens,
         retries=Retries(policy=policy, share=retry.share, allowance=retry.allowance),
         observer=observer,
         **cast("Amounts", {name: getattr(config, name) for name in AMOUNTS}),

@@ -111,7 +111,7 @@ class TokenLimiter:
         mono_now: Callable[[], float],
         lock: Callable[[], AbstractContextManager[Any]],
     ) -> None:
-        self.profile = profile
+        self.profile, self.deadline_s = profile, tiers.deadline_s
         self._limits, self._max_wait_s, self._tiers = limits, max_wait_s, tiers
         self._concurrency = concurrency
         self._blocking, self._aio = colours

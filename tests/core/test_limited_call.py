@@ -21,6 +21,7 @@ from accel_core.policy.limits.charge import Demand
 from accel_core.policy.limits.provider_profile import PROFILES
 from accel_core.policy.limits.retry import RetryPolicy
 from accel_core.policy.limits.tiers import BEST_EFFORT, Tiers
+from accel_core.policy.limits.token_estimate import TokenEstimate
 from accel_core.token_limiter import TokenLimiter
 from accel_core.transport.httpx_transport import limited
 
@@ -48,7 +49,7 @@ def calls(
     retries: Retries | None = None,
     mono_now: Callable[[], float] = lambda: 0.0,
     max_wait_s: float = 0.01,
-    deadline_s: float = float("inf"),
+    deadline_s: float | None = None,
 ) -> LimitedCalls:
     colours = (BlockingIo(), AsyncIo())
     return LimitedCalls(
@@ -56,15 +57,15 @@ def calls(
             limits or Limits(tokens_per_minute=6_000),
             PROFILES["vllm"],
             max_wait_s=max_wait_s,
-            tiers=Tiers(),
+            tiers=Tiers(deadlines_s={BEST_EFFORT: deadline_s}),
             colours=colours,
             emit=lambda _: None,
             mono_now=mono_now,
             lock=threading.RLock,
         ),
         retries or Retries(),
+        estimate=TokenEstimate(),
         tier=lambda: BEST_EFFORT,
-        deadline_s=lambda _: deadline_s,
         colours=colours,
         wall_now=lambda: 1_800_000_000.0,
         mono_now=mono_now,
@@ -436,9 +437,9 @@ def test_a_deadline_ends_an_answer_that_goes_on(colour: str) -> None:
 
 
 @colours
-@pytest.mark.parametrize(("deadline_s", "overloads"), [(float("inf"), 1), (10.0, 0)])
+@pytest.mark.parametrize(("deadline_s", "overloads"), [(None, 1), (10.0, 0)])
 def test_a_deadline_of_ones_own_is_no_overload(
-    colour: str, deadline_s: float, overloads: int
+    colour: str, deadline_s: float | None, overloads: int
 ) -> None:
     """A service that was given too little time is not taken for one that is too slow."""
     clock = Clock()

@@ -218,8 +218,8 @@ def test_a_configuration_makes_the_limiter() -> None:
     limits = {"provider": "groq", "tokens_per_minute": 60_000, "tiers": {"gold_s": "3s"}}
     made = accel({**limits, "tiers": {"gold_deadline_s": "1m"}}).limiter
     assert made is not None
-    assert made._calls._deadline_s("gold") == 60.0
-    assert made._calls._deadline_s("best_effort") == float("inf")
+    assert made._calls.limiter.deadline_s("gold") == 60.0
+    assert made._calls.limiter.deadline_s("best_effort") == float("inf")
     assert made.state().waiting == 0
 
 

@@ -101,6 +101,7 @@ class LimitsConfig:
         provider: how it counts; None: calls are not limited.
         adaptive_concurrency: whether to find how many calls may be under way at once; None: at
             ``vllm`` only.
+        count_tokens: whether to count first prompts with tiktoken, where it is installed.
         max_wait_s: how long a call without a tier's target may wait.
     """
 
@@ -113,6 +114,7 @@ class LimitsConfig:
     tokens_per_day: float | None = None
     concurrent_requests: int | None = None
     adaptive_concurrency: bool | None = None
+    count_tokens: bool = False
     max_wait_s: float = 120.0
     tiers: TiersConfig = field(default_factory=TiersConfig)
     retry: RetryConfig = field(default_factory=RetryConfig)
