@@ -19,6 +19,8 @@ from accel_core.testing.replies import Reply
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
+    from accel_core.policy.limits.charge import Usage
+
 ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
 STREAM = {**ASK, "stream": True, "stream_options": {"include_usage": True}}
 QUICK = Retries(policy=RetryPolicy(base_s=0.001))
@@ -111,6 +113,12 @@ async def test_a_stream_without_an_end_holds_and_teaches_nothing(
     """Closed early or broken off, a stream's lease ends."""
     script.replies = [Reply(content="one two three", break_after=1 if way == "broken" else None)]
     limiter = Limiter(tokens_per_minute=60_000, retries=QUICK)
+    settled: list[Usage | None] = []
+    settle = limiter._calls.limiter.settle
+    limiter._calls.limiter.settle = lambda lease, usage, shown: (  # type: ignore[method-assign]
+        settled.append(usage),
+        settle(lease, usage, shown),
+    )[1]
     answer = await limiter.limited(own).post("chat/completions", json=STREAM)
     assert not idle(limiter)
     if way == "released":
@@ -120,6 +128,8 @@ async def test_a_stream_without_an_end_holds_and_teaches_nothing(
             await answer.content.read()
         assert idle(limiter)
         answer.close()
+        assert settled[0] is not None
+        assert settled[0].output_tokens == 1
     assert idle(limiter)
     assert learned(limiter) == 0
 

@@ -482,7 +482,7 @@ def test_garbage_collected_under_a_lock_is_ended_later(held: str) -> None:
     assert idle(made)
 
 
-@pytest.mark.parametrize("where", ["sending", "reading", "pausing", "waiting"])
+@pytest.mark.parametrize("where", ["sending", "beginning", "reading", "pausing", "waiting"])
 async def test_cancelled_calls_hold_nothing(where: str) -> None:
     """Wherever a task is cancelled, nothing stays held."""
     there, forever = asyncio.Event(), asyncio.Event()
@@ -500,7 +500,8 @@ async def test_cancelled_calls_hold_nothing(where: str) -> None:
         if where == "pausing":
             there.set()
             return httpx.Response(503, headers={"retry-after": "60"})
-        return httpx.Response(200, stream=Slow())
+        streamed = {"content-type": "text/event-stream"} if where == "beginning" else {}
+        return httpx.Response(200, headers=streamed, stream=Slow())
 
     limits = Limits(concurrent_requests=1) if where == "waiting" else None
     made = calls(limits=limits, max_wait_s=600.0)

@@ -61,14 +61,15 @@ def limited(session: Any, calls: LimitedCalls) -> Any:
     """
     if not isinstance(session, aiohttp.ClientSession):
         raise TypeError(f"{type(session).__name__} is not one")
-    if not hasattr(session, "_middlewares"):
+    if "_middlewares" not in vars(session):
         raise TypeError(f"aiohttp {aiohttp.__version__} has no middlewares")
     kind: Any = type(session)
     if not issubclass(kind, _Limited):
         kind = type(kind.__name__, (_Limited, kind), {})
     made = kind.__new__(kind)
     made.__dict__.update(vars(session))
-    others = [one for one in made._middlewares if not isinstance(one, LimitedMiddleware)]  # noqa: SLF001 - aiohttp has no other way
+    before = vars(session)["_middlewares"]
+    others = [one for one in before if not isinstance(one, LimitedMiddleware)]
     made.__dict__.update(_middlewares=(*others, LimitedMiddleware(calls)), _connector_owner=False)
     return made
 
@@ -200,7 +201,10 @@ class _Passing:
         self._content.set_exception(*args)
 
     async def read(self, n: int = -1) -> bytes:
-        return await self._seen(self._content.read(n))
+        if n >= 0:
+            return await self._seen(self._content.read(n))
+        # Piece by piece, so that what came of one that breaks off was seen.
+        return b"".join([chunk async for chunk in self.iter_any()])
 
     async def readany(self) -> bytes:
         return await self._seen(self._content.readany())

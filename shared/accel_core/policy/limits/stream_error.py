@@ -13,9 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-_ERROR = re.compile(
-    rb'"error"\s{0,4}:\s{0,4}[{"]|"(?:type|object)"\s{0,4}:\s{0,4}"(?:error|response\.failed)"'
-)
+_ERROR = re.compile(rb'"error"\s{0,4}:\s{0,4}[{"]|"(?:type|object)"\s{0,4}:\s{0,4}"error"')
 _ERRORS: Final = range(400, 600)
 _WELL: Final = 200
 
@@ -44,9 +42,7 @@ def first_event(beginning: bytes) -> bytes | None:
 
 def error_in(lines: bytes) -> StreamError | None:
     """Return the first error in `lines` of a stream; None: there is none."""
-    if b'error"' not in lines and b'"response.failed"' not in lines:
-        return None
-    if _ERROR.search(lines) is None:
+    if b'"error"' not in lines:
         return None
     found = (_error_of(line) for line in lines.split(b"\n") if _ERROR.search(line))
     return next((error for error in found if error is not None), None)
