@@ -13,6 +13,8 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+MARK: Final = b'"error"'
+"""Without it there is no error in any line."""
 _ERROR = re.compile(rb'"error"\s{0,4}:\s{0,4}[{"]|"(?:type|object)"\s{0,4}:\s{0,4}"error"')
 _ERRORS: Final = range(400, 600)
 _WELL: Final = 200
@@ -42,7 +44,7 @@ def first_event(beginning: bytes) -> bytes | None:
 
 def error_in(lines: bytes) -> StreamError | None:
     """Return the first error in `lines` of a stream; None: there is none."""
-    if b'"error"' not in lines:
+    if MARK not in lines:
         return None
     found = (_error_of(line) for line in lines.split(b"\n") if _ERROR.search(line))
     return next((error for error in found if error is not None), None)

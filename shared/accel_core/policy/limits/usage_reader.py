@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from accel_core.policy.limits.charge import Usage
-from accel_core.policy.limits.stream_error import error_in
+from accel_core.policy.limits.stream_error import MARK, error_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -125,7 +125,8 @@ class StreamUsage:
         return usage._replace(output_tokens=max(usage.output_tokens, float(self.events)))
 
     def _look(self, lines: bytes) -> None:
-        self._error = self._error or error_in(lines)
+        if MARK in lines and self._error is None:
+            self._error = error_in(lines)
         if not _names_usage(lines):
             self.events += _count_content(lines)
             return
