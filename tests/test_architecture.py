@@ -51,6 +51,7 @@ def test_packages_are_typed(name: str) -> None:
         ),
         ("import llamaindex_accel", ["llama_index", "torch", "numpy", "langchain_core"]),
         ("from accel_core import Accel", ["langchain_core", "llama_index", "torch", "numpy"]),
+        ("from accel_core import Limiter", ["httpx", "aiohttp", "tiktoken"]),
         ("import accel_core.testing", ["pytest", "numpy", "openai"]),
     ],
 )

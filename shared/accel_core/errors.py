@@ -65,7 +65,7 @@ class MissingExtraError(AccelError, ImportError):
 
 
 class UnsupportedError(AccelError, TypeError):
-    """``accelerate()`` was given an object it cannot wrap; the message names what works."""
+    """What cannot be wrapped, or waited on, was given; the message names what works."""
 
 
 class LabelledFileError(AccelError, ValueError):

@@ -110,7 +110,7 @@ class CacheInvalidated(NamedTuple):
 
 
 class BackendFailed(NamedTuple):
-    """A store, an index, an encoder or a verifier failed; the call went on without it."""
+    """A store, an index, an encoder, a verifier or a tokenizer failed; the call went on without."""
 
     backend: str
     operation: str

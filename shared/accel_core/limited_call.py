@@ -1,8 +1,11 @@
 """One call within its provider's limits: reserve → send → classify → settle, or send it again.
 
 Refusals for a limit go back to the limiter's queue; failures of the service are tried again from a
-budget; everything else is the caller's. Where attempts end, the caller gets the provider's last
-response, or the last failure, as if nobody stood in between.
+budget; everything else is the caller's. A stream whose first event is an error was refused too, and
+is handed over no sooner than that event is there; one that breaks off later settles with what came,
+tells the limiter, and is the caller's. Where attempts end, the caller gets the provider's last
+response, or the last failure, as if nobody stood in between. A tier's deadline bounds all of that:
+the wait, the attempts, and the answer.
 
 Invariant: an attempt's lease ends whatever happens, at any await: here, or with the `Body` that
 whoever passes the answer on ends. Nothing sleeps in blocking code on a running loop: such a call
@@ -15,7 +18,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 import orjson
 
@@ -25,59 +28,29 @@ from accel_core.policy.limits.charge import Usage
 from accel_core.policy.limits.limit_headers import read_headers
 from accel_core.policy.limits.refusal import classify
 from accel_core.policy.limits.retry import Failed, RetryBudget, RetryPolicy, next_attempt
-from accel_core.policy.limits.token_estimate import TokenEstimate
 from accel_core.policy.limits.usage_reader import StreamUsage, usage_of
+from accel_core.provider_reply import Reply, first_error, is_readable, is_streamed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
     from accel_core.policy.limits.refusal import Refusal
-    from accel_core.policy.limits.token_estimate import Asked
+    from accel_core.policy.limits.stream_error import StreamError
+    from accel_core.policy.limits.token_estimate import Asked, TokenEstimate
     from accel_core.ports import Io
+    from accel_core.provider_reply import Sender
     from accel_core.token_limiter import Lease, TokenLimiter
 
 _FIRST_ERROR = 400
 _MOST_BYTES = 4_194_304
 """Of a whole body that is read for its usage; of a larger one the charge is what was reserved."""
 _DONE, _TAIL = b"[DONE]", 32
-
-
-class Reply(Protocol):
-    """A provider's response, whose body has not been read."""
-
-    @property
-    def status(self) -> int:
-        """Its HTTP status."""
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """Its headers, their names in any case."""
-
-    async def read(self) -> bytes:
-        """Read the body to its end, keep it for the caller, and return it decoded."""
-
-    async def close(self) -> None:
-        """Give up what it holds."""
+_LEAST_S = 0.001
+"""For an attempt that is let through in its deadline's last moment."""
 
 
 R = TypeVar("R", bound=Reply)
-R_co = TypeVar("R_co", bound=Reply, covariant=True)
-
-
-class Sender(Protocol[R_co]):
-    """Sends one request, as often as asked."""
-
-    @property
-    def unsent(self) -> tuple[type[Exception], ...]:
-        """What `send` raises when nothing reached the provider."""
-
-    @property
-    def failures(self) -> tuple[type[Exception], ...]:
-        """What `send` and `Reply.read` raise when the connection fails, `unsent` included."""
-
-    async def send(self) -> R_co:
-        """Send it and return the response as soon as its headers are there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,30 +67,40 @@ class Body:
 
     Ends once: at the answer's end, when it is closed before, or breaks off. What was counted rather
     than stated settles, and teaches nothing. One owner at a time.
+
+    Attributes:
+        ended: whether it has.
+        ends_s: when the call's deadline passes, by the limiter's clock.
     """
 
     __slots__ = (
         "_asked",
         "_calls",
         "_chunks",
+        "_headers",
         "_lease",
         "_life",
         "_size",
         "_stream",
         "_tail",
         "ended",
+        "ends_s",
     )
 
     def __init__(
         self, calls: LimitedCalls, lease: Lease, asked: Asked, headers: Mapping[str, str]
     ) -> None:
-        self._calls, self._lease, self._asked = calls, lease, asked
+        self._calls, self._lease, self._asked, self._headers = calls, lease, asked, headers
         self._life = calls.life  # a forked child has a copy of what its parent's responses hold
-        readable = headers.get("content-encoding", "identity") in ("", "identity")
-        streamed = "event-stream" in headers.get("content-type", "")
+        readable, streamed = is_readable(headers), is_streamed(headers)
         self._stream = StreamUsage() if readable and streamed else None
         self._chunks: list[bytes] | None = [] if readable and not streamed else None
         self._size, self._tail, self.ended = 0, b"", False
+        self.ends_s = float("inf")
+
+    def left_s(self) -> float:
+        """Return the seconds to the call's deadline: infinity without one, below 0 after it."""
+        return self.ends_s - self._calls.now()
 
     def feed(self, chunk: bytes) -> None:
         """Look at the next bytes."""
@@ -140,13 +123,27 @@ class Body:
             self._calls.orphaned(self)
             return
         self.ended = True
-        whole = whole or _DONE in self._tail
+        error = None if self._stream is None else self._stream.error
+        whole = error is None and (whole or _DONE in self._tail)
         usage = self._stated()
         if usage is not None and whole:
             self._calls.learn(self._asked, usage)
-        if usage is None and self._stream is not None:
+        if usage is None and self._stream is not None and (error is None or self._stream.events):
             usage = Usage(self._asked.demand.input_tokens, float(self._stream.events))
-        self._lease.settle(usage)
+        if error is None:
+            self._lease.settle(usage)
+        else:
+            self._broke_off(error, usage)
+
+    def _broke_off(self, error: StreamError, usage: Usage | None) -> None:
+        """End a call by the error in its stream; without `usage` it was never admitted."""
+        refusal = self._calls.refusal(error.status, self._headers, error.body)
+        if usage is None:
+            _tell(self._lease, refusal)
+            return
+        if refusal.kind in ("limit", "overloaded"):
+            self._calls.limiter.hold_off(refusal.retry_after_s or 0.0)
+        self._lease.settle(usage, refusal.shown)
 
     def _stated(self) -> Usage | None:
         if self._stream is not None:
@@ -179,6 +176,7 @@ class LimitedCalls:
     Args:
         limiter: whom they ask.
         retries: how they are tried again.
+        estimate: of what calls will take.
         tier: returns the tier of the call that is made now.
         colours: the blocking and the asyncio `Io`.
         wall_now: seconds since 1970.
@@ -194,6 +192,7 @@ class LimitedCalls:
         limiter: TokenLimiter,
         retries: Retries,
         *,
+        estimate: TokenEstimate,
         tier: Callable[[], str],
         colours: tuple[Io, Io],
         wall_now: Callable[[], float],
@@ -204,8 +203,8 @@ class LimitedCalls:
     ) -> None:
         self.limiter, self._retries, self._tier = limiter, retries, tier
         self._blocking, self._aio = colours
-        self._wall_now, self._now, self._chance = wall_now, mono_now, chance
-        self._estimate = TokenEstimate()
+        self._wall_now, self.now, self._chance = wall_now, mono_now, chance
+        self._estimate = estimate
         self._budget = RetryBudget(retries.share, retries.allowance, now_s=mono_now())
         self._new_lock, self._lock, self._is_mine = lock, lock(), is_mine
         self._orphans: deque[Body] = deque()
@@ -262,6 +261,11 @@ class LimitedCalls:
         self.life = object()
         self.limiter.after_fork()
 
+    def refusal(self, status: int, headers: Mapping[str, str], body: bytes | str) -> Refusal:
+        """Return what a provider's error means."""
+        dialect = self.limiter.profile.dialect
+        return classify(status, headers, body, dialect, self._wall_now())
+
     async def _flow(
         self, io: Io, sender: Sender[R], document: Mapping[str, Any], sent: bytes
     ) -> tuple[R, Body | None]:
@@ -269,47 +273,54 @@ class LimitedCalls:
         tier = self._tier()
         with self._lock:
             asked = self._estimate.read(document, sent)
-            self._budget.call(self._now())
+            self._budget.call(self.now())
+        ends_s = self.now() + self.limiter.deadline_s(tier)
         lease: Lease | None = None
         last: _Attempt[R] | None = None
         attempts = 0
         while True:
             try:
-                lease = await self.limiter.admit(io, asked.demand, tier=tier, again=lease)
+                left_s = ends_s - self.now()
+                lease = await self.limiter.admit(
+                    io, asked.demand, tier=tier, timeout_s=left_s, again=lease
+                )
             except (LimitExceededError, RequestTooLargeError):
                 if last is None:
                     raise
                 return last.given_up()
             attempts += 1
-            last = await self._attempt(lease, sender, asked)
+            last = await self._attempt(lease, sender, asked, ends_s)
             if last.reply is not None and last.body is not None:
                 return last.reply, last.body
-            pause_s = self._pause_s(io, lease, last, attempts)
+            pause_s = self._pause_s(io, lease, last, attempts, ends_s)
             if pause_s is None:
                 return last.given_up()
             if pause_s > 0.0:
                 await io.signal().wait(pause_s)
 
-    async def _attempt(self, lease: Lease, sender: Sender[R], asked: Asked) -> _Attempt[R]:
+    async def _attempt(
+        self, lease: Lease, sender: Sender[R], asked: Asked, ends_s: float
+    ) -> _Attempt[R]:
         """Send once; the lease has ended, or is the body's."""
         try:
-            reply = await sender.send()
+            reply = await sender.send(max(_LEAST_S, ends_s - self.now()))
         except sender.unsent as error:
             lease.cancel()
             return _Attempt(error=error)
         except sender.failures as error:
-            lease.failed(overloaded=True)
+            # A deadline of our own says nothing about the service.
+            lease.failed(overloaded=self.now() < ends_s)
             return _Attempt(error=error)
         except BaseException:
             lease.failed()
             raise
-        dialect = self.limiter.profile.dialect
         try:
-            if reply.status < _FIRST_ERROR:
-                lease.look(read_headers(dialect, reply.headers))
-                return _Attempt(reply, Body(self, lease, asked, reply.headers))
-            text = await reply.read()
-            refusal = classify(reply.status, reply.headers, text, dialect, self._wall_now())
+            refusal = await self._refused(reply)
+            if refusal is None:
+                lease.look(read_headers(self.limiter.profile.dialect, reply.headers))
+                body = Body(self, lease, asked, reply.headers)
+                body.ends_s = ends_s
+                return _Attempt(reply, body)
         except sender.failures as error:
             lease.failed()
             return _Attempt(error=error)
@@ -320,18 +331,31 @@ class LimitedCalls:
         _tell(lease, refusal)
         return _Attempt(reply, refusal=refusal)
 
-    def _pause_s(self, io: Io, lease: Lease, attempt: _Attempt[R], attempts: int) -> float | None:
+    async def _refused(self, reply: Reply) -> Refusal | None:
+        """Return what a reply that is no answer means, its body read; None: it is one."""
+        if reply.status >= _FIRST_ERROR:
+            return self.refusal(reply.status, reply.headers, await reply.read())
+        error = await first_error(reply)
+        if error is None:
+            return None
+        await reply.close()
+        return self.refusal(error.status, reply.headers, error.body)
+
+    def _pause_s(
+        self, io: Io, lease: Lease, attempt: _Attempt[R], attempts: int, ends_s: float
+    ) -> float | None:
         """Return the seconds until the next attempt; None: give up."""
         if not io.may_wait():
             return None
         refusal = attempt.refusal
-        now_s = self._now()
+        now_s = self.now()
         failed = Failed(
             kind="overloaded" if refusal is None else refusal.kind,
             attempts=attempts,
             started_s=lease.asked_s,
             now_s=now_s,
             retry_after_s=None if refusal is None else refusal.retry_after_s,
+            ends_s=ends_s,
         )
         with self._lock:
             return next_attempt(failed, self._retries.policy, self._budget, self._chance())

@@ -25,6 +25,8 @@ from accel_core.policy.limits.concurrency import Concurrency
 from accel_core.policy.limits.provider_profile import profile_named
 from accel_core.policy.limits.retry import RetryPolicy
 from accel_core.policy.limits.tiers import BEST_EFFORT, TARGETS_S, Tiers
+from accel_core.policy.limits.token_estimate import TokenEstimate
+from accel_core.token_counter import CountingEstimate, tiktoken_count
 from accel_core.token_limiter import TokenLimiter
 
 if TYPE_CHECKING:
@@ -65,9 +67,13 @@ class Limiter:
             own states no limits.
         tiers: seconds to the first token by tier, None for no target; None: platinum 0.5, gold 2,
             silver 5, bronze 15, and best_effort, which calls have that name none.
+        deadlines_s: seconds that a whole call of a tier may take: the wait, all attempts and the
+            answer; None, and tiers that are not named: as long as its client allows.
+        count_tokens: whether to count the first prompt of each model and kind of text with
+            tiktoken, where it is installed, in a process of its own; responses say more later.
         retries: how refused and failed calls are sent again.
         observer: receives `LimitWaited`, `LimitRejected`, `HiddenLimitFound`, and `BackendFailed`
-            of a `store`.
+            of a `store`, or where tokens cannot be counted.
         store: where processes share the limits (`policy.limits.limit_store`); None: each has all.
         clocks: time and dice, for tests and simulations.
         **amounts: the limits that are known: ``requests_per_minute``, ``tokens_per_minute``,
@@ -90,6 +96,8 @@ class Limiter:
         max_wait_s: float = MAX_WAIT_S,
         adaptive_concurrency: bool | None = None,
         tiers: Mapping[str, float | None] | None = None,
+        deadlines_s: Mapping[str, float | None] | None = None,
+        count_tokens: bool = False,
         retries: Retries | None = None,
         observer: Observer | None = None,
         store: LimitStore | None = None,
@@ -109,7 +117,7 @@ class Limiter:
                 Limits(**amounts),
                 profile_named(provider),
                 max_wait_s=max_wait_s,
-                tiers=Tiers(targets),
+                tiers=Tiers(targets, deadlines_s),
                 concurrency=Concurrency(min(_FIRST_CONCURRENT, most), most=most)
                 if adapts
                 else None,
@@ -120,6 +128,9 @@ class Limiter:
                 shared=store,
             ),
             retries or Retries(),
+            estimate=CountingEstimate(tiktoken_count, observer or _ignored)
+            if count_tokens
+            else TokenEstimate(),
             tier=self._tier.get,
             colours=colours,
             wall_now=clocks.wall_now,
@@ -154,20 +165,28 @@ class Limiter:
 
         Args:
             client: of httpx, sync or async, for an SDK that takes an ``http_client``, whose own
-                retries you switch off; or of an SDK that holds one, such as ``openai.OpenAI()``,
-                whose copy retries nothing itself.
+                retries you switch off; a ``ClientSession`` of aiohttp 3.12 or later; or of an SDK
+                that holds a client of httpx, such as ``openai.OpenAI()``, whose copy retries
+                nothing itself.
 
         Raises:
-            UnsupportedError: it is neither.
+            UnsupportedError: it is none of these.
         """
-        from accel_core.transport import httpx_transport
-
+        libraries = {base.__module__.partition(".")[0] for base in type(client).__mro__}
         try:
-            made: C = httpx_transport.limited(client, self._calls)
+            made: C
+            if "aiohttp" in libraries:
+                from accel_core.transport import aiohttp_transport
+
+                made = aiohttp_transport.limited(client, self._calls)
+            else:
+                from accel_core.transport import httpx_transport
+
+                made = httpx_transport.limited(client, self._calls)
         except TypeError as error:
             raise UnsupportedError(
                 "a limiter takes clients of httpx, and of SDKs that hold one, such as "
-                f"openai.OpenAI(): {error}"
+                f"openai.OpenAI(), and sessions of aiohttp 3.12 or later: {error}"
             ) from None
         return made
 
@@ -209,6 +228,8 @@ def limiter_of(config: LimitsConfig, observer: Observer) -> Limiter | None:
         max_wait_s=config.max_wait_s,
         adaptive_concurrency=config.adaptive_concurrency,
         tiers=config.tiers.targets(),
+        deadlines_s=config.tiers.deadlines(),
+        count_tokens=config.count_tokens,
         retries=Retries(policy=policy, share=retry.share, allowance=retry.allowance),
         observer=observer,
         **cast("Amounts", {name: getattr(config, name) for name in AMOUNTS}),

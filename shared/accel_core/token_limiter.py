@@ -8,8 +8,7 @@ Invariants: a lease ends once; a caller that is cancelled, or fails, holds nothi
 blocking code on a running event loop never waits: it goes at once, and what it takes is a debt that
 the next ones wait for.
 
-The flow is written once, over `Io`; `reserve` and `areserve` are its two colours. This module
-imports neither threads nor loops nor clocks.
+The flow is written once, over `Io`; `reserve` and `areserve` are its two colours.
 """
 
 from __future__ import annotations
@@ -113,7 +112,7 @@ class TokenLimiter:
         lock: Callable[[], AbstractContextManager[Any]],
         shared: LimitStore | None = None,
     ) -> None:
-        self.profile = profile
+        self.profile, self.deadline_s = profile, tiers.deadline_s
         self._limits, self._max_wait_s, self._tiers = limits, max_wait_s, tiers
         self._concurrency = concurrency
         self._blocking, self._aio = colours
@@ -251,9 +250,14 @@ class TokenLimiter:
     def failed(self, lease: Lease, shown: Sequence[Shown], *, overloaded: bool) -> None:
         """See `Lease.failed`."""
         if overloaded:
-            with self.lock:
-                self._note_overload(self._now())
+            self.hold_off(0.0)
         self._end(lease, lease.charge, shown)
+
+    def hold_off(self, wait_s: float) -> None:
+        """Note that the provider takes no calls, for so long as it says; 0: it does not say."""
+        with self.lock:
+            self._note_overload(self._now())
+            self._account.close_for(wait_s, self._now())
 
     def _end(
         self, lease: Lease, charged: Charge, shown: Sequence[Shown], limits: Sequence[Shown] = ()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import openai as sdk
 import pytest
+import trio
 
 from accel_core import Accel, Limiter
 from accel_core.errors import (
@@ -25,6 +26,7 @@ from accel_core.testing.model_server import ModelServer
 from accel_core.testing.provider import SimulatedProvider
 from accel_core.testing.provider_answers import ProviderAnswers
 from accel_core.testing.provider_rules import faster, openai
+from accel_core.testing.replies import Reply
 from tests.shared_levels import RemoteLevels, Server
 
 if TYPE_CHECKING:
@@ -85,6 +87,40 @@ def test_no_refusal_reaches_the_caller(
     assert state.attained["best_effort"].kept == 4
 
 
+def test_refusals_inside_streams_do_not_reach_the_caller_either() -> None:
+    """A 200 whose stream begins with a rate limit is waited for like a 429."""
+    quick = replace(openai(tokens=LIMIT), latency=faster(openai(), 100).latency, count_sigma=0.0)
+    rules = replace(quick, refuses_in_stream=True, limits={"tokens": LIMIT})
+    answers = ProviderAnswers(SimulatedProvider(rules, seed=1))
+    with ModelServer(answers) as server, httpx.Client() as http:
+        keys: dict[str, Any] = {"base_url": server.url, "api_key": "any", "max_retries": 0}
+        plain: Any = sdk.OpenAI(http_client=http, **keys).chat.completions.create
+        made: Any = sdk.OpenAI(http_client=Limiter().limited(http), **keys)
+        list(plain(**ASK, max_tokens=LARGE, stream=True))
+        with pytest.raises(sdk.APIError, match="Rate limit"):
+            list(plain(**ASK, max_tokens=LARGE // 50, stream=True))
+        said = list(made.chat.completions.create(**ASK, max_tokens=LARGE // 50, stream=True))
+        assert said[-1].choices[0].finish_reason == "stop"
+        assert len(answers.refused) == 2
+
+
+def test_a_stream_cut_by_an_overload_is_the_callers_and_settles() -> None:
+    """What had come stays, the SDK raises the event, and nothing is held."""
+    rules = replace(openai(), latency=faster(openai(), 100).latency, cut_share=1.0)
+    with ModelServer(ProviderAnswers(SimulatedProvider(rules, seed=1))) as server:
+        with httpx.Client() as http:
+            limiter = Limiter()
+            keys: dict[str, Any] = {"base_url": server.url, "api_key": "any", "max_retries": 0}
+            made: Any = sdk.OpenAI(http_client=limiter.limited(http), **keys)
+            stream = iter(made.chat.completions.create(**ASK, stream=True))
+            assert next(stream).choices[0].delta.content == ""
+            assert next(stream).choices[0].delta.content
+            with pytest.raises(sdk.APIError, match="overloaded"):
+                list(stream)
+        assert server.call_count == 1
+        assert limiter.state().under_way == 0
+
+
 def test_without_it_the_provider_refuses(server: ModelServer) -> None:
     """The same calls are refused when nobody waits."""
     with pytest.raises(sdk.RateLimitError):
@@ -125,6 +161,28 @@ def test_tiers_are_those_there_are() -> None:
         pass
 
 
+def test_deadlines_are_those_of_tiers_there_are() -> None:
+    """A deadline for nobody is a mistake."""
+    Limiter(tiers={"fast": 1.0}, deadlines_s={"fast": 2.0, "best_effort": None})
+    with pytest.raises(ConfigError, match="gold"):
+        Limiter(tiers={"fast": 1.0}, deadlines_s={"gold": 2.0})
+    with pytest.raises(ConfigError, match=r"limits\.deadlines\.gold"):
+        Limiter(deadlines_s={"gold": 0.0})
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+def test_each_tier_has_a_deadline_of_its_own(colour: str) -> None:
+    """A call that one tier gives up, as by the SDK's own timeout, is answered in another."""
+    limiter = Limiter(deadlines_s={"bronze": 0.05, "gold": 5.0})
+    answer = Reply(content="a b c d", chunk_s=0.05)
+    with ModelServer(lambda _: answer) as server:
+        with limiter.tier("bronze"), pytest.raises(sdk.APITimeoutError):
+            asked(server, limiter, colour, [SMALL])
+        with limiter.tier("gold"):
+            assert asked(server, limiter, colour, [SMALL]) == 1
+    assert limiter.state().under_way == 0
+
+
 def test_tiers_reach_the_queue(server: ModelServer) -> None:
     """A call is counted for the tier it was made in."""
     limiter = Limiter()
@@ -140,6 +198,23 @@ def test_only_clients_of_httpx_are_limited() -> None:
         Limiter().limited(object())
 
 
+@pytest.mark.parametrize("known", [{}, {"concurrent_requests": 1}])
+def test_trio_is_refused_by_name_at_the_first_call(server: ModelServer, known: Any) -> None:
+    """A loop that nothing could be waited on is told at once, not when something has to wait."""
+    limiter = Limiter(**known)
+
+    async def ask() -> None:
+        async with httpx.AsyncClient(base_url=server.url) as http:
+            made = limiter.limited(http)
+            assert (await made.get("models")).status_code == 200
+            with pytest.raises(UnsupportedError, match="trio"):
+                await made.post("chat/completions", json=ASK)
+            assert (await http.post("chat/completions", json=ASK)).status_code == 200
+
+    trio.run(ask)
+    assert limiter.state().under_way == 0
+
+
 def accel(limits: Any) -> Accel:
     return Accel.from_mapping({"limits": limits}, encoder=HashEncoder())
 
@@ -148,8 +223,10 @@ def test_a_configuration_makes_the_limiter() -> None:
     """`limits` with a provider makes one; without, there is none."""
     assert accel({}).limiter is None
     limits = {"provider": "groq", "tokens_per_minute": 60_000, "tiers": {"gold_s": "3s"}}
-    made = accel(limits).limiter
+    made = accel({**limits, "tiers": {"gold_deadline_s": "1m"}}).limiter
     assert made is not None
+    assert made._calls.limiter.deadline_s("gold") == 60.0
+    assert made._calls.limiter.deadline_s("best_effort") == float("inf")
     assert made.state().waiting == 0
 
 
@@ -160,6 +237,10 @@ def test_a_configuration_makes_the_limiter() -> None:
         ({"tokens_per_minute": 1}, r"limits\.provider"),
         ({"provider": "openai", "tokens_per_minute": 0}, r"limits\.tokens_per_minute"),
         ({"provider": "openai", "tiers": {"gold_s": 0}}, r"limits\.tiers\.gold_s"),
+        (
+            {"provider": "openai", "tiers": {"gold_deadline_s": 0}},
+            r"limits\.tiers\.gold_deadline_s",
+        ),
         ({"provider": "openai", "retry": {"max_attempts": 0}}, r"limits\.retry\.max_attempts"),
         ({"provider": "openai", "retry": {"cap_s": 0.1}}, r"limits\.retry\.cap_s"),
         ({"provider": "openai", "max_wait_s": -1}, r"limits\.max_wait_s"),

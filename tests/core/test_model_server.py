@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
 
 QUESTION = "What is the capital of France?"
+ERROR = {"error": {"code": "rate_limit_exceeded", "message": "slow down"}}
 ECHO = f"Answer to: {QUESTION}"
 
 
@@ -302,6 +303,16 @@ class TestFailures:
                 next(stream)
             with pytest.raises(openai.APIConnectionError):
                 langchain_chat(server, http).invoke(QUESTION)
+
+    def test_error_event(self, http: httpx.Client) -> None:
+        """A stream ends with an error after the chunks chosen, which may be none."""
+        for after, seen in ((2, ["", "Par", "is"]), (0, [])):
+            reply = Reply(chunks=("Par", "is", "!"), error_after=after, error=ERROR)
+            with ModelServer(lambda request, reply=reply: reply) as server:
+                stream = langchain_chat(server, http).stream(QUESTION)
+                assert [next(stream).content for _ in seen] == seen
+                with pytest.raises(openai.APIError, match="slow down"):
+                    next(stream)
 
     def test_failing_answer_is_raised(self, http: httpx.Client) -> None:
         """An assertion in the answer is not lost: the caller sees it where the block ends."""

@@ -67,9 +67,11 @@ def test_attempts_and_deadline_end_it(kind: Kind) -> None:
     assert next_after(kind, attempts=3) is not None
     assert (next_after(kind, attempts=4) is None) == (kind == "overloaded")
     assert next_after(kind, now_s=59.0, dice=0.5) == 0.5
+    assert next_after(kind, now_s=9.0, dice=0.5, ends_s=10.0) == 0.5
     budget = RetryBudget(0.0, 5.0, now_s=0.0)
     assert next_after(kind, now_s=59.0, retry_after_s=2.0, budget=budget) is None
     assert next_after(kind, now_s=61.0, dice=0.0, budget=budget) is None
+    assert next_after(kind, now_s=9.0, retry_after_s=1.0, ends_s=10.0, budget=budget) is None
     assert budget.balance == 5.0
 
 

@@ -17,25 +17,46 @@ AMOUNTS = tuple(amount.name for amount in fields(Limits))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TiersConfig:
-    """How soon calls of a tier want their first token; see `Limiter.tier`. None: no target."""
+    """How soon calls of a tier want their first token, and their end; see `Limiter.tier`.
+
+    Attributes:
+        platinum_s: to the first token, as for the others; None: no target.
+        platinum_deadline_s: to the end of the answer, as for the others; None: no deadline.
+    """
 
     platinum_s: float | None = TARGETS_S["platinum"]
     gold_s: float | None = TARGETS_S["gold"]
     silver_s: float | None = TARGETS_S["silver"]
     bronze_s: float | None = TARGETS_S["bronze"]
+    platinum_deadline_s: float | None = None
+    gold_deadline_s: float | None = None
+    silver_deadline_s: float | None = None
+    bronze_deadline_s: float | None = None
+    best_effort_deadline_s: float | None = None
 
     def __post_init__(self) -> None:
-        for name, target_s in self.targets().items():
-            if target_s is not None:
-                positive(f"{name}_s", target_s)
+        for bound in fields(self):
+            bound_s = getattr(self, bound.name)
+            if bound_s is not None:
+                positive(bound.name, bound_s)
 
     def targets(self) -> dict[str, float | None]:
-        """Return them by tier."""
+        """Return the targets by tier."""
         return {
             "platinum": self.platinum_s,
             "gold": self.gold_s,
             "silver": self.silver_s,
             "bronze": self.bronze_s,
+        }
+
+    def deadlines(self) -> dict[str, float | None]:
+        """Return the deadlines by tier."""
+        return {
+            "platinum": self.platinum_deadline_s,
+            "gold": self.gold_deadline_s,
+            "silver": self.silver_deadline_s,
+            "bronze": self.bronze_deadline_s,
+            "best_effort": self.best_effort_deadline_s,
         }
 
 
@@ -80,6 +101,7 @@ class LimitsConfig:
         provider: how it counts; None: calls are not limited.
         adaptive_concurrency: whether to find how many calls may be under way at once; None: at
             ``vllm`` only.
+        count_tokens: whether to count first prompts with tiktoken, where it is installed.
         max_wait_s: how long a call without a tier's target may wait.
     """
 
@@ -92,6 +114,7 @@ class LimitsConfig:
     tokens_per_day: float | None = None
     concurrent_requests: int | None = None
     adaptive_concurrency: bool | None = None
+    count_tokens: bool = False
     max_wait_s: float = 120.0
     tiers: TiersConfig = field(default_factory=TiersConfig)
     retry: RetryConfig = field(default_factory=RetryConfig)

@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from accel_core.drive.flight import DECLINED
+from accel_core.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable
@@ -31,6 +32,21 @@ _WORKERS = 8
 @functools.cache
 def _pool(pid: int) -> ThreadPoolExecutor:  # noqa: ARG001 - one pool per process: forks get their own
     return ThreadPoolExecutor(_WORKERS, thread_name_prefix="accel-io")
+
+
+def needs_asyncio(what: str) -> None:
+    """Raise where no loop of asyncio runs, such as under trio.
+
+    Raises:
+        UnsupportedError: none does; it names `what` needs one.
+    """
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        raise UnsupportedError(
+            f"{what} waits on asyncio's event loop, and none runs here (trio?): make the call "
+            "under asyncio, or with a sync client in a worker thread"
+        ) from None
 
 
 _spawned: set[asyncio.Task[None]] = set()

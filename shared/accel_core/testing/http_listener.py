@@ -194,19 +194,17 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_stream(self, shape: wire.ChatFormat, reply: Reply) -> None:
         plain = {"content-type": "text/event-stream", "transfer-encoding": "chunked"}
         self._send_headers(200, plain | reply.headers)
-        events, break_after = shape.events(), reply.break_after
-        if break_after is not None:
-            events = events[: shape.events_before_break(break_after)]
-        for number, event in enumerate(events):
+        for number, event in enumerate(_events(shape, reply)):
             if number and reply.chunk_s > 0 and self.server.pause(reply.chunk_s):
                 self.close_connection = True
                 return
             self._send_chunk(f"data: {json.dumps(event)}\n\n")
-        if break_after is None:
-            self._send_chunk("data: [DONE]\n\n")
-            self.wfile.write(b"0\r\n\r\n")
-        else:
+        if reply.break_after is not None:
             self.close_connection = True
+            return
+        if reply.error_after is None:
+            self._send_chunk("data: [DONE]\n\n")
+        self.wfile.write(b"0\r\n\r\n")
 
     def _send_chunk(self, text: str) -> None:
         data = text.encode()
@@ -219,3 +217,14 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
+
+
+def _events(shape: wire.ChatFormat, reply: Reply) -> list[dict[str, Any]]:
+    """Return what of a stream is sent."""
+    events = shape.events()
+    if reply.error_after is not None:
+        begun = shape.events_before_break(reply.error_after) if reply.error_after else 0
+        return [*events[:begun], reply.error or wire.error_body(reply.status, reply.content)]
+    if reply.break_after is not None:
+        return events[: shape.events_before_break(reply.break_after)]
+    return events

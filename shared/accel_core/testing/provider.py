@@ -45,6 +45,7 @@ class Admitted:
         output_tokens: that it will produce.
         finish_reason: ``stop`` or ``length``.
         admitted_at: the moment.
+        cut_after: so many tokens are streamed, then an error; None: all are.
     """
 
     number: int
@@ -55,6 +56,7 @@ class Admitted:
     output_tokens: int
     finish_reason: str
     admitted_at: float
+    cut_after: int | None = None
 
     def produced(self, now: float) -> int:
         """Return how many tokens have been produced at `now`."""
@@ -160,6 +162,7 @@ class SimulatedProvider:
         most = ask.output_tokens if ask.max_tokens is None else ask.max_tokens
         fresh = ask.prompt_tokens - ask.cached_tokens
         output = min(ask.output_tokens, most)
+        cut = self.rules.cut_share > 0.0 and self._dice.random() < self.rules.cut_share
         self.admitted_count += 1
         call = Admitted(
             number=self.admitted_count,
@@ -170,6 +173,7 @@ class SimulatedProvider:
             output_tokens=output,
             finish_reason="length" if output < ask.output_tokens else "stop",
             admitted_at=now,
+            cut_after=self._dice.randrange(1, output) if cut and output > 1 else None,
         )
         self._flights[call.number] = (call, 0)
         return call

@@ -61,7 +61,12 @@ class ProviderAnswers:
             verdict = self._provider.admit(_ask(request, reply), self._mono_now())
             if not isinstance(verdict, Admitted):
                 self.refused.append(verdict)
-                return Reply(status=verdict.status, headers=verdict.headers, error=verdict.body)
+                refusal = Reply(status=verdict.status, headers=verdict.headers, error=verdict.body)
+                in_stream = self._provider.rules.refuses_in_stream and request.get("stream")
+                return replace(refusal, status=200, error_after=0) if in_stream else refusal
+        if verdict.cut_after is not None:
+            overload = self._provider.rules.dialect.failed(529)
+            reply = replace(reply, error=overload, error_after=verdict.cut_after)
         return replace(
             reply,
             headers=verdict.headers,

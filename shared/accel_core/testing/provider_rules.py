@@ -120,6 +120,8 @@ class ProviderRules:
         neighbour: somebody else on the key.
         outages: times in which every call fails.
         error_share: of the calls fail with 500.
+        cut_share: of the streams break off with the event of an overload.
+        refuses_in_stream: streamed calls are refused by the first event of a 200.
         shrunk_s: from and to when only half of the concurrency is there, as `Outage` counts.
         latency: how long calls take.
         dialect: headers and bodies.
@@ -140,6 +142,8 @@ class ProviderRules:
     neighbour: Neighbour | None = None
     outages: tuple[Outage, ...] = ()
     error_share: float = 0.0
+    cut_share: float = 0.0
+    refuses_in_stream: bool = False
     shrunk_s: tuple[float, float] | None = None
     latency: Latency = HOSTED
     dialect: Dialect = field(default_factory=OpenAI)

@@ -46,6 +46,8 @@ class Reply:
         chunks: how a stream cuts `content`, which may then be left out; None cuts after words.
         break_after: cut the connection after so many chunks of the stream; where nothing is
             streamed, after the headers.
+        error_after: send `error` as an event after so many chunks of the stream, and end it there;
+            0: as its first event. Where nothing is streamed, the answer is whole.
         headers: sent with the answer.
         error: the body of an error, in place of what `content` would make.
         chunk_s: time between two chunks of a stream; where nothing is streamed, it counts before
@@ -62,6 +64,7 @@ class Reply:
     delay_s: float = 0.0
     chunks: tuple[str, ...] | None = None
     break_after: int | None = None
+    error_after: int | None = None
     headers: dict[str, str] = field(default_factory=dict)
     error: dict[str, Any] | None = None
     chunk_s: float = 0.0

@@ -1,8 +1,7 @@
 """httpx clients within limits: a transport around the client's own.
 
-Limited are POSTs whose JSON body names a model; everything else passes. Answers pass unchanged,
-chunk by chunk; they are asked for unencoded, so that their usage can be read as they pass. Errors
-are read, and given up ones replayed.
+Answers pass unchanged, chunk by chunk; they are asked for unencoded, so that their usage can be
+read as they pass. Errors are read, and given up ones replayed.
 
 Invariant: a lease ends when its response is read, closed, broken off or collected. The inner
 transport belongs to the client it came from, is never closed here, and is kept open by keeping that
@@ -12,11 +11,12 @@ client alive.
 from __future__ import annotations
 
 import copy
-import weakref
 from typing import TYPE_CHECKING, Any
 
 import httpx
-import orjson
+
+from accel_core.drive.aio import needs_asyncio
+from accel_core.transport.passing import document_of, end_when_garbage, may_count
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
@@ -51,7 +51,7 @@ class LimitedTransport(httpx.BaseTransport):
         """Send `request` when there is room for it."""
         if not _may_count(request):
             return self._inner.handle_request(request)
-        document = _document(request.read())
+        document = document_of(request.read())
         if document is None:
             return self._inner.handle_request(request)
         request.headers["accept-encoding"] = "identity"
@@ -73,9 +73,10 @@ class AsyncLimitedTransport(httpx.AsyncBaseTransport):
         """Send `request` when there is room for it."""
         if not _may_count(request):
             return await self._inner.handle_async_request(request)
-        document = _document(await request.aread())
+        document = document_of(await request.aread())
         if document is None:
             return await self._inner.handle_async_request(request)
+        needs_asyncio("a limited AsyncClient")
         request.headers["accept-encoding"] = "identity"
         sender = _AsyncSender(self._inner, request)
         reply, body = await self.calls.acall(sender, document, request.content)
@@ -121,6 +122,7 @@ class _Reply:
 
     def __init__(self, response: httpx.Response) -> None:
         self.response = response
+        self._begun: _Begun | _AsyncBegun | None = None
 
     @property
     def status(self) -> int:
@@ -140,8 +142,20 @@ class _Reply:
         self.response = _held(self.response, raw)
         return _decoded(self.response, raw)
 
+    async def peek(self) -> bytes:
+        if self.response.is_stream_consumed:
+            return self.response.content
+        if self._begun is None:
+            self.response.stream = self._begun = _Begun(self.response.stream)
+        return await self._begun.more()
+
     async def close(self) -> None:
         self.response.close()
+        self._keep_begun()
+
+    def _keep_begun(self) -> None:
+        if self._begun is not None:
+            self.response = _held(self.response, b"".join(self._begun.chunks))
 
 
 class _AsyncReply(_Reply):
@@ -157,8 +171,16 @@ class _AsyncReply(_Reply):
         self.response = _held(self.response, raw)
         return _decoded(self.response, raw)
 
+    async def peek(self) -> bytes:
+        if self.response.is_stream_consumed:
+            return self.response.content
+        if self._begun is None:
+            self.response.stream = self._begun = _AsyncBegun(self.response.stream)
+        return await self._begun.more()
+
     async def close(self) -> None:
         await self.response.aclose()
+        self._keep_begun()
 
 
 class _Sender:
@@ -167,7 +189,8 @@ class _Sender:
     def __init__(self, inner: httpx.BaseTransport, request: httpx.Request) -> None:
         self._inner, self._request = inner, request
 
-    async def send(self) -> _Reply:
+    async def send(self, within_s: float) -> _Reply:
+        _bound(self._request, within_s)
         return _Reply(self._inner.handle_request(self._request))
 
 
@@ -177,8 +200,50 @@ class _AsyncSender:
     def __init__(self, inner: httpx.AsyncBaseTransport, request: httpx.Request) -> None:
         self._inner, self._request = inner, request
 
-    async def send(self) -> _AsyncReply:
+    async def send(self, within_s: float) -> _AsyncReply:
+        _bound(self._request, within_s)
         return _AsyncReply(await self._inner.handle_async_request(self._request))
+
+
+class _Begun(httpx.SyncByteStream):
+    """An answer's bytes, of which the first ones were read and kept."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._rest = stream, iter(stream)
+        self.chunks: list[bytes] = []
+
+    async def more(self) -> bytes:
+        """Read another chunk and return all of them."""
+        self.chunks.append(next(self._rest, b""))
+        return b"".join(self.chunks)
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self.chunks
+        yield from self._rest
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _AsyncBegun(httpx.AsyncByteStream):
+    """Async form of `_Begun`."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream, self._rest = stream, aiter(stream)
+        self.chunks: list[bytes] = []
+
+    async def more(self) -> bytes:
+        self.chunks.append(await anext(self._rest, b""))
+        return b"".join(self.chunks)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self.chunks:
+            yield chunk
+        async for chunk in self._rest:
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 class _Passing(httpx.SyncByteStream):
@@ -186,12 +251,13 @@ class _Passing(httpx.SyncByteStream):
 
     def __init__(self, stream: Any, body: Body) -> None:
         self._stream, self._body = stream, body
-        _end_when_garbage(self, body)
+        end_when_garbage(self, body)
 
     def __iter__(self) -> Iterator[bytes]:
         try:
             for chunk in self._stream:
                 self._body.feed(chunk)
+                _in_time(self._body)
                 yield chunk
         except BaseException:
             self._body.end(whole=False)
@@ -210,12 +276,13 @@ class _AsyncPassing(httpx.AsyncByteStream):
 
     def __init__(self, stream: Any, body: Body) -> None:
         self._stream, self._body = stream, body
-        _end_when_garbage(self, body)
+        end_when_garbage(self, body)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         try:
             async for chunk in self._stream:
                 self._body.feed(chunk)
+                _in_time(self._body)
                 yield chunk
         except BaseException:
             self._body.end(whole=False)
@@ -229,8 +296,18 @@ class _AsyncPassing(httpx.AsyncByteStream):
             await self._stream.aclose()
 
 
-def _end_when_garbage(stream: object, body: Body) -> None:
-    weakref.finalize(stream, body.end, whole=False).atexit = False
+def _bound(request: httpx.Request, within_s: float) -> None:
+    """Let no operation last longer than the call may; it bounds a silence, not their sum."""
+    if within_s < float("inf"):
+        own = request.extensions.get("timeout", {})
+        bounds = {name: own.get(name) for name in ("connect", "read", "write", "pool")}
+        least = {name: min(within_s, own_s or within_s) for name, own_s in bounds.items()}
+        request.extensions = {**request.extensions, "timeout": least}
+
+
+def _in_time(body: Body) -> None:
+    if body.left_s() <= 0.0:
+        raise httpx.ReadTimeout("the deadline of the call's tier passed before its answer's end")
 
 
 def _was_read(response: httpx.Response, body: Body) -> bool:
@@ -242,17 +319,7 @@ def _was_read(response: httpx.Response, body: Body) -> bool:
 
 
 def _may_count(request: httpx.Request) -> bool:
-    return request.method == "POST" and "json" in request.headers.get("content-type", "")
-
-
-def _document(content: bytes) -> dict[str, Any] | None:
-    """Return the JSON of a request that asks a model; None: it asks none."""
-    try:
-        document = orjson.loads(content)
-    except ValueError:
-        return None
-    names_model = isinstance(document, dict) and isinstance(document.get("model"), str)
-    return document if names_model else None
+    return may_count(request.method, request.headers.get("content-type", ""))
 
 
 def _held(response: httpx.Response, raw: bytes) -> httpx.Response:

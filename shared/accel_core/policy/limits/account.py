@@ -177,7 +177,11 @@ class Account:
                     view.refused(place.charge, now_s)
         elif not self._explain(now_s) and not shown:
             self._slow_down(place.charge, now_s)
-        if retry_after_s is not None and retry_after_s > 0.0:
+        self.close_for(retry_after_s or 0.0, now_s)
+
+    def close_for(self, retry_after_s: float, now_s: float) -> None:
+        """Let nobody through for as long as a provider asks for; 0: it does not."""
+        if retry_after_s > 0.0:
             # At most a minute: what was said once, by whoever, must not close a key for a day.
             self.reservations.close_until(now_s + min(retry_after_s, MINUTE_S))
 

@@ -56,9 +56,12 @@ _CONTEXT_TEXT = re.compile(
 _TOO_LARGE_CODES: Final = ("requesttoolarge",)
 _OVERLOADED_CODES: Final = ("overload", "slowdown", "nocapacity", "modelnotready", "modeltimeout")
 _OVERLOADED_TEXT = re.compile(r"\boverloaded\b", re.IGNORECASE)
+_SERVICE_CODES: Final = ("servererror", "apierror", "internalerror", "timeouterror")
+"""Of errors inside a stream, whose status was sent before."""
 _LIMIT_CODES: Final = ("ratelimit", "throttl", "toomanyrequests", "resourceexhausted")
 _OVERLOADED: Final = frozenset((408, 409))
 """Timeouts, and locks that somebody else holds; beside nearly all of the 5xx."""
+_FIRST_ERROR: Final = 400
 _NOT_IMPLEMENTED: Final = frozenset((501, 505))
 
 _AMOUNT = r"[:\s]{1,3}~?([0-9][0-9,]{0,15})"
@@ -161,6 +164,8 @@ def _kind(status: int, error: ErrorBody, figures: _Figures) -> Kind:
         return "overloaded"
     if status == 429 or _any(_LIMIT_CODES, error.codes):
         return "limit"
+    if status < _FIRST_ERROR and _any(_SERVICE_CODES, error.codes):
+        return "overloaded"
     if status in _OVERLOADED or (status >= 500 and status not in _NOT_IMPLEMENTED):
         return "overloaded"
     return "rejected"

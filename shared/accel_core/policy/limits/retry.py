@@ -124,6 +124,7 @@ class Failed:
         started_s: when the first was made.
         now_s: when this one failed.
         retry_after_s: when its provider wants to be asked again; None: it does not say.
+        ends_s: when the call's own time is up.
     """
 
     kind: Kind
@@ -131,6 +132,7 @@ class Failed:
     started_s: float
     now_s: float
     retry_after_s: float | None = None
+    ends_s: float = float("inf")
 
 
 def next_attempt(
@@ -156,7 +158,7 @@ def next_attempt(
     waited_out = failed.kind == "limit" and asked_s > 0.0
     wait_s = 0.0 if waited_out else asked_s + policy.pause_s(failed.attempts, dice)
     starts_s = failed.now_s + max(wait_s, asked_s)
-    if not starts_s <= failed.started_s + policy.deadline_s:
+    if not starts_s <= failed.started_s + policy.deadline_s or starts_s >= failed.ends_s:
         return None
     if failed.kind == "overloaded" and not budget.spend(failed.now_s):
         return None

@@ -6,6 +6,9 @@ patient call that has waited long enough goes before an impatient one that came 
 effort, with a deadline far away, is never starved (earliest deadline first; Liu & Layland 1973).
 What cannot keep its deadline is turned away when it comes, since serving it late would make others
 late as well.
+
+A deadline bounds the whole call, its answer included, and is another thing: a target says when a
+call is worth making, a deadline how long somebody waits for its end.
 """
 
 from __future__ import annotations
@@ -57,20 +60,29 @@ class Attainment:
 
 
 class Tiers:
-    """Targets by tier, the usual time to a first token, and what was attained.
+    """Targets and deadlines by tier, the usual time to a first token, and what was attained.
 
     Args:
         targets_s: seconds by tier; None: no target.
+        deadlines_s: seconds by tier, of those in `targets_s` and best effort; None: no deadline.
 
     Raises:
-        ConfigError: a target is not above 0.
+        ConfigError: a target or a deadline is not above 0, or a deadline's tier is unknown.
     """
 
-    def __init__(self, targets_s: Mapping[str, float | None] = TARGETS_S) -> None:
-        for name, target_s in targets_s.items():
-            if target_s is not None and not 0.0 < target_s < float("inf"):
-                raise ConfigError(f"limits.tiers.{name}", target_s, "seconds above 0, or null")
+    def __init__(
+        self,
+        targets_s: Mapping[str, float | None] = TARGETS_S,
+        deadlines_s: Mapping[str, float | None] | None = None,
+    ) -> None:
         self._targets_s = {BEST_EFFORT: None, **targets_s}
+        self._deadlines_s = dict(deadlines_s or {})
+        for place, bounds in (("tiers", self._targets_s), ("deadlines", self._deadlines_s)):
+            for name, bound_s in bounds.items():
+                if bound_s is not None and not 0.0 < bound_s < float("inf"):
+                    raise ConfigError(f"limits.{place}.{name}", bound_s, "seconds above 0, or null")
+        for name in self._deadlines_s.keys() - self._targets_s.keys():
+            raise ConfigError("limits.deadlines", name, f"one of {sorted(self._targets_s)}")
         self._first_token_s = 0.0
         self.attained = {name: Attainment() for name in self._targets_s}
 
@@ -87,6 +99,11 @@ class Tiers:
         if target_s is None:
             return None
         return max(_LEAST_SHARE * target_s, target_s - self._first_token_s)
+
+    def deadline_s(self, tier: str) -> float:
+        """Return how long a call may take, its answer included; infinity: as long as it takes."""
+        deadline_s = self._deadlines_s.get(tier)
+        return float("inf") if deadline_s is None else deadline_s
 
     def first_token(self, tier: str, waited_s: float, first_token_s: float) -> None:
         """Note when a call got its first token: after waiting, after it was sent."""

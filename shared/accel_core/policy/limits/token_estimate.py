@@ -3,8 +3,9 @@
 A tokenizer would be exact, but it is another one for each model, is fetched from the network, and
 stops an event loop for half a second on a long prompt (BerriAI/litellm#36174). Tokens per byte are
 learned from what responses say instead, for each model and kind of script, and one deviation is
-added: too few are refused, a little too many wait a little. Until something is learned, four
-bytes of ASCII are a token, and three others.
+added: too few are refused, a little too many wait a little. Until something is learned, a count
+of the first prompt stands in, where one is made (`token_counter`); else four bytes of ASCII are a
+token, and three others.
 
 What is learned from is bounded, so no response, however odd, makes an estimate absurd. One owner at
 a time.
@@ -83,17 +84,32 @@ class TokenEstimate:
         demand = Demand(known.input_tokens(measure), maximum, expected)
         return Asked(demand, model, measure, choices)
 
+    def is_calibrated(self, asked: Asked) -> bool:
+        """Whether anything is known of such texts: said by a response, or counted."""
+        known = self._models.get(asked.model, _UNKNOWN)
+        return asked.measure.script in known.ratios or asked.measure.script in known.counted
+
+    def calibrate(self, asked: Asked, input_tokens: float) -> None:
+        """Take over what a prompt was counted to be, for as long as no response has said more."""
+        if asked.measure.bytes:
+            ratio = _within(input_tokens / asked.measure.bytes, _RATIOS)
+            self._model(asked.model).counted[asked.measure.script] = ratio
+
     def expected_output_tokens(self, model: str) -> float:
         """Return the output of one answer of `model`, usual and a deviation; 0: not known."""
         return self._models.get(model, _UNKNOWN).expected_output()
 
     def learn(self, asked: Asked, usage: Usage) -> None:
         """Learn from what a call used; a stream that broke off teaches nothing about output."""
-        model = self._models.pop(asked.model, None) or _Model()
-        self._models[asked.model] = model
+        self._model(asked.model).learn(asked.measure, asked.choices, usage)
+
+    def _model(self, name: str) -> _Model:
+        """Return what is known of a model, and remember that it was used last."""
+        model = self._models.pop(name, None) or _Model()
+        self._models[name] = model
         if len(self._models) > _MODELS:
             del self._models[next(iter(self._models))]
-        model.learn(asked.measure, asked.choices, usage)
+        return model
 
 
 class _Mean:
@@ -123,10 +139,11 @@ class _Mean:
 class _Model:
     """What is known of one model."""
 
-    __slots__ = ("file", "output", "ratios")
+    __slots__ = ("counted", "file", "output", "ratios")
 
     def __init__(self) -> None:
         self.ratios: dict[Script, _Mean] = {}
+        self.counted: dict[Script, float] = {}
         self.output, self.file = _Mean(), _Mean()
 
     def input_tokens(self, measure: Measure) -> float:
@@ -159,6 +176,8 @@ class _Model:
         ratio = self.ratios.get(measure.script)
         if ratio is not None:
             return ratio.high * measure.bytes
+        if measure.script in self.counted:
+            return self.counted[measure.script] * measure.bytes
         return _PER_ASCII_BYTE * measure.ascii_bytes + _PER_OTHER_BYTE * measure.other_bytes
 
 

@@ -1,11 +1,13 @@
 """What a call used, read from its response: from a document, or from a stream as it passes.
 
+A stream that breaks off with an error says that in the same passing (`stream_error`).
+
 `Usage.input_tokens` is the whole prompt, including what was read from or written to the provider's
 cache, and `cached_input_tokens` what was read. OpenAI counts so itself
 (``prompt_tokens_details.cached_tokens``); Anthropic and Bedrock state the three parts, which add up
 (https://platform.claude.com/docs/en/build-with-claude/prompt-caching).
 
-A stream is looked at, not parsed: an event is read only where it names its usage.
+A stream is looked at, not parsed: an event is read only where it names its usage or an error.
 """
 
 from __future__ import annotations
@@ -16,9 +18,12 @@ from typing import TYPE_CHECKING, Any, Final
 import orjson
 
 from accel_core.policy.limits.charge import Usage
+from accel_core.policy.limits.stream_error import MARK, error_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from accel_core.policy.limits.stream_error import StreamError
 
 _MOST_TOKENS: Final = 1e9
 _INPUT: Final = ("prompt_tokens", "input_tokens", "inputTokens")
@@ -68,10 +73,11 @@ class StreamUsage:
             for the output of a stream that breaks off.
     """
 
-    __slots__ = ("_pending", "_pending_bytes", "_said", "_stated", "events")
+    __slots__ = ("_error", "_pending", "_pending_bytes", "_said", "_stated", "events")
 
     def __init__(self) -> None:
         self.events = 0
+        self._error: StreamError | None = None
         self._pending: list[bytes] = []
         self._pending_bytes = 0
         self._said: dict[str, Any] = {}
@@ -97,6 +103,11 @@ class StreamUsage:
                 self._pending = []
 
     @property
+    def error(self) -> StreamError | None:
+        """The error that the stream carries, if any."""
+        return self._error or error_in(b"".join(self._pending))
+
+    @property
     def usage(self) -> Usage | None:
         """What was used, as far as the provider said.
 
@@ -114,6 +125,8 @@ class StreamUsage:
         return usage._replace(output_tokens=max(usage.output_tokens, float(self.events)))
 
     def _look(self, lines: bytes) -> None:
+        if MARK in lines and self._error is None:
+            self._error = error_in(lines)
         if not _names_usage(lines):
             self.events += _count_content(lines)
             return
