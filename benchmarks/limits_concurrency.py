@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from accel_core.testing.provider_rules import ProviderRules, openai, self_hosted
 from benchmarks import virtual_time
 from benchmarks.harness import Measured, Row
-from benchmarks.limits_load import Call, small_prompt
+from benchmarks.limits_load import Call
 from benchmarks.limits_ours import OURS_ADAPTIVE
 from benchmarks.limits_peers import Backoff
 from benchmarks.limits_protocol import Contender, Setting
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
     from benchmarks.harness import Context
     from benchmarks.limits_protocol import Demand, Lease, Limiter, Usage
 
-_CALLERS, _DURATION_S, _MINUTE_S = 256, 450.0, 60.0
-_SHORT, _LONG = 60, 500
+_DURATION_S, _MINUTE_S = 450.0, 60.0
 _SHRUNK_S = (200.0, 320.0)
 SELF_HOSTED = replace(self_hosted(), shrunk_s=_SHRUNK_S)
 HOSTED = replace(openai(1e6, 1e9), max_concurrency=40, tells_retry=False, shrunk_s=_SHRUNK_S)
@@ -58,19 +57,54 @@ class Pace:
     failed: int
 
 
-def closed_loop(rules: ProviderRules, contender: Contender, seed: int) -> Pace:
+@dataclass(frozen=True, kw_only=True)
+class Talk:
+    """What the callers ask, each without a pause.
+
+    Attributes:
+        callers: how many there are.
+        from_s: when all but a twentieth of them come.
+        prompt: tokens of a prompt, the median.
+        answers: tokens of an answer, the medians of every other minute and of those between.
+    """
+
+    callers: int = 256
+    from_s: float = 0.0
+    prompt: float = 140.0
+    answers: tuple[float, float] = (60.0, 500.0)
+
+    def call(self, dice: Random, now_s: float) -> Call:
+        """Return what a caller asks at `now_s`."""
+        median = self.answers[int(now_s // _MINUTE_S % 2)]
+        output = max(1, round(dice.lognormvariate(math.log(median), 0.5)))
+        prompt = round(dice.lognormvariate(math.log(self.prompt), 0.5)) + 1
+        return Call(now_s, prompt, output, 2_000)
+
+    def comes_s(self, caller: int) -> float:
+        """Return when a caller comes."""
+        return 0.0 if caller < self.callers / 20 else self.from_s
+
+
+FLIPPING = Talk()
+
+
+def closed_loop(
+    rules: ProviderRules, contender: Contender, seed: int, talk: Talk = FLIPPING
+) -> Pace:
     """Let the callers ask without a pause, and return what came of it."""
     with contender.around():
-        return virtual_time.run(_closed_loop(rules, contender, seed))
+        return virtual_time.run(_closed_loop(rules, contender, seed, talk))
 
 
-async def _closed_loop(rules: ProviderRules, contender: Contender, seed: int) -> Pace:
+async def _closed_loop(rules: ProviderRules, contender: Contender, seed: int, talk: Talk) -> Pace:
     profile = "openai" if rules.limits else "vllm"
     setting = Setting(limits=rules.limits, profile=profile, mean_tokens=415.0, seed=seed)
     world, courses = World(rules, contender.make(setting), seed), list[Course]()
     callers = [
-        asyncio.create_task(_caller(world, Random(seed * 1_000 + number), courses))
-        for number in range(_CALLERS)
+        asyncio.create_task(
+            _caller(world, Random(seed * 1_000 + number), courses, talk, talk.comes_s(number))
+        )
+        for number in range(talk.callers)
     ]
     await asyncio.sleep(_DURATION_S)
     for caller in callers:
@@ -81,12 +115,13 @@ async def _closed_loop(rules: ProviderRules, contender: Contender, seed: int) ->
     return _pace(courses)
 
 
-async def _caller(world: World, dice: Random, courses: list[Course]) -> None:
+async def _caller(
+    world: World, dice: Random, courses: list[Course], talk: Talk, comes_s: float
+) -> None:
     loop = asyncio.get_running_loop()
+    await asyncio.sleep(comes_s)
     while True:
-        median = _LONG if loop.time() // _MINUTE_S % 2 else _SHORT
-        output = max(1, round(dice.lognormvariate(math.log(median), 0.5)))
-        course = Course(Call(loop.time(), round(small_prompt(dice)) + 1, output, 2_000))
+        course = Course(talk.call(dice, loop.time()))
         courses.append(course)
         await world.make(course.call, course)
 

@@ -91,7 +91,7 @@ class _Ours:
         self, demand: Demand, *, tier: str | None = None, again: Lease | None = None
     ) -> _Lease:
         """Reserve, or reject as the limiter does."""
-        asked = charge.Demand(demand.prompt_tokens, demand.max_tokens)
+        asked = charge.Demand(demand.prompt_tokens, demand.max_tokens, streamed=True)
         before = again if isinstance(again, _Lease) else None
         if before is None:
             self._budget.call(self.now())

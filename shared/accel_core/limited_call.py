@@ -142,7 +142,7 @@ class Body:
             _tell(self._lease, refusal)
             return
         if refusal.kind in ("limit", "overloaded"):
-            self._calls.limiter.hold_off(refusal.retry_after_s or 0.0)
+            self._calls.limiter.hold_off(self._lease, refusal.retry_after_s or 0.0)
         self._lease.settle(usage, refusal.shown)
 
     def _stated(self) -> Usage | None:

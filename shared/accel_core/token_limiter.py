@@ -20,7 +20,6 @@ from accel_core.drive import blocking
 from accel_core.errors import LimitExceededError, RequestTooLargeError
 from accel_core.limit_queue import LimitQueue
 from accel_core.policy.limits.account import Account, Limits
-from accel_core.policy.limits.concurrency import Answered
 from accel_core.policy.limits.limiter_state import LimiterState
 from accel_core.policy.limits.reservations import Place, State
 from accel_core.policy.limits.tiers import BEST_EFFORT, PATIENCE_S, Tiers
@@ -35,8 +34,6 @@ if TYPE_CHECKING:
     from accel_core.policy.limits.limit_store import LimitStore
     from accel_core.policy.limits.provider_profile import Profile
     from accel_core.ports import Io, Observer
-
-_TOKENS_TO_TELL = 5
 
 
 class Lease(Place):
@@ -124,7 +121,9 @@ class TokenLimiter:
         self.lock = self._new_lock()
         self._account = Account(self._limits, self._now(), self._shared)
         if self._concurrency is not None:
+            self._concurrency.forget_calls()
             self._account.reservations.slots = self._concurrency.limit
+            self._account.reservations.on_grant = self._note_sent
         self._queue = LimitQueue(
             self._account.reservations,
             self.lock,
@@ -219,11 +218,9 @@ class TokenLimiter:
         charged = lease.charge if usage is None else self.profile.charged(lease.demand, usage)
         with self.lock:
             now_s, reservations = self._now(), self._account.reservations
-            if self._concurrency is not None and usage is not None:
-                self._concurrency.answered(_pace(lease, usage, now_s))
-                reservations.slots = self._concurrency.review(now_s)
             if lease.first_token_s is None:
                 self._note_answer(lease, now_s)
+            self._note_end(lease, now_s, 0.0 if usage is None else usage.output_tokens)
             if shown:
                 self._account.look(lease, shown, now_s)
             reservations.settle(lease, charged, now_s)
@@ -236,7 +233,7 @@ class TokenLimiter:
         with self.lock:
             now_s = self._now()
             known = self._account.hidden
-            self._note_overload(now_s)
+            self._note_end(lease, now_s, overloaded=True)
             self._account.refused(lease, charged, shown, now_s, retry_after_s)
             found = self._account.hidden
             self._queue.advance(now_s)
@@ -245,34 +242,37 @@ class TokenLimiter:
 
     def rejected(self, lease: Lease, shown: Sequence[Shown], limits: Sequence[Shown]) -> None:
         """See `Lease.rejected`."""
-        self._end(lease, self.profile.charged_when_refused, shown, limits)
+        with self.lock:
+            self._account.take_over(limits)
+        self._end(lease, self.profile.charged_when_refused, shown)
 
     def failed(self, lease: Lease, shown: Sequence[Shown], *, overloaded: bool) -> None:
         """See `Lease.failed`."""
-        if overloaded:
-            self.hold_off(0.0)
-        self._end(lease, lease.charge, shown)
+        self._end(lease, lease.charge, shown, overloaded=overloaded)
 
-    def hold_off(self, wait_s: float) -> None:
+    def hold_off(self, lease: Lease, wait_s: float) -> None:
         """Note that the provider takes no calls, for so long as it says; 0: it does not say."""
         with self.lock:
-            self._note_overload(self._now())
-            self._account.close_for(wait_s, self._now())
+            now_s = self._now()
+            self._note_end(lease, now_s, overloaded=True)
+            self._account.close_for(wait_s, now_s)
 
     def _end(
-        self, lease: Lease, charged: Charge, shown: Sequence[Shown], limits: Sequence[Shown] = ()
+        self, lease: Lease, charged: Charge, shown: Sequence[Shown], *, overloaded: bool = False
     ) -> None:
         """End a call that was not answered, for other reasons than a limit's room."""
         with self.lock:
             now_s = self._now()
-            self._account.take_over(limits)
             if shown:
                 self._account.look(lease, shown, now_s)
+            self._note_end(lease, now_s, overloaded=overloaded)
             self._account.reservations.settle(lease, charged, now_s)
             self._queue.advance(now_s)
 
     def cancel(self, lease: Lease) -> None:
         """See `Lease.cancel`."""
+        with self.lock:
+            self._note_end(lease, self._now())
         self._queue.leave(lease)
 
     def _enter(
@@ -293,10 +293,7 @@ class TokenLimiter:
                 if timeout_s is not None and timeout_s < may_wait_s:
                     may_wait_s = timeout_s
                 lease.expires_s = now_s + may_wait_s
-            goes = reservations.ask(lease, now_s, again)
-            if self._concurrency is not None:
-                self._concurrency.under_way(reservations.in_use)
-            if goes:
+            if reservations.ask(lease, now_s, again):
                 return lease
             eta_s = self._queue.line_up(io, lease, now_s)
         if lease.state is State.LEFT:
@@ -304,34 +301,40 @@ class TokenLimiter:
         return lease
 
     async def _wait(self, io: Io, lease: Lease) -> Lease:
-        await self._queue.wait(io, lease)
+        try:
+            await self._queue.wait(io, lease)
+        except BaseException:
+            with self.lock:
+                self._note_end(lease, self._now())
+            raise
         if lease.state is State.EXPIRED:
             raise self._exceeded(lease.tier, self.eta_s(lease.demand, tier=lease.tier))
         self._emit(events.LimitWaited(lease.waited_s, lease.tier))
         return lease
 
-    def _note_overload(self, now_s: float) -> None:
-        if self._concurrency is not None:
-            self._concurrency.refused()
-            self._account.reservations.slots = self._concurrency.review(now_s)
+    def _note_sent(self, lease: Any, now_s: float) -> None:
+        assert self._concurrency is not None
+        self._concurrency.sent(lease, lease.demand, now_s)
 
     def _note_answer(self, lease: Lease, now_s: float) -> float:
         """Note that an answer has begun; return how long it took to, since it was sent."""
         first_token_s = now_s - lease.granted_s
         self._tiers.first_token(lease.tier, lease.granted_s - lease.asked_s, first_token_s)
+        if self._concurrency is not None:
+            self._concurrency.first_token(lease, now_s)
         return first_token_s
+
+    def _note_end(
+        self, lease: Lease, now_s: float, tokens: float | None = None, *, overloaded: bool = False
+    ) -> None:
+        if self._concurrency is not None:
+            if overloaded:
+                self._concurrency.refused(lease, now_s)
+            self._concurrency.ended(lease, now_s, tokens)
+            self._account.reservations.slots = self._concurrency.review(now_s)
 
     def _exceeded(self, tier: str, eta_s: float) -> LimitExceededError:
         with self.lock:
             self._tiers.rejected(tier)
         self._emit(events.LimitRejected(eta_s, tier))
         return LimitExceededError(eta_s)
-
-
-def _pace(lease: Lease, usage: Usage, now_s: float) -> Answered:
-    """Return how fast an answer came. Of one that came whole, nobody knows when it began."""
-    first_token_s, tokens = lease.first_token_s, usage.output_tokens
-    per_token_s = None
-    if tokens >= _TOKENS_TO_TELL:
-        per_token_s = (now_s - lease.granted_s - (first_token_s or 0.0)) / tokens
-    return Answered(first_token_s, usage.input_tokens, per_token_s)

@@ -445,11 +445,17 @@ def test_a_deadline_of_ones_own_is_no_overload(
     clock = Clock()
     policy = Retries(policy=RetryPolicy(max_attempts=1))
     made = calls(mono_now=clock, deadline_s=deadline_s, retries=policy)
-    noted: list[float] = []
-    made.limiter.hold_off = noted.append  # type: ignore[method-assign]
+    noted: list[bool] = []
+    failed = made.limiter.failed
+
+    def note(lease: Any, shown: Any, *, overloaded: bool) -> None:
+        noted.append(overloaded)
+        failed(lease, shown, overloaded=overloaded)
+
+    made.limiter.failed = note  # type: ignore[method-assign]
     with pytest.raises(httpx.ReadTimeout):
         post(made, Provider(clock.passes(11.0, lambda: httpx.ReadTimeout("late"))), colour)
-    assert (len(noted), idle(made)) == (overloads, True)
+    assert (sum(noted), idle(made)) == (overloads, True)
 
 
 def opened(made: LimitedCalls) -> httpx.Response:

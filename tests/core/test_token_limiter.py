@@ -286,7 +286,7 @@ def test_an_overload_and_a_refusal_leave_room_for_fewer_at_once() -> None:
         leases[0].failed()
         assert made.state().slots == 10
         end(leases[1])
-        assert made.state().slots == 8
+        assert made.state().slots == 6
 
 
 @pytest.mark.slow

@@ -411,3 +411,35 @@ def test_what_was_reserved_less_what_was_given_back_is_what_was_charged(
         reservations.settle(one, profile.charged(demand, usage), 0.0)
         spent = 1e9 - bucket.level
         assert spent == pytest.approx(profile.charged(demand, usage).tokens, abs=1e-3)
+
+
+def served_percent(others: float, from_s: float, until_s: float, account: Account) -> float:
+    """Offer more than all of a hidden bucket that others use too; return the % that is served."""
+    level, last_s, now_s, served, sent = 100.0, from_s, from_s, 0, 0
+    while now_s < until_s:
+        now_s += 0.05
+        one = asked(account.reservations, 40, now_s)
+        if one.state is not State.GRANTED:
+            account.reservations.leave(one, now_s)
+            continue
+        level = min(100.0, level + (now_s - last_s) * 100.0 * (1.0 - others))
+        last_s, sent = now_s, sent + 1
+        if level >= 40.0:
+            level, served = level - 40.0, served + 1
+            account.look(one, [Shown(TOKENS, 6_000, 5_900)], now_s)
+            account.reservations.settle(one, tokens(40), now_s)
+        else:
+            account.refused(one, NOTHING, [Shown(TOKENS, 6_000, 5_900)], now_s)
+    return 100.0 * served / sent
+
+
+def test_others_who_use_a_hidden_bucket_are_left_their_share() -> None:
+    account = Account(Limits(tokens_per_minute=6_000), 0.0)
+    served_percent(0.0, 0.0, 60.0, account)
+    assert account.hidden == Form(TOKENS, 100.0, 1.0, None)
+    assert served_percent(0.4, 60.0, 120.0, account) > 80.0
+    assert served_percent(0.4, 120.0, 300.0, account) > 88.0
+    served_percent(0.0, 300.0, 700.0, account)
+    before = account.reservations.total[TOKENS]
+    served_percent(0.0, 700.0, 800.0, account)
+    assert account.reservations.total[TOKENS] - before > 0.95 * 100.0 * 100.0

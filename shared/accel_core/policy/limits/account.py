@@ -18,6 +18,7 @@ from accel_core.errors import ConfigError
 from accel_core.policy.limits.charge import UNITS
 from accel_core.policy.limits.header_view import HeaderView
 from accel_core.policy.limits.hidden_limit import Sent, infer, restrain
+from accel_core.policy.limits.layers import UnseenBucket
 from accel_core.policy.limits.levels import Levels
 from accel_core.policy.limits.limit_store import Limit
 from accel_core.policy.limits.reservations import Reservations, State
@@ -41,6 +42,12 @@ _ROOM = 1.2
 """How many times a charge must have remained for its refusal to have no visible reason."""
 _DOUBT, _DOUBT_STEP, _MOST_DOUBT = 0.03, 0.01, 0.15
 _DOUBT_MEMORY_S = 300.0
+_AGAIN, _AMONG = 4, 100
+"""Refusals among so many calls that a hidden limit in force should have prevented."""
+_SETTLING_S = 30.0
+"""How long a form must have been in force: too early, the limit of another form is slowed down."""
+_MOST_OF_OTHERS, _OTHERS_MEMORY_S = 0.6, 120.0
+"""Others' share of a hidden limit: the most believed in, and for how long without a refusal."""
 _Name = tuple[int, float]
 """A limit: its unit, and the seconds it is for."""
 _UNBOUNDED: Final[Mapping[_Name, float]] = {}
@@ -103,6 +110,8 @@ class Account:
         self._views: dict[_Name, HeaderView] = {}
         self._hidden: Layer | None = None
         self._form: Form | None = None
+        self._of_others = 0.0
+        self._of_others_s = self._judged_s = float("-inf")
         self._told_s: deque[float] = deque(maxlen=_TOLD)
         self._doubt = self._slowed_to = 1.0
         self._doubt_s = self._slowed_s = self._searched_s = float("-inf")
@@ -223,13 +232,39 @@ class Account:
                 form = restrain(sent, rates)
             if form is not None and form != self._form and (several or self._form is None):
                 self._form, self._doubt, self._doubt_s = form, _DOUBT - _DOUBT_STEP, now_s
+                self._of_others, self._judged_s = 0.0, now_s + _SETTLING_S
         if self._form is None:
             return False
         self._doubt = min(_MOST_DOUBT, self._doubt_at(now_s) + _DOUBT_STEP)
         self._doubt_s = now_s
+        self._note_others(now_s)
         self._hidden = self._form.layer(now_s, self._doubt)
+        self._leave_to_others(now_s)
         self._relayer()
         return True
+
+    def _note_others(self, now_s: float) -> None:
+        """Raise others' share of a hidden limit by the share of calls that it did not prevent.
+
+        No header shows who else uses what is hidden, as long as what is visible is full.
+        """
+        since = [one for one in self.reservations.sent if one.granted_s > self._judged_s]
+        recent = [one.unexplained for one in since[-_AMONG:]]
+        if sum(recent) >= _AGAIN:
+            share = self._of_others_at(now_s)
+            share += (1.0 - share) * sum(recent) / len(recent)
+            self._of_others = min(_MOST_OF_OTHERS, share)
+            self._of_others_s = self._judged_s = now_s
+
+    def _of_others_at(self, now_s: float) -> float:
+        return self._of_others * exp(min(0.0, self._of_others_s - now_s) / _OTHERS_MEMORY_S)
+
+    def _leave_to_others(self, now_s: float) -> None:
+        """Let a hidden bucket refill by what others leave; of windows no share says enough."""
+        if self._form is not None and isinstance(self._hidden, UnseenBucket):
+            rate_per_s = self._form.amount / self._form.length_s
+            left = 1.0 - self._of_others_at(now_s)
+            self._hidden.reshape(rate_per_s * left, self._hidden.capacity, now_s)
 
     def _evidence(self, now_s: float) -> list[Sent]:
         return [
@@ -247,6 +282,8 @@ class Account:
         self._pace(now_s, {name: charge[name[0]] / 2 for name in self._limits})
 
     def _recover(self, now_s: float) -> None:
+        if self._of_others:
+            self._leave_to_others(now_s)
         if self._slowed_to < 1.0:
             passed_s = max(0.0, now_s - self._slowed_s)
             self._slowed_to = min(1.0, self._slowed_to + passed_s * _RECOVERY_PER_S)

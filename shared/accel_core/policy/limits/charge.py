@@ -33,11 +33,13 @@ class Demand(NamedTuple):
         max_output_tokens: what the call allows itself; None where it does not say.
         expected_output_tokens: what such a call tends to produce, for providers that count output
             as it is produced.
+        streamed: whether the answer comes token by token, so that its first one is seen.
     """
 
     input_tokens: float
     max_output_tokens: float | None = None
     expected_output_tokens: float = 0.0
+    streamed: bool = False
 
 
 class Usage(NamedTuple):

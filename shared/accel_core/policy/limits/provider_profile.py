@@ -46,7 +46,7 @@ class Profile:
 
     def charge(self, demand: Demand) -> Charge:
         """Return what a call is charged when it is admitted."""
-        read, maximum, expected = demand
+        read, maximum, expected, _ = demand
         produced = allowed = expected or self.usual_output_tokens
         if maximum is not None:
             produced, allowed = maximum if maximum < produced else produced, maximum

@@ -29,7 +29,7 @@ from accel_core.policy.limits.levels import Levels
 from accel_core.policy.limits.packing import fullest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from accel_core.policy.limits.charge import Amounts, Charge
     from accel_core.policy.limits.layers import Layer
@@ -122,6 +122,8 @@ class Reservations:
         self.sent: deque[Place] = deque(maxlen=_REMEMBERED)
         self.queue: list[Place] = []
         """Who waits, in order; only to be looked at."""
+        self.on_grant: Callable[[Place, float], None] | None = None
+        """Told of each place that is let through."""
         self._arrivals = 0
         self._closed_until_s = float("-inf")
         self._hold_s = _HOLD_S
@@ -325,6 +327,8 @@ class Reservations:
         self.sent.append(place)
         place.granted_s = now_s
         place.state = State.GRANTED
+        if self.on_grant is not None:
+            self.on_grant(place, now_s)
 
     def _is_passed_over(self, now_s: float) -> bool:
         """Whether others may go before the front, which fits, to fill a window better."""

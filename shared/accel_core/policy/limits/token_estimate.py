@@ -81,7 +81,8 @@ class TokenEstimate:
         maximum = _maximum(fields, choices)
         if maximum is None and known.is_silent(fields):
             maximum = 0.0
-        demand = Demand(known.input_tokens(measure), maximum, expected)
+        streamed = fields.get("stream") is True
+        demand = Demand(known.input_tokens(measure), maximum, expected, streamed)
         return Asked(demand, model, measure, choices)
 
     def is_calibrated(self, asked: Asked) -> bool:
