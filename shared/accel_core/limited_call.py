@@ -132,21 +132,29 @@ class Body:
 
     def end(self, *, whole: bool) -> None:
         """Settle; `whole`: whether the body came to its end. Does nothing the second time."""
-        if self.ended:
+        if not self._may_end():
             return
-        if self._life is not self._calls.life:
-            return
-        if self._calls.is_busy():
-            self._calls.orphaned(self)
-            return
-        self.ended = True
         whole = whole or _DONE in self._tail
         usage = self._stated()
         if usage is not None and whole:
             self._calls.learn(self._asked, usage)
-        if usage is None and self._stream is not None:
-            usage = Usage(self._asked.demand.input_tokens, float(self._stream.events))
+        counted = self._counted()
+        if usage is None and counted is not None:
+            usage = Usage(self._asked.demand.input_tokens, counted)
         self._lease.settle(usage)
+
+    def _may_end(self) -> bool:
+        """Whether to end now, and once; where not now, the next call will."""
+        if self.ended or self._life is not self._calls.life:
+            return False
+        if self._calls.is_busy():
+            self._calls.orphaned(self)
+            return False
+        self.ended = True
+        return True
+
+    def _counted(self) -> float | None:
+        return None if self._stream is None else float(self._stream.events)
 
     def _stated(self) -> Usage | None:
         if self._stream is not None:
@@ -203,7 +211,7 @@ class LimitedCalls:
         is_mine: Callable[[Any], bool],
     ) -> None:
         self.limiter, self._retries, self._tier = limiter, retries, tier
-        self._blocking, self._aio = colours
+        self.colours = self._blocking, self._aio = colours
         self._wall_now, self._now, self._chance = wall_now, mono_now, chance
         self._estimate = TokenEstimate()
         self._budget = RetryBudget(retries.share, retries.allowance, now_s=mono_now())
@@ -229,13 +237,13 @@ class LimitedCalls:
             RequestTooLargeError: a limit can never take it; nothing was sent.
             LimitExceededError: it cannot be let through in time; nothing was sent.
         """
-        return blocking.run(self._flow(self._blocking, sender, document, sent))
+        return blocking.run(self.carry_out(self._blocking, sender, document, sent))
 
     async def acall(
         self, sender: Sender[R], document: Mapping[str, Any], sent: bytes
     ) -> tuple[R, Body | None]:
         """Async form of `call`."""
-        return await self._flow(self._aio, sender, document, sent)
+        return await self.carry_out(self._aio, sender, document, sent)
 
     def learn(self, asked: Asked, usage: Usage) -> None:
         """Learn from what an answer stated."""
@@ -262,9 +270,33 @@ class LimitedCalls:
         self.life = object()
         self.limiter.after_fork()
 
-    async def _flow(
-        self, io: Io, sender: Sender[R], document: Mapping[str, Any], sent: bytes
+    async def admit(
+        self, io: Io, document: Mapping[str, Any], sent: bytes, timeout_s: float | None
+    ) -> tuple[Lease, Asked]:
+        """Wait for room for a request that somebody else sends, who ends its lease."""
+        self.tidy()
+        with self._lock:
+            asked = self._estimate.read(document, sent)
+        tier = self._tier()
+        lease = await self.limiter.admit(io, asked.demand, tier=tier, timeout_s=timeout_s)
+        return lease, asked
+
+    def refusal(self, status: int, headers: Mapping[str, str], body: bytes | str) -> Refusal:
+        """Return what a provider's error means."""
+        dialect = self.limiter.profile.dialect
+        return classify(status, headers, body, dialect, self._wall_now())
+
+    async def carry_out(
+        self,
+        io: Io,
+        sender: Sender[R],
+        document: Mapping[str, Any],
+        sent: bytes,
+        *,
+        once: bool = False,
+        body: type[Body] = Body,
     ) -> tuple[R, Body | None]:
+        """Do as `call` over `io`; `once`: it is not sent again; `body`: what reads an answer."""
         self.tidy()
         tier = self._tier()
         with self._lock:
@@ -281,16 +313,18 @@ class LimitedCalls:
                     raise
                 return last.given_up()
             attempts += 1
-            last = await self._attempt(lease, sender, asked)
+            last = await self._attempt(lease, sender, asked, body)
             if last.reply is not None and last.body is not None:
                 return last.reply, last.body
-            pause_s = self._pause_s(io, lease, last, attempts)
+            pause_s = None if once else self._pause_s(io, lease, last, attempts)
             if pause_s is None:
                 return last.given_up()
             if pause_s > 0.0:
                 await io.signal().wait(pause_s)
 
-    async def _attempt(self, lease: Lease, sender: Sender[R], asked: Asked) -> _Attempt[R]:
+    async def _attempt(
+        self, lease: Lease, sender: Sender[R], asked: Asked, body: type[Body]
+    ) -> _Attempt[R]:
         """Send once; the lease has ended, or is the body's."""
         try:
             reply = await sender.send()
@@ -307,9 +341,9 @@ class LimitedCalls:
         try:
             if reply.status < _FIRST_ERROR:
                 lease.look(read_headers(dialect, reply.headers))
-                return _Attempt(reply, Body(self, lease, asked, reply.headers))
+                return _Attempt(reply, body(self, lease, asked, reply.headers))
             text = await reply.read()
-            refusal = classify(reply.status, reply.headers, text, dialect, self._wall_now())
+            refusal = self.refusal(reply.status, reply.headers, text)
         except sender.failures as error:
             lease.failed()
             return _Attempt(error=error)
@@ -317,7 +351,7 @@ class LimitedCalls:
             lease.failed()
             await reply.close()
             raise
-        _tell(lease, refusal)
+        tell(lease, refusal)
         return _Attempt(reply, refusal=refusal)
 
     def _pause_s(self, io: Io, lease: Lease, attempt: _Attempt[R], attempts: int) -> float | None:
@@ -337,7 +371,7 @@ class LimitedCalls:
             return next_attempt(failed, self._retries.policy, self._budget, self._chance())
 
 
-def _tell(lease: Lease, refusal: Refusal) -> None:
+def tell(lease: Lease, refusal: Refusal) -> None:
     """End the lease of a call that was refused."""
     if refusal.kind == "limit":
         lease.refused(refusal.shown, refusal.retry_after_s)
