@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         Awaitable,
         Callable,
         Generator,
+        Hashable,
         Iterable,
         Iterator,
         Mapping,
@@ -98,9 +99,12 @@ class Answer(Body):
             self._usage = self._usage._replace(output_tokens=output)
         super().end(whole=whole)
 
-    def fail(self, error: BaseException) -> None:
-        """End a call that somebody else sent by what its error says that it was charged."""
-        told = read_raised(error)
+    def fail(self, error: BaseException | None) -> None:
+        """End a call that somebody else sent by what its error says that it was charged.
+
+        One that says nothing, and None, where nobody does, leave it charged as reserved.
+        """
+        told = None if error is None else read_raised(error)
         if not self._may_end():
             return
         if isinstance(told, Raised):
@@ -325,3 +329,40 @@ def _repeats(held: object) -> bool:
         return False
     retries = config.retries or {}
     return retries.get("total_max_attempts") != 1 and retries.get("max_attempts") != 0
+
+
+class Held:
+    """The answers of calls that somebody else sends, by what that one calls them.
+
+    Whoever never says how its call ended holds nothing for ever: of more than `most` the oldest
+    ends.
+    """
+
+    def __init__(self, most: int = 4_096) -> None:
+        self._answers: dict[Hashable, tuple[Answer, Callable[[], object] | None]] = {}
+        self._most = most
+
+    def hold(
+        self, name: Hashable, answer: Answer, taken: Callable[[], object] | None = None
+    ) -> None:
+        """Keep `answer` until it is taken, and call `taken` then; one that had the name ends."""
+        self.lose(name)
+        self._answers[name] = answer, taken
+        while len(self._answers) > self._most:
+            self.lose(next(iter(list(self._answers))))
+
+    def take(self, name: Hashable) -> Answer | None:
+        """Return an answer, to be ended by the caller; None: nothing is held."""
+        answer, taken = self._answers.pop(name, (None, None))
+        if taken is not None:
+            taken()
+        return answer
+
+    def lose(self, name: Hashable) -> None:
+        """End an answer as nobody says what became of it."""
+        answer = self.take(name)
+        if answer is not None:
+            answer.fail(None)
+
+    def __contains__(self, name: Hashable) -> bool:
+        return name in self._answers
