@@ -351,6 +351,10 @@ class Held:
         while len(self._answers) > self._most:
             self.lose(next(iter(list(self._answers))))
 
+    def look(self, name: Hashable) -> Answer | None:
+        """Return an answer that stays held; None: nothing is."""
+        return self._answers.get(name, (None, None))[0]
+
     def take(self, name: Hashable) -> Answer | None:
         """Return an answer, to be ended by the caller; None: nothing is held."""
         answer, taken = self._answers.pop(name, (None, None))
@@ -363,6 +367,3 @@ class Held:
         answer = self.take(name)
         if answer is not None:
             answer.fail(None)
-
-    def __contains__(self, name: Hashable) -> bool:
-        return name in self._answers
