@@ -15,8 +15,17 @@ if TYPE_CHECKING:
     from langchain_accel.cache import AccelCache
     from langchain_accel.encoder import EmbeddingsEncoder
     from langchain_accel.judge import LLMJudge
+    from langchain_accel.rate_limiter import TokenRateLimiter
 
-__all__ = ["Accel", "AccelCache", "EmbeddingsEncoder", "LLMJudge", "Limiter", "accelerate"]
+__all__ = [
+    "Accel",
+    "AccelCache",
+    "EmbeddingsEncoder",
+    "LLMJudge",
+    "Limiter",
+    "TokenRateLimiter",
+    "accelerate",
+]
 
 _PLACES = {
     "Accel": "accel_core.accel",
@@ -24,6 +33,7 @@ _PLACES = {
     "EmbeddingsEncoder": "langchain_accel.encoder",
     "LLMJudge": "langchain_accel.judge",
     "Limiter": "accel_core.limiter",
+    "TokenRateLimiter": "langchain_accel.rate_limiter",
     "accelerate": "langchain_accel._accelerate",
 }
 

@@ -31,10 +31,11 @@ def accelerate(runnable: T, accel: Accel | None = None, *, limiter: Limiter | No
         runnable: a chat model, or a runnable around one; it is left untouched.
         accel: the configured object; None takes this process's default.
         limiter: keeps what is not answered from `accel` within a provider's limits; None takes
-            the one that `accel` is configured with, if any. Chat models of OpenAI's clients only.
+            the one that `accel` is configured with, if any. Limits that headers show are learned
+            of models that ask through OpenAI's clients only.
 
     Raises:
-        UnsupportedError: there is no chat model in it that can be accelerated, or limited.
+        UnsupportedError: there is no chat model in it that can be accelerated.
 
     Example:
         >>> llm = accelerate(ChatOpenAI(model="gpt-4o-mini"))  # doctest: +SKIP

@@ -11,6 +11,7 @@ make new instances of the class.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import types
 from contextlib import contextmanager
@@ -19,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.rate_limiters import BaseRateLimiter
 
 from accel_core.errors import limits_error
 from langchain_accel import _answers, _chunks
 from langchain_accel._context import current_run, listen
+from langchain_accel._deferred import Deferred
 from langchain_accel._identity import request_of
-from langchain_accel._limits import limit
+from langchain_accel._limits import call_request, limit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -48,23 +49,7 @@ _inside: ContextVar[bool] = ContextVar("accel_langchain_inside", default=False)
 """Set while the provider's own method runs: some call another of the overridden ones."""
 
 
-class Deferred(BaseRateLimiter):
-    """A limiter that waits only where the provider is asked: a hit uses none of its quota.
-
-    LangChain acquires before it calls the model's methods, hit or not; this one lets it pass, and
-    the generated methods acquire the real `limiter` on a miss.
-    """
-
-    def __init__(self, limiter: BaseRateLimiter) -> None:
-        self.limiter = limiter
-
-    def acquire(self, *, blocking: bool = True) -> bool:  # noqa: ARG002 - LangChain's signature
-        """Let the caller pass."""
-        return True
-
-    async def aacquire(self, *, blocking: bool = True) -> bool:  # noqa: ARG002
-        """Async form of `acquire`."""
-        return True
+_UNLIMITED = Deferred()
 
 
 def accelerate_chat_model(
@@ -78,14 +63,16 @@ def accelerate_chat_model(
         return model
     listen()
     made = original(model)
+    held = model.rate_limiter
+    calls = held.calls if isinstance(held, Deferred) else None
     if limiter is not None:
-        limit(made, limiter)
+        calls = limit(made, limiter)
     made.__class__ = _accelerated(type(made), accel)
     made.__dict__.pop("_serialized", None)
     # The copy caches by itself; asking a global cache first would look everything up twice.
     made.cache = False
-    if made.rate_limiter is not None and not isinstance(made.rate_limiter, Deferred):
-        made.rate_limiter = Deferred(made.rate_limiter)
+    if made.rate_limiter is not None or calls is not None:
+        made.rate_limiter = Deferred(made.rate_limiter, calls)
     return made
 
 
@@ -94,8 +81,8 @@ def original(model: BaseChatModel) -> BaseChatModel:
     made = model.model_copy()
     if getattr(type(made), _MARK, None) is not None:
         made.__class__ = type(made).__mro__[1]
-        if isinstance(made.rate_limiter, Deferred):
-            made.rate_limiter = made.rate_limiter.limiter
+    if isinstance(made.rate_limiter, Deferred):
+        made.rate_limiter = made.rate_limiter.limiter
     return made
 
 
@@ -122,7 +109,8 @@ def _subclass(base: type[BaseChatModel], accel: Accel) -> type[BaseChatModel]:
     }
     if base._stream is not BaseChatModel._stream:
         namespace["_stream"] = _make_stream(base, accel)
-    if base._astream is not BaseChatModel._astream:
+    # LangChain's own would run `_stream` in a thread of the loop's pool, and wait there.
+    if "_stream" in namespace or base._astream is not BaseChatModel._astream:
         namespace["_astream"] = _make_astream(base, accel)
     namespace[_MARK] = accel
     return types.new_class(base.__name__, (base,), exec_body=lambda body: body.update(namespace))
@@ -143,10 +131,10 @@ def _begin(
     return accel.call(request_of(accel, model, messages, arguments, controls), controls)
 
 
-def _limiter(model: BaseChatModel) -> BaseRateLimiter | None:
-    """Return the limiter to wait for before the provider is asked; once for nested methods."""
-    limiter = model.rate_limiter
-    return limiter.limiter if isinstance(limiter, Deferred) and not _inside.get() else None
+def _limits(model: BaseChatModel) -> Deferred:
+    """Return what holds before the provider is asked; once for nested methods."""
+    held = model.rate_limiter
+    return held if isinstance(held, Deferred) and not _inside.get() else _UNLIMITED
 
 
 @contextmanager
@@ -220,17 +208,21 @@ def _make_generate(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any
         run_manager: Any = _ABSENT,
         **kwargs: Any,
     ) -> ChatResult:
-        call = _begin(accel, self, messages, {"stop": stop, **kwargs})
+        arguments = {"stop": stop, **kwargs}
+        call = _begin(accel, self, messages, arguments)
         if takes_run_manager and run_manager is not _ABSENT:
             kwargs["run_manager"] = run_manager
         found = _replayed(call, call.lookup())
         if found is not None:
             return ChatResult(generations=found)
+        request = functools.partial(call_request, self, messages, arguments)
         try:
-            if (limiter := _limiter(self)) is not None:
-                limiter.acquire(blocking=True)
-            with _provider():
-                result = base._generate(self, messages, stop=stop, **kwargs)
+
+            def ask() -> ChatResult:
+                with _provider():
+                    return base._generate(self, messages, stop=stop, **kwargs)
+
+            result = _limits(self).ask(request, ask)
             call.store(lambda: _answers.to_answer(result.generations, result.llm_output))
             return result
         finally:
@@ -249,17 +241,21 @@ def _make_agenerate(base: type[BaseChatModel], accel: Accel) -> Callable[..., An
         run_manager: Any = _ABSENT,
         **kwargs: Any,
     ) -> ChatResult:
-        call = _begin(accel, self, messages, {"stop": stop, **kwargs})
+        arguments = {"stop": stop, **kwargs}
+        call = _begin(accel, self, messages, arguments)
         if takes_run_manager and run_manager is not _ABSENT:
             kwargs["run_manager"] = run_manager
         found = _replayed(call, await call.alookup())
         if found is not None:
             return ChatResult(generations=found)
+        request = functools.partial(call_request, self, messages, arguments)
         try:
-            if (limiter := _limiter(self)) is not None:
-                await limiter.aacquire(blocking=True)
-            with _provider():
-                result = await base._agenerate(self, messages, stop=stop, **kwargs)
+
+            async def ask() -> ChatResult:
+                with _provider():
+                    return await base._agenerate(self, messages, stop=stop, **kwargs)
+
+            result = await _limits(self).aask(request, ask)
             call.store(lambda: _answers.to_answer(result.generations, result.llm_output))
             return result
         finally:
@@ -278,18 +274,22 @@ def _make_stream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]:
         run_manager: Any = _ABSENT,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        call = _begin(accel, self, messages, {"stop": stop, **kwargs})
+        arguments = {"stop": stop, **kwargs}
+        call = _begin(accel, self, messages, arguments)
         if takes_run_manager and run_manager is not _ABSENT:
             kwargs["run_manager"] = run_manager
         found = _replayed(call, call.lookup())
         if found is not None:
             yield from _chunks.replay(found[0])
             return
+        request = functools.partial(call_request, self, messages, arguments)
         taken: list[ChatGenerationChunk] = []
         try:
-            if (limiter := _limiter(self)) is not None:
-                limiter.acquire(blocking=True)
-            for chunk in _pulled(base._stream(self, messages, stop=stop, **kwargs)):
+
+            def start() -> Iterator[ChatGenerationChunk]:
+                return _pulled(base._stream(self, messages, stop=stop, **kwargs))
+
+            for chunk in _limits(self).stream(request, start):
                 taken.append(_chunks.snapshot(chunk))
                 yield chunk
             call.store(lambda: _chunks.to_answer(taken))
@@ -309,7 +309,8 @@ def _make_astream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]
         run_manager: Any = _ABSENT,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        call = _begin(accel, self, messages, {"stop": stop, **kwargs})
+        arguments = {"stop": stop, **kwargs}
+        call = _begin(accel, self, messages, arguments)
         if takes_run_manager and run_manager is not _ABSENT:
             kwargs["run_manager"] = run_manager
         found = _replayed(call, await call.alookup())
@@ -317,11 +318,14 @@ def _make_astream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]
             for chunk in _chunks.replay(found[0]):
                 yield chunk
             return
+        request = functools.partial(call_request, self, messages, arguments)
         taken: list[ChatGenerationChunk] = []
         try:
-            if (limiter := _limiter(self)) is not None:
-                await limiter.aacquire(blocking=True)
-            async for chunk in _apulled(base._astream(self, messages, stop=stop, **kwargs)):
+
+            def start() -> AsyncIterator[ChatGenerationChunk]:
+                return _apulled(base._astream(self, messages, stop=stop, **kwargs))
+
+            async for chunk in await _limits(self).astream(request, start):
                 taken.append(_chunks.snapshot(chunk))
                 yield chunk
             call.store(lambda: _chunks.to_answer(taken))

@@ -14,14 +14,16 @@ if TYPE_CHECKING:
     from llamaindex_accel._accelerate import accelerate
     from llamaindex_accel.encoder import EmbeddingsEncoder
     from llamaindex_accel.judge import LLMJudge
+    from llamaindex_accel.rate_limiter import TokenRateLimiter
 
-__all__ = ["Accel", "EmbeddingsEncoder", "LLMJudge", "Limiter", "accelerate"]
+__all__ = ["Accel", "EmbeddingsEncoder", "LLMJudge", "Limiter", "TokenRateLimiter", "accelerate"]
 
 _PLACES = {
     "Accel": "accel_core.accel",
     "EmbeddingsEncoder": "llamaindex_accel.encoder",
     "LLMJudge": "llamaindex_accel.judge",
     "Limiter": "accel_core.limiter",
+    "TokenRateLimiter": "llamaindex_accel.rate_limiter",
     "accelerate": "llamaindex_accel._accelerate",
 }
 

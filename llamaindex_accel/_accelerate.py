@@ -28,10 +28,11 @@ def accelerate(llm: T, accel: Accel | None = None, *, limiter: Limiter | None = 
         llm: any LlamaIndex LLM; it is left untouched.
         accel: the configured object; None takes this process's default.
         limiter: keeps what is not answered from `accel` within a provider's limits; None takes
-            the one that `accel` is configured with, if any. LLMs of OpenAI's clients only.
+            the one that `accel` is configured with, if any. Limits that headers show are learned
+            of models that ask through OpenAI's clients only.
 
     Raises:
-        UnsupportedError: it is not a LlamaIndex LLM, or cannot be limited.
+        UnsupportedError: it is not a LlamaIndex LLM.
 
     Example:
         >>> Settings.llm = accelerate(OpenAI(model="gpt-4o-mini"))  # doctest: +SKIP

@@ -50,7 +50,7 @@ def chat_request(
     if not accel.admits(_temperature(llm, arguments)):
         return None
     turns = from_messages(messages)
-    return _name(accel, llm, Prompt("llamaindex.chat", _seen(arguments), turns), controls)
+    return _name(accel, llm, Prompt("llamaindex.chat", seen(arguments), turns), controls)
 
 
 def completion_request(
@@ -61,7 +61,7 @@ def completion_request(
         return None
     turns: tuple[Turn, ...] = from_prompt(prompt)
     arguments = {"formatted": False, **arguments}
-    return _name(accel, llm, Prompt("llamaindex.complete", _seen(arguments), turns), controls)
+    return _name(accel, llm, Prompt("llamaindex.complete", seen(arguments), turns), controls)
 
 
 def _name(accel: Accel, llm: BaseLLM, prompt: Prompt, controls: Controls) -> Request | None:
@@ -118,7 +118,8 @@ def _carries(name: str) -> bool:
     return _CLIENT.search(name) is not None
 
 
-def _seen(arguments: Mapping[str, Any]) -> dict[str, Any]:
+def seen(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments that can change an answer, tools as what the model is told of them."""
     return {name: _argument(value) for name, value in arguments.items() if _counts(name)}
 
 

@@ -8,7 +8,6 @@ came, and it is looked up at each call, since it may be patched.
 
 from __future__ import annotations
 
-import functools
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -18,20 +17,23 @@ from llama_index_instrumentation.dispatcher import active_instrument_tags
 from accel_core.errors import limits_error
 from llamaindex_accel import _answers, _chunks
 from llamaindex_accel._identity import chat_request, completion_request
+from llamaindex_accel._limits import call_request, calls_of
 from llamaindex_accel.events import announce
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
 
     from llama_index.core.base.llms.base import BaseLLM
 
     from accel_core.accel import Accel
     from accel_core.call import Call
+    from accel_core.model_calls import ModelCalls
     from accel_core.policy.controls import Controls
+    from accel_core.policy.limits.model_request import ModelRequest
     from accel_core.semantic_cache import Hit
 
-_SWITCHES = ("accel:no-cache", "accel:no-store", "accel:refresh")
 _END: Any = object()
+_SWITCHES = ("accel:no-cache", "accel:no-store", "accel:refresh")
 
 _asking: ContextVar[tuple[BaseLLM, ...]] = ContextVar("accel_llamaindex_asking", default=())
 """Models whose own method runs: some methods call another of the eight on the same model."""
@@ -83,13 +85,35 @@ def _begin(
     kind: _Kind, accel: Accel, llm: BaseLLM, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Call:
     """Open the call of `llm`, or a bypass."""
-    controls = None if any(llm is one for one in _asking.get()) else _controls(accel)
+    controls = None if _asks_itself(llm) else _controls(accel)
     if controls is None:
         return accel.call(None, None)
+    asked, given = _given(kind, args, kwargs)
+    return accel.call(kind.request(accel, llm, asked, given, controls), controls)
+
+
+def _asks_itself(llm: BaseLLM) -> bool:
+    """Whether a method of `llm` calls another."""
+    return any(llm is one for one in _asking.get())
+
+
+def _given(
+    kind: _Kind, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[Any, dict[str, Any]]:
+    """Return the question, and the other arguments by name."""
     names = (kind.asked, *kind.parameters, *map(str, range(len(args))))
     given: dict[str, Any] = {**dict(zip(names, args, strict=False)), **kwargs}
-    asked = given.pop(kind.asked, None)
-    return accel.call(kind.request(accel, llm, asked, given, controls), controls)
+    return given.pop(kind.asked, None), given
+
+
+def _limits(
+    kind: _Kind, llm: BaseLLM, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[ModelCalls, ModelRequest] | None:
+    """Return what the call is carried out by, and what it asks; None: nothing limits it here."""
+    calls = calls_of(llm)
+    if calls is None or _asks_itself(llm):
+        return None
+    return calls, call_request(llm, *_given(kind, args, kwargs))
 
 
 def _controls(accel: Accel) -> Controls | None:
@@ -133,9 +157,14 @@ def _make_whole(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> An
         found = _replayed(kind, name, call, call.lookup())
         if found is not None:
             return found
-        try:
+
+        def ask() -> Any:
             with _own(self):
-                response = getattr(base, name)(self, *args, **kwargs)
+                return getattr(base, name)(self, *args, **kwargs)
+
+        try:
+            limits = _limits(kind, self, args, kwargs)
+            response = ask() if limits is None else limits[0].ask(limits[1], ask)
             call.store(lambda: kind.to_answer(response))
             return response
         finally:
@@ -150,9 +179,14 @@ def _make_awhole(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> A
         found = _replayed(kind, name, call, await call.alookup())
         if found is not None:
             return found
-        try:
+
+        async def ask() -> Any:
             with _own(self):
-                response = await getattr(base, name)(self, *args, **kwargs)
+                return await getattr(base, name)(self, *args, **kwargs)
+
+        try:
+            limits = _limits(kind, self, args, kwargs)
+            response = await (ask() if limits is None else limits[0].aask(limits[1], ask))
             call.store(lambda: kind.to_answer(response))
             return response
         finally:
@@ -167,8 +201,16 @@ def _make_stream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> A
         found = _replayed(kind, name, call, call.lookup())
         if found is not None:
             return kind.stream(found)
-        ask = functools.partial(getattr(base, name), self, *args, **kwargs)
-        stream = _recorded(self, call, kind.recorder(), ask)
+
+        def ask() -> Any:
+            with _own(self):
+                return _Own(self, iter(getattr(base, name)(self, *args, **kwargs)))
+
+        def limited() -> Any:
+            limits = _limits(kind, self, args, kwargs)
+            return ask() if limits is None else limits[0].stream(limits[1], ask)
+
+        stream = _recorded(call, kind.recorder(), limited)
         next(stream)
         return stream
 
@@ -181,8 +223,16 @@ def _make_astream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> 
         found = _replayed(kind, name, call, await call.alookup())
         if found is not None:
             return _as_async(kind.stream(found))
-        ask = functools.partial(getattr(base, name), self, *args, **kwargs)
-        stream = _arecorded(self, call, kind.recorder(), ask)
+
+        async def ask() -> Any:
+            with _own(self):
+                return _AsyncOwn(self, aiter(await getattr(base, name)(self, *args, **kwargs)))
+
+        async def limited() -> Any:
+            limits = _limits(kind, self, args, kwargs)
+            return await (ask() if limits is None else limits[0].astream(limits[1], ask))
+
+        stream = _arecorded(call, kind.recorder(), limited)
         await anext(stream)
         return stream
 
@@ -190,7 +240,7 @@ def _make_astream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> 
 
 
 def _recorded(
-    llm: BaseLLM, call: Call, recorder: _chunks.Recorder, ask: Callable[[], Any]
+    call: Call, recorder: _chunks.Recorder, ask: Callable[[], Any]
 ) -> Generator[Any, None, None]:
     """Pass a stream on, and store it if it is read to its end.
 
@@ -199,14 +249,9 @@ def _recorded(
     """
     chunks: Any = ()
     try:
-        with _own(llm):
-            chunks = iter(ask())
+        chunks = ask()
         yield None
-        while True:
-            with _own(llm):
-                chunk = next(chunks, _END)
-            if chunk is _END:
-                break
+        for chunk in chunks:
             recorder.add(chunk)
             yield chunk
         call.store(recorder.answer)
@@ -217,19 +262,14 @@ def _recorded(
 
 
 async def _arecorded(
-    llm: BaseLLM, call: Call, recorder: _chunks.Recorder, ask: Callable[[], Any]
+    call: Call, recorder: _chunks.Recorder, ask: Callable[[], Any]
 ) -> AsyncGenerator[Any, None]:
     """Async form of `_recorded`."""
     chunks: Any = ()
     try:
-        with _own(llm):
-            chunks = aiter(await ask())
+        chunks = await ask()
         yield None
-        while True:
-            with _own(llm):
-                chunk = await anext(chunks, _END)
-            if chunk is _END:
-                break
+        async for chunk in chunks:
             recorder.add(chunk)
             yield chunk
         call.store(recorder.answer)
@@ -237,6 +277,50 @@ async def _arecorded(
         call.abandon()
         if hasattr(chunks, "aclose"):
             await chunks.aclose()
+
+
+class _Own:
+    """The model's own stream, iterated as `_own` runs its other methods."""
+
+    def __init__(self, llm: BaseLLM, chunks: Iterator[Any]) -> None:
+        self._llm, self._chunks = llm, chunks
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        with _own(self._llm):
+            chunk = next(self._chunks, _END)
+        if chunk is _END:
+            raise StopIteration
+        return chunk
+
+    def close(self) -> None:
+        """Close it, whether or not it was begun."""
+        if hasattr(self._chunks, "close"):
+            self._chunks.close()
+
+
+class _AsyncOwn:
+    """Async form of `_Own`."""
+
+    def __init__(self, llm: BaseLLM, chunks: AsyncIterator[Any]) -> None:
+        self._llm, self._chunks = llm, chunks
+
+    def __aiter__(self) -> AsyncIterator[Any]:
+        return self
+
+    async def __anext__(self) -> Any:
+        with _own(self._llm):
+            chunk = await anext(self._chunks, _END)
+        if chunk is _END:
+            raise StopAsyncIteration
+        return chunk
+
+    async def aclose(self) -> None:
+        """Close it, whether or not it was begun."""
+        if hasattr(self._chunks, "aclose"):
+            await self._chunks.aclose()
 
 
 async def _as_async(chunks: Iterator[Any]) -> AsyncGenerator[Any, None]:

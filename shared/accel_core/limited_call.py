@@ -20,32 +20,26 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
-import orjson
-
 from accel_core.drive import blocking
 from accel_core.errors import LimitExceededError, RequestTooLargeError
-from accel_core.policy.limits.charge import Usage
 from accel_core.policy.limits.limit_headers import read_headers
 from accel_core.policy.limits.refusal import classify
 from accel_core.policy.limits.retry import Failed, RetryBudget, RetryPolicy, next_attempt
-from accel_core.policy.limits.usage_reader import StreamUsage, usage_of
-from accel_core.provider_reply import Reply, first_error, is_readable, is_streamed
+from accel_core.provider_reply import Reply, first_error
+from accel_core.response_body import Body, tell
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from contextlib import AbstractContextManager
 
+    from accel_core.policy.limits.charge import Usage
     from accel_core.policy.limits.refusal import Refusal
-    from accel_core.policy.limits.stream_error import StreamError
     from accel_core.policy.limits.token_estimate import Asked, TokenEstimate
     from accel_core.ports import Io
     from accel_core.provider_reply import Sender
     from accel_core.token_limiter import Lease, TokenLimiter
 
 _FIRST_ERROR = 400
-_MOST_BYTES = 4_194_304
-"""Of a whole body that is read for its usage; of a larger one the charge is what was reserved."""
-_DONE, _TAIL = b"[DONE]", 32
 _LEAST_S = 0.001
 """For an attempt that is let through in its deadline's last moment."""
 
@@ -60,98 +54,6 @@ class Retries:
     policy: RetryPolicy = field(default_factory=RetryPolicy)
     share: float = 0.2
     allowance: float = 10.0
-
-
-class Body:
-    """Reads what an answer says of its usage while it passes, and ends the call's lease.
-
-    Ends once: at the answer's end, when it is closed before, or breaks off. What was counted rather
-    than stated settles, and teaches nothing. One owner at a time.
-
-    Attributes:
-        ended: whether it has.
-        ends_s: when the call's deadline passes, by the limiter's clock.
-    """
-
-    __slots__ = (
-        "_asked",
-        "_calls",
-        "_chunks",
-        "_headers",
-        "_lease",
-        "_life",
-        "_size",
-        "_stream",
-        "_tail",
-        "ended",
-        "ends_s",
-    )
-
-    def __init__(
-        self, calls: LimitedCalls, lease: Lease, asked: Asked, headers: Mapping[str, str]
-    ) -> None:
-        self._calls, self._lease, self._asked, self._headers = calls, lease, asked, headers
-        self._life = calls.life  # a forked child has a copy of what its parent's responses hold
-        readable, streamed = is_readable(headers), is_streamed(headers)
-        self._stream = StreamUsage() if readable and streamed else None
-        self._chunks: list[bytes] | None = [] if readable and not streamed else None
-        self._size, self._tail, self.ended = 0, b"", False
-        self.ends_s = float("inf")
-
-    def left_s(self) -> float:
-        """Return the seconds to the call's deadline: infinity without one, below 0 after it."""
-        return self.ends_s - self._calls.now()
-
-    def feed(self, chunk: bytes) -> None:
-        """Look at the next bytes."""
-        if self._stream is not None:
-            self._stream.feed(chunk)
-            self._tail = (self._tail + chunk[-_TAIL:])[-_TAIL:]
-        elif self._chunks is not None:
-            self._size += len(chunk)
-            self._chunks.append(chunk)
-            if self._size > _MOST_BYTES:
-                self._chunks = None
-
-    def end(self, *, whole: bool) -> None:
-        """Settle; `whole`: whether the body came to its end. Does nothing the second time."""
-        if self.ended:
-            return
-        if self._life is not self._calls.life:
-            return
-        if self._calls.is_busy():
-            self._calls.orphaned(self)
-            return
-        self.ended = True
-        error = None if self._stream is None else self._stream.error
-        whole = error is None and (whole or _DONE in self._tail)
-        usage = self._stated()
-        if usage is not None and whole:
-            self._calls.learn(self._asked, usage)
-        if usage is None and self._stream is not None and (error is None or self._stream.events):
-            usage = Usage(self._asked.demand.input_tokens, float(self._stream.events))
-        if error is None:
-            self._lease.settle(usage)
-        else:
-            self._broke_off(error, usage)
-
-    def _broke_off(self, error: StreamError, usage: Usage | None) -> None:
-        """End a call by the error in its stream; without `usage` it was never admitted."""
-        refusal = self._calls.refusal(error.status, self._headers, error.body)
-        if usage is None:
-            _tell(self._lease, refusal)
-            return
-        if refusal.kind in ("limit", "overloaded"):
-            self._calls.limiter.hold_off(self._lease, refusal.retry_after_s or 0.0)
-        self._lease.settle(usage, refusal.shown)
-
-    def _stated(self) -> Usage | None:
-        if self._stream is not None:
-            return self._stream.usage
-        try:
-            return usage_of(orjson.loads(b"".join(self._chunks))) if self._chunks else None
-        except ValueError:
-            return None
 
 
 @dataclass(slots=True)
@@ -202,7 +104,7 @@ class LimitedCalls:
         is_mine: Callable[[Any], bool],
     ) -> None:
         self.limiter, self._retries, self._tier = limiter, retries, tier
-        self._blocking, self._aio = colours
+        self.colours = self._blocking, self._aio = colours
         self._wall_now, self.now, self._chance = wall_now, mono_now, chance
         self._estimate = estimate
         self._budget = RetryBudget(retries.share, retries.allowance, now_s=mono_now())
@@ -228,13 +130,13 @@ class LimitedCalls:
             RequestTooLargeError: a limit can never take it; nothing was sent.
             LimitExceededError: it cannot be let through in time; nothing was sent.
         """
-        return blocking.run(self._flow(self._blocking, sender, document, sent))
+        return blocking.run(self.carry_out(self._blocking, sender, document, sent))
 
     async def acall(
         self, sender: Sender[R], document: Mapping[str, Any], sent: bytes
     ) -> tuple[R, Body | None]:
         """Async form of `call`."""
-        return await self._flow(self._aio, sender, document, sent)
+        return await self.carry_out(self._aio, sender, document, sent)
 
     def learn(self, asked: Asked, usage: Usage) -> None:
         """Learn from what an answer stated."""
@@ -261,14 +163,33 @@ class LimitedCalls:
         self.life = object()
         self.limiter.after_fork()
 
+    async def admit(
+        self, io: Io, document: Mapping[str, Any], sent: bytes, timeout_s: float | None
+    ) -> tuple[Lease, Asked]:
+        """Wait for room for a request that somebody else sends, who ends its lease."""
+        self.tidy()
+        with self._lock:
+            asked = self._estimate.read(document, sent)
+        tier = self._tier()
+        lease = await self.limiter.admit(io, asked.demand, tier=tier, timeout_s=timeout_s)
+        return lease, asked
+
     def refusal(self, status: int, headers: Mapping[str, str], body: bytes | str) -> Refusal:
         """Return what a provider's error means."""
         dialect = self.limiter.profile.dialect
         return classify(status, headers, body, dialect, self._wall_now())
 
-    async def _flow(
-        self, io: Io, sender: Sender[R], document: Mapping[str, Any], sent: bytes
+    async def carry_out(
+        self,
+        io: Io,
+        sender: Sender[R],
+        document: Mapping[str, Any],
+        sent: bytes,
+        *,
+        once: bool = False,
+        body: type[Body] = Body,
     ) -> tuple[R, Body | None]:
+        """Do as `call` over `io`; `once`: it is not sent again; `body`: what reads an answer."""
         self.tidy()
         tier = self._tier()
         with self._lock:
@@ -289,17 +210,17 @@ class LimitedCalls:
                     raise
                 return last.given_up()
             attempts += 1
-            last = await self._attempt(lease, sender, asked, ends_s)
+            last = await self._attempt(lease, sender, asked, ends_s, body)
             if last.reply is not None and last.body is not None:
                 return last.reply, last.body
-            pause_s = self._pause_s(io, lease, last, attempts, ends_s)
+            pause_s = None if once else self._pause_s(io, lease, last, attempts, ends_s)
             if pause_s is None:
                 return last.given_up()
             if pause_s > 0.0:
                 await io.signal().wait(pause_s)
 
     async def _attempt(
-        self, lease: Lease, sender: Sender[R], asked: Asked, ends_s: float
+        self, lease: Lease, sender: Sender[R], asked: Asked, ends_s: float, body: type[Body]
     ) -> _Attempt[R]:
         """Send once; the lease has ended, or is the body's."""
         try:
@@ -318,9 +239,9 @@ class LimitedCalls:
             refusal = await self._refused(reply)
             if refusal is None:
                 lease.look(read_headers(self.limiter.profile.dialect, reply.headers))
-                body = Body(self, lease, asked, reply.headers)
-                body.ends_s = ends_s
-                return _Attempt(reply, body)
+                made = body(self, lease, asked, reply.headers)
+                made.ends_s = ends_s
+                return _Attempt(reply, made)
         except sender.failures as error:
             lease.failed()
             return _Attempt(error=error)
@@ -328,7 +249,7 @@ class LimitedCalls:
             lease.failed()
             await reply.close()
             raise
-        _tell(lease, refusal)
+        tell(lease, refusal)
         return _Attempt(reply, refusal=refusal)
 
     async def _refused(self, reply: Reply) -> Refusal | None:
@@ -359,16 +280,6 @@ class LimitedCalls:
         )
         with self._lock:
             return next_attempt(failed, self._retries.policy, self._budget, self._chance())
-
-
-def _tell(lease: Lease, refusal: Refusal) -> None:
-    """End the lease of a call that was refused."""
-    if refusal.kind == "limit":
-        lease.refused(refusal.shown, refusal.retry_after_s)
-    elif refusal.kind == "overloaded":
-        lease.failed(refusal.shown, overloaded=True)
-    else:
-        lease.rejected(refusal.shown, refusal.never_fits(lease.charge))
 
 
 def _fail(error: Exception | None) -> NoReturn:

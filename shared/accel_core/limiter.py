@@ -19,6 +19,7 @@ from accel_core.drive.blocking import BlockingIo, is_mine
 from accel_core.drive.forking import renewed_in_children
 from accel_core.errors import ConfigError, UnsupportedError
 from accel_core.limited_call import LimitedCalls, Retries
+from accel_core.model_calls import ModelCalls
 from accel_core.policy.limits.account import Limits
 from accel_core.policy.limits.charge import Demand
 from accel_core.policy.limits.concurrency import Concurrency
@@ -30,9 +31,10 @@ from accel_core.token_counter import CountingEstimate, tiktoken_count
 from accel_core.token_limiter import TokenLimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from accel_core.config import LimitsConfig
+    from accel_core.model_calls import Reader
     from accel_core.policy.limits.limit_store import LimitStore
     from accel_core.policy.limits.limiter_state import LimiterState
     from accel_core.ports import Observer
@@ -189,6 +191,15 @@ class Limiter:
                 f"openai.OpenAI(), and sessions of aiohttp 3.12 or later: {error}"
             ) from None
         return made
+
+    def model_calls(self, reading: Callable[[], Reader], *, once: bool) -> ModelCalls:
+        """Return what limits the calls of a model whose HTTP client cannot be.
+
+        Args:
+            reading: makes what reads one answer.
+            once: whether each call has one attempt, because the model tries again itself.
+        """
+        return ModelCalls(self._calls, reading, once=once)
 
     def eta_s(self, input_tokens: float, max_output_tokens: float | None = None) -> float:
         """Return how many seconds such a call would wait for room if it came now; takes nothing.

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import openai as sdk
 import pytest
-from langchain_core.language_models.fake_chat_models import FakeListChatModel
 from langchain_openai import AzureChatOpenAI, ChatOpenAI
 from pydantic import SecretStr
 
 from accel_core import Limiter, Retries, RetryPolicy
-from accel_core.errors import RequestTooLargeError, UnsupportedError
+from accel_core.errors import RequestTooLargeError
 from accel_core.testing.model_server import ModelServer
 from accel_core.testing.provider import SimulatedProvider
 from accel_core.testing.provider_answers import ProviderAnswers
@@ -230,9 +229,3 @@ def test_limiting_again_replaces_the_limiter(chat: Any, accel: Accel, limiter: L
     made = accelerate(accelerate(chat(), accel, limiter=limiter), accel, limiter=other)
     made.invoke("one")
     assert (served(limiter), served(other)) == (0, 1)
-
-
-def test_models_that_cannot_be_limited_are_refused(accel: Accel, limiter: Limiter) -> None:
-    """A limiter that would never be asked is an error, not a silence."""
-    with pytest.raises(UnsupportedError, match=r"openai library.*FakeListChatModel"):
-        accelerate(FakeListChatModel(responses=["a"]), accel, limiter=limiter)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import openai as sdk
 import pytest
-from llama_index.core.llms import MockLLM
 from llama_index.llms.openai import OpenAIResponses
 
 from accel_core import Limiter, Retries, RetryPolicy
-from accel_core.errors import RequestTooLargeError, UnsupportedError
+from accel_core.errors import RequestTooLargeError
 from accel_core.testing.model_server import ModelServer
 from accel_core.testing.provider import SimulatedProvider
 from accel_core.testing.provider_answers import ProviderAnswers
@@ -144,9 +143,3 @@ def test_clients_that_are_made_at_once_are_limited(accel: Accel, limiter: Limite
     assert llm._client is own
     assert made._client.max_retries == 0
     own._client.close()
-
-
-def test_models_that_cannot_be_limited_are_refused(accel: Accel, limiter: Limiter) -> None:
-    """A limiter that would never be asked is an error, not a silence."""
-    with pytest.raises(UnsupportedError, match=r"openai library.*MockLLM"):
-        accelerate(MockLLM(), accel, limiter=limiter)

@@ -21,7 +21,8 @@ from accel_core.transport.passing import document_of, end_when_garbage, may_coun
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Mapping
 
-    from accel_core.limited_call import Body, LimitedCalls
+    from accel_core.limited_call import LimitedCalls
+    from accel_core.response_body import Body
 
 _UNSENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 _FAILURES = (

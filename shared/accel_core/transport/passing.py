@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 if TYPE_CHECKING:
-    from accel_core.limited_call import Body
+    from accel_core.response_body import Body
 
 
 def may_count(method: str, content_type: str) -> bool:

@@ -15,8 +15,8 @@ _ASCII: Final = bytes(range(128))
 _ESCAPE: Final = b"\\u"
 _ESCAPE_BYTES, _ESCAPED_BYTES = 6, 3
 """What ``json.dumps`` makes of a letter beyond ASCII, and what the letter is in UTF-8."""
-_FILES: Final = (b";base64,", b'"data":')
-"""What comes before a file: in a URL, and in Anthropic's and audio's own fields."""
+_FILES: Final = (b";base64,", b'"data":', b'"base64":')
+"""What comes before a file: in a URL, in Anthropic's and audio's own fields, in LangChain's."""
 _BEFORE_FILE: Final = (b' "', b'"')
 _LEAST_FILE: Final = 256
 _MOST_FILES: Final = 1_000

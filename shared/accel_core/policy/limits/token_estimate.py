@@ -185,6 +185,11 @@ class _Model:
 _UNKNOWN: Final = _Model()
 
 
+def text_tokens(text: str) -> float:
+    """Return how many tokens a text has, about, whoever wrote it."""
+    return _UNKNOWN.input_tokens(measure_of(text.encode("utf-8", "replace")))
+
+
 def _maximum(fields: Mapping[str, object], choices: int) -> float | None:
     """Return how much output all answers together may have; None where nothing bounds it."""
     maxima = [found for key in _MAXIMA if (found := amount(fields.get(key))) is not None]
