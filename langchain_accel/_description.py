@@ -61,10 +61,14 @@ def describe(model: BaseChatModel, arguments: dict[str, Any]) -> str:
     asked = f"---{sorted(arguments.items())}"
     if kind is not None and state is not None and (known := kind.texts.get(state)) is not None:
         return f"{known.spelled}{asked}{known.left_out}"
-    model.__dict__.pop("_serialized", None)
-    whole = model._get_llm_string(**arguments)
-    left_out = _left_out(model)
+    # Spelled from a copy: the model keeps its text where another thread may put an older one.
+    fresh = model.model_copy()
+    for one in (model, fresh):
+        one.__dict__.pop("_serialized", None)
+    whole, left_out = fresh._get_llm_string(**arguments), _left_out(fresh)
     if kind is not None and state is not None and whole.endswith(asked):
+        if state != _state(model, kind):
+            return whole + left_out  # changed meanwhile: of which state it is, nobody knows
         if len(kind.texts) >= _KEPT:
             kind.texts.clear()
         kind.texts[state] = _Text(whole.removesuffix(asked), left_out)

@@ -143,6 +143,20 @@ def test_what_langchain_leaves_out() -> None:
     assert len(texts) == 2
 
 
+def test_changed_while_spelled() -> None:
+    """A text is not kept where another thread changed the model while it was spelled."""
+
+    class Disturbed(ChatOpenAI):
+        def model_copy(self, **options: Any) -> Any:
+            self.seed = disturbing.pop() if disturbing else self.seed
+            return super().model_copy(**options)
+
+    disturbing, made = [8], model(Disturbed, seed=7)
+    assert '"seed": 8' in describe(made, ARGUMENTS)
+    made.seed = 7
+    assert describe(made, ARGUMENTS) == spelled(made)
+
+
 def test_another_spelling_of_its_own() -> None:
     """A class that spells itself is asked each time."""
 
