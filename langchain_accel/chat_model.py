@@ -112,6 +112,9 @@ def _subclass(base: type[BaseChatModel], accel: Accel) -> type[BaseChatModel]:
     # LangChain's own would run `_stream` in a thread of the loop's pool, and wait there.
     if "_stream" in namespace or base._astream is not BaseChatModel._astream:
         namespace["_astream"] = _make_astream(base, accel)
+    for name in ("_generate", "_agenerate"):
+        # LangChain inspects them at every call: worked out anew, that is a tenth of a hit.
+        namespace[name].__signature__ = inspect.signature(namespace[name])
     namespace[_MARK] = accel
     return types.new_class(base.__name__, (base,), exec_body=lambda body: body.update(namespace))
 

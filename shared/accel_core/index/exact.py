@@ -66,7 +66,9 @@ def load_kernel() -> Kernel:
 
 def cosine(product: float) -> float:
     """Return `product` as a cosine: rounding can carry it past 1; what is no number is far away."""
-    return max(-1.0, min(product, 1.0))
+    if -1.0 <= product <= 1.0:
+        return product
+    return 1.0 if product > 1.0 else -1.0
 
 
 def _highest(scores: NDArray[np.floating[Any]], limit: int) -> list[int]:
