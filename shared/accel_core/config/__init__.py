@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from accel_core.config.limits import LimitsConfig
 from accel_core.config.load import from_mapping, from_yaml
+from accel_core.config.retrieval_gate import RetrievalGateConfig
 from accel_core.config.tree import (
     AccelConfig,
     CacheConfig,
@@ -26,6 +27,7 @@ __all__ = [
     "GateConfig",
     "LimitsConfig",
     "MemoryConfig",
+    "RetrievalGateConfig",
     "SecurityConfig",
     "SemanticConfig",
     "SingleFlightConfig",
