@@ -1,4 +1,4 @@
-"""``accel``: measure and calibrate the similarity decision on questions of your own.
+"""``accel``: measure and calibrate on questions of your own, and ask them before users do.
 
 Thin: every command reads its files, shows progress, calls `accel_core.evaluation` and tells what
 came out. Errors of the files end a command with their message and code 2; nothing is written then.
@@ -22,6 +22,7 @@ from accel_core.cli.encoders import Kind, encoder_of
 from accel_core.cli.gate import train_gate
 from accel_core.cli.shadow import shadow_report
 from accel_core.cli.terminal import asides, fail, mistakes_told, progress, told
+from accel_core.cli.warm import warm_up
 from accel_core.config import SemanticConfig
 from accel_core.evaluation import fit, labelled, measure, shadow_labels
 from accel_core.evaluation.page import page
@@ -34,10 +35,11 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Measure and calibrate when a stored answer is served to another question.",
+    help="Measure and calibrate what a cache serves, and fill it before users come.",
 )
 app.command("shadow-report")(shadow_report)
 app.command("train-gate")(train_gate)
+app.command("warm")(warm_up)
 
 Questions = Annotated[
     Path,
