@@ -23,6 +23,7 @@ from accel_core.policy.small_talk import SmallTalk
 from benchmarks.decision_data import NEAR_MISSES
 from benchmarks.harness import Group, Measured, Row
 from benchmarks.stream import QUESTIONS
+from benchmarks.timing import ratio, timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -117,15 +118,32 @@ def _wrong(what: Callable[[Context], Judged]) -> Callable[[Context], Measured]:
 
 
 def _cost_ms(context: Context, gate: RetrievalGate) -> Measured:
-    """Return the median processor time of a decision that nothing remembers."""
-    texts = [need.text for need in held_out()]
-    taken_ms: list[float] = []
-    for text in texts[: context.pick(600, 150)]:
-        began_s = thread_time()
-        gate.needs_retrieval(text)
-        taken_ms.append((thread_time() - began_s) * 1e3)
-    p50, p99 = np.percentile(taken_ms[10:], (50, 99))
+    """Return the median over texts of a decision's processor time, each the best of three rounds.
+
+    Rounds are far apart, so that the encoder remembers no text of the one before.
+    """
+    texts = [need.text for need in held_out()][: context.pick(400, 100)]
+    rounds = [[_spent_ms(gate, text) for text in texts] for _ in range(3)]
+    p50, p99 = np.percentile(np.min(rounds, axis=0), (50, 99))
     return Measured(float(p50), f"p99 {p99:.3g} ms")
+
+
+def _spent_ms(gate: RetrievalGate, text: str) -> float:
+    began_s = thread_time()
+    gate.needs_retrieval(text)
+    return (thread_time() - began_s) * 1e3
+
+
+def _over_encoding(context: Context) -> Measured:
+    gate, encoder = context.once(trained), MiniLMEncoder()
+    asked = "How do I change the address of my delivery?"
+    found = ratio(
+        timed(lambda: gate.needs_retrieval(asked)),
+        timed(lambda: encoder.encode([asked])),
+        rounds=context.pick(40, 10),
+        calls=10,
+    )
+    return Measured(found.value, str(found))
 
 
 ROWS = [
@@ -145,10 +163,17 @@ ROWS = [
     ),
     Row(
         name="gate-trained-ms",
-        what="trained gate: processor time of a decision not remembered, p50, ms",
+        what="trained gate: processor time of a decision not remembered, ms",
         op="<=",
         bound=5.0,
         measure=lambda context: _cost_ms(context, context.once(trained)),
+    ),
+    Row(
+        name="gate-trained-over",
+        what="trained gate: time of a decision ÷ the bare encoder call",
+        op="<=",
+        bound=1.15,
+        measure=_over_encoding,
     ),
     Row(
         name="gate-rules-saved",
@@ -167,7 +192,7 @@ ROWS = [
     ),
     Row(
         name="gate-rules-ms",
-        what="rules alone: processor time of a decision not remembered, p50, ms",
+        what="rules alone: processor time of a decision not remembered, ms",
         op="<=",
         bound=0.5,
         measure=lambda context: _cost_ms(context, context.once(rules)),

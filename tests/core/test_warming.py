@@ -79,7 +79,7 @@ class Engine:
         return self._note(question)
 
 
-class Refused(Exception):
+class RefusedError(Exception):
     """What an SDK raises for a 429."""
 
     def __init__(self, **headers: str) -> None:
@@ -169,7 +169,7 @@ def test_single_errors_are_counted(run: Any, tmp_path: Path) -> None:
     """By name; the others are asked, and the run is finished."""
     path = tmp_path / "warm.progress"
     engine = Engine(lambda question, _: ValueError() if question.endswith("7") else None)
-    warmed = run(engine, progress=path)
+    warmed = run(engine, progress=path, terms=Terms(max_failures=2, concurrency=1))
     assert warmed == Warmed(45, 0, {"ValueError": 5}, 0, 0)
     assert not path.exists()
 
@@ -197,7 +197,7 @@ def test_a_refused_question_is_asked_again_more_slowly(run: Any) -> None:
             return LimitExceededError(7.5)
         if question == "question 9":
             outer = RuntimeError("wrapped")
-            outer.__cause__ = Refused(**{"retry-after": "12"})
+            outer.__cause__ = RefusedError(**{"retry-after": "12"})
             return outer
         return None
 
@@ -218,7 +218,7 @@ def test_one_wave_of_refusals_counts_once() -> None:
             seen[question] += 1
             await asyncio.sleep(1)
             if seen[question] == 1:
-                raise Refused
+                raise RefusedError
 
         return await awarm(refuse, QUESTIONS[:30], pacer=AtOnce(), terms=Terms(max_failures=2))
 
@@ -227,15 +227,15 @@ def test_one_wave_of_refusals_counts_once() -> None:
 
 def test_a_key_that_is_exhausted_ends_it(run: Any) -> None:
     """Refusals without any answer are failures, too: nothing is asked for ever."""
-    engine = Engine(lambda *_: Refused())
+    engine = Engine(lambda *_: RefusedError())
     warmed = run(engine, terms=Terms(max_failures=4, concurrency=1))
     assert (warmed.asked, warmed.refused, warmed.left) == (0, 4, 50)
 
 
 def test_refusals_are_told_from_errors() -> None:
     """By status or kind; without a header the provider does not say when."""
-    assert refused_s(Refused()) == 0.0
-    assert refused_s(Refused(**{"Retry-After": "3"})) == 3.0
+    assert refused_s(RefusedError()) == 0.0
+    assert refused_s(RefusedError(**{"Retry-After": "3"})) == 3.0
     assert refused_s(LimitExceededError(2.0)) == 2.0
     assert refused_s(ValueError()) is None
 
