@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
 
 APP = """
 import os
+import signal
 from accel_core.tenancy import current
 
 class Engine:
     def query(self, question):
+        if question == os.environ.get("INTERRUPT"):
+            os.kill(os.getpid(), signal.SIGINT)
         if os.environ.get("DOWN") and question != "first":
             raise OSError("down")
         with open("asked.txt", "a") as file:
@@ -86,6 +90,17 @@ def test_what_failed_is_told_and_the_command_goes_on(
     assert len(asked(folder)) == len(set(asked(folder))) == 61
 
 
+def test_an_interrupted_command_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C lets what is under way finish, and says how to go on; nothing is asked twice."""
+    (folder / "q.jsonl").write_text("\n".join(f'"question {number}"' for number in range(60)))
+    monkeypatch.setenv("INTERRUPT", "question 9")
+    assert "interrupted: the same command goes on from" in accel("--from", "q.jsonl", code=130)
+    assert 10 <= len(asked(folder)) < 60
+    monkeypatch.delenv("INTERRUPT")
+    accel("--from", "q.jsonl")
+    assert sorted(asked(folder)) == sorted(f"question {number}|-" for number in range(60))
+
+
 def test_a_store_warms_one_tenant(folder: Path) -> None:
     """Its own questions, in its name."""
     acme = Identifier().tenants("acme")[0]
@@ -113,11 +128,15 @@ def test_the_shadow_log_is_a_source(folder: Path) -> None:
         Compared(a="a", b=b, same=True, served=True, reason="calibrated", similarity=0.9)
         for b in ("twice", "once", "twice")
     ]
+    acme = Identifier().tenants("acme")[0].hex()
+    lines += [replace(lines[0], b="acme's", tenant=acme)] * 5
     (folder / "shadow.jsonl").write_text("\n".join(json.dumps(line.to_json()) for line in lines))
     settings = "cache: {semantic: {shadow: true, shadow_log: shadow.jsonl}}"
     (folder / "accel.yaml").write_text(settings)
     accel("--from", "log", "--config", "accel.yaml", "--top", 1)
     assert asked(folder) == ["twice|-"]
+    accel("--from", "log", "--config", "accel.yaml", "--tenant", "acme")
+    assert asked(folder) == ["twice|-", "acme's|acme"]
     assert "shadow_log as --config" in accel("--from", "log", code=2)
 
 

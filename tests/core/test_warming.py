@@ -9,6 +9,7 @@ import stat
 import sys
 import threading
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -282,6 +283,38 @@ def test_a_broken_progress_file_ends_it(run: Any, tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="is no progress of a warm-up"):
         run(engine, progress=folder)
     assert folder.read_text() == "not a folder"
+
+
+def test_a_question_that_hangs_is_given_up() -> None:
+    """After its time, as an error; the others are asked."""
+
+    async def hang(question: str) -> None:
+        if question == "question 1":
+            await asyncio.Event().wait()
+
+    warming = awarm(hang, QUESTIONS, pacer=AtOnce(), terms=Terms(timeout_s=9, concurrency=1))
+    assert virtual_time.run(warming) == Warmed(49, 0, {"TimeoutError": 1}, 0, 0)
+
+
+def test_a_report_that_raises_ends_it(run: Any) -> None:
+    """With its own error, not silently."""
+
+    def broken(_: Standing) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run(Engine(), report=broken)
+
+
+def test_a_progress_file_that_is_taken_away_is_made_anew(tmp_path: Path) -> None:
+    """With all that was on record, from several threads at once, too."""
+    path = tmp_path / "warm.progress"
+    progress = WarmProgress(path)
+    progress.add("first")
+    path.unlink()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(progress.add, QUESTIONS))
+    assert len(WarmProgress(path)) == 51
 
 
 def test_a_torn_line_is_asked_again(tmp_path: Path) -> None:

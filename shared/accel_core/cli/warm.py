@@ -90,23 +90,23 @@ def _rate_per_s(spelled: str) -> float:
 
 
 def _questions(source: str, read: AccelConfig, tenant: str | None) -> list[tuple[str, int]]:
+    if source not in ("log", "store"):
+        return sources.from_file(Path(source))
+    secrets = read_secrets(read.security)
+    tenants = [b""] if tenant is None else build_identifier(secrets).tenants(tenant)
     if source == "log":
         log = read.cache.semantic.shadow_log
         if log is None:
             fail("--from log: name a configuration with cache.semantic.shadow_log as --config")
-        return sources.from_log(Path(log))
-    if source != "store":
-        return sources.from_file(Path(source))
+        return sources.from_log(Path(log), tenants)
     where = read.cache.store
     if not Path(where.path).is_file():
         fail(f"--from store: there is no {where.path}; name its configuration as --config")
-    secrets = read_secrets(read.security)
     kept = config.StoreConfig(kind="sqlite", path=where.path, max_entries=where.max_entries)
     store = build.build_store(kept, secrets, LoggingObserver(), Clocks())
     if store is None:
         return []
     try:
-        tenants = [b""] if tenant is None else build_identifier(secrets).tenants(tenant)
         return sources.from_store(store, tenants)
     finally:
         store.close()

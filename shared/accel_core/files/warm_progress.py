@@ -11,6 +11,7 @@ torn last line is a question that is asked again.
 from __future__ import annotations
 
 import secrets
+import threading
 from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +28,7 @@ _DIGEST_BYTES = 16
 
 
 class WarmProgress:
-    """The record of one warm-up.
+    """The record of one warm-up. Safe to use from several threads.
 
     Args:
         path: the file; None keeps the record in memory only.
@@ -41,6 +42,7 @@ class WarmProgress:
         self._salt = secrets.token_bytes(_SALT_BYTES)
         self._done: set[bytes] = set()
         self._torn = False
+        self._lock = threading.Lock()
         if self._path is not None:
             try:
                 self._read(self._path, self._path.read_bytes())
@@ -64,23 +66,34 @@ class WarmProgress:
             StoreError: the file cannot be written.
         """
         digest = self._digest(question)
-        if self._path is not None:
-            try:
-                self._append(self._path, digest)
-            except OSError as error:
-                detail = f"{self._path}: {error}"
-                raise StoreError("warm-up", "write its progress", detail) from error
-        self._done.add(digest)
+        with self._lock:
+            if self._path is not None:
+                try:
+                    self._append(self._path, digest)
+                except OSError as error:
+                    detail = f"{self._path}: {error}"
+                    raise StoreError("warm-up", "write its progress", detail) from error
+            self._done.add(digest)
 
     def finish(self) -> None:
-        """Remove the file: the next warm-up asks everything again."""
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
-        self._done.clear()
+        """Remove the file: the next warm-up asks everything again.
+
+        Raises:
+            StoreError: it cannot be removed.
+        """
+        with self._lock:
+            if self._path is not None:
+                try:
+                    self._path.unlink(missing_ok=True)
+                except OSError as error:
+                    detail = f"{self._path}: {error}"
+                    raise StoreError("warm-up", "remove its progress", detail) from error
+            self._done.clear()
 
     def _append(self, path: Path, digest: bytes) -> None:
-        if not self._done and not path.exists():
-            private.replace(path, _HEADER + self._salt.hex().encode() + b"\n")
+        if not path.exists():
+            lines = (self._salt, *self._done)
+            private.replace(path, _HEADER + b"".join(line.hex().encode() + b"\n" for line in lines))
         # What another run left torn must not swallow this line.
         private.append(path, (b"\n" if self._torn else b"") + digest.hex().encode() + b"\n")
         self._torn = False

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core.config.ranges import positive
-from accel_core.errors import UnsupportedError, limits_error
+from accel_core.errors import LimitExceededError, UnsupportedError, limits_error
 from accel_core.files.warm_progress import WarmProgress
 from accel_core.policy.limits.limit_headers import retry_after_s
 from accel_core.warming.pacer import AimdPacer
@@ -79,16 +79,19 @@ class Terms:
     Attributes:
         concurrency: questions under way at once, at most.
         max_failures: failures and refusals one after the other that end it.
+        timeout_s: how long one question may take.
         grace_s: how long what is under way may go on when it is cancelled.
     """
 
     concurrency: int = 32
     max_failures: int = 20
+    timeout_s: float = 120.0
     grace_s: float = 30.0
 
     def __post_init__(self) -> None:
         positive("concurrency", self.concurrency)
         positive("max_failures", self.max_failures)
+        positive("timeout_s", self.timeout_s)
 
 
 def warm(
@@ -194,7 +197,8 @@ class _Run:
         self._asked = self._refused = self._in_a_row = self._wave = 0
         self._errors: Counter[str] = Counter()
         self._running: set[asyncio.Task[None]] = set()
-        self._broken: Exception | None = None
+        self._broken: BaseException | None = None
+        """What went wrong beside a question: asking on would ask everything again next time."""
 
     async def run(self) -> Warmed:
         """Ask, and tell what came of it."""
@@ -224,29 +228,28 @@ class _Run:
             return  # something failed while the turn was waited for
         task = asyncio.create_task(self._one(self._waiting.popleft()))
         self._running.add(task)
-        task.add_done_callback(self._running.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            self._broken = self._broken or task.exception()
 
     async def _one(self, question: str) -> None:
         wave = self._wave
         try:
-            await self._ask(question)
+            async with asyncio.timeout(self._terms.timeout_s):
+                await self._ask(question)
         except Exception as error:
             self._failed(question, error, wave)
         else:
-            await self._answered(question)
+            await asyncio.to_thread(self._progress.add, question)
+            self._asked += 1
+            self._in_a_row = 0
+            self._pacer.answered()
         self._report(
             Standing(self._total, self._already + self._asked, self._errors.total(), self._refused)
         )
-
-    async def _answered(self, question: str) -> None:
-        try:
-            await asyncio.to_thread(self._progress.add, question)
-        except Exception as error:
-            self._broken = error  # asking on would ask everything again next time
-            return
-        self._asked += 1
-        self._in_a_row = 0
-        self._pacer.answered()
 
     def _failed(self, question: str, error: Exception, wave: int) -> None:
         wait_s = refused_s(error)
@@ -277,9 +280,8 @@ def refused_s(error: BaseException) -> float | None:
     0 where it does not say; None where `error` is no refusal.
     """
     limit = limits_error(error)
-    wait_s = getattr(limit, "retry_after_s", None)
-    if isinstance(wait_s, float):
-        return wait_s
+    if isinstance(limit, LimitExceededError):
+        return float(limit.retry_after_s)
     cause: BaseException | None = error
     while cause is not None:
         response = getattr(cause, "response", None)

@@ -45,13 +45,18 @@ def from_file(path: Path) -> list[tuple[str, int]]:
     return [_asked(path, n, line) for n, line in enumerate(lines, 1) if line.strip()]
 
 
-def from_log(path: Path) -> list[tuple[str, int]]:
-    """Return the questions that were asked according to the shadow log at `path`.
+def from_log(path: Path, tenants: Collection[bytes]) -> list[tuple[str, int]]:
+    """Return the questions that one tenant asked according to the shadow log at `path`.
+
+    Args:
+        path: the log.
+        tenants: digests of the tenant; nothing of another is read out.
 
     Raises:
         LabelledFileError: it cannot be read, or is no shadow log.
     """
-    return [(compared.b, 1) for _, compared in read_log(path)]
+    meant = {tenant.hex() for tenant in tenants}
+    return [(compared.b, 1) for _, compared in read_log(path) if compared.tenant in meant]
 
 
 def from_store(store: Store, tenants: Collection[bytes]) -> list[tuple[str, int]]:
