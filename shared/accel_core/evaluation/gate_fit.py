@@ -9,7 +9,7 @@ the bound holds without a second sample; what is saved is measured out of fold.
 
 Questions unlike the examples are not covered by the bound. For them the threshold is capped where
 a question wrongly skipped costs three searches: on a bank's customer questions, which no example
-resembled, that took 1.0 % of wrong skips to 0.2 %, and a tenth of what was saved.
+resembled, that took wrong skips from 1.4 to 0.4 %, and a tenth off what was saved.
 """
 
 from __future__ import annotations
