@@ -37,6 +37,7 @@ _RIDGE = 0.3
 """On vectors of unit length; from 0.1 to 3 little changes."""
 _FEWEST = 50
 _HIGHEST = 0.25
+"""Probability of a question above which nothing is skipped, whatever the bound would allow."""
 _BY_RULE, _DISTRUSTED = -1.0, 2.0
 """Scores of what the rules skip, and of what is never skipped: beside probabilities."""
 
