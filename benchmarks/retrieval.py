@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from benchmarks import retrieval_fresh, retrieval_load
+from benchmarks import retrieval_fresh, retrieval_gate, retrieval_load, retrieval_warm
 from benchmarks.harness import Group
 
 GROUP = Group(
     name="retrieval",
-    rows=[*retrieval_load.ROWS, *retrieval_fresh.ROWS],
+    rows=[
+        *retrieval_load.ROWS,
+        *retrieval_fresh.ROWS,
+        *retrieval_warm.ROWS,
+        *retrieval_gate.ROWS,
+    ],
     packages=("llm-accel", "langchain-core", "llama-index-core"),
 )

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from accel_core.observer.statistics import Statistics
     from accel_core.policy.limits.retry import RetryPolicy
     from accel_core.verifier.cross_encoder import CrossEncoderVerifier, NLIVerifier
+    from accel_core.warming.run import awarm, warm
 
 __all__ = [
     "Accel",
@@ -27,6 +28,8 @@ __all__ = [
     "Retries",
     "RetryPolicy",
     "Statistics",
+    "awarm",
+    "warm",
 ]
 
 _PLACES = {
@@ -39,6 +42,8 @@ _PLACES = {
     "Retries": "accel_core.limited_call",
     "RetryPolicy": "accel_core.policy.limits.retry",
     "Statistics": "accel_core.observer.statistics",
+    "awarm": "accel_core.warming.run",
+    "warm": "accel_core.warming.run",
 }
 
 

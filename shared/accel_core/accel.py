@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from accel_core.policy.controls import Controls
     from accel_core.policy.gates import Gate
     from accel_core.policy.identity import Prompt, Request
-    from accel_core.ports import Comparer, Encoder, Judge, Observer, Store, Verifier
+    from accel_core.ports import Comparer, Encoder, Judge, Observer, RetrievalGate, Store, Verifier
     from accel_core.semantic_cache import SemanticCache
 
 _EXIT_FLUSH_S = 5.0
@@ -60,6 +60,8 @@ class Accel:
         gates: functions that refuse to treat two questions as one, by name; see `policy.gates`.
         same_answer: whether two answers to a question say the same (`ports.Comparer`), used
             instead of equal words or near vectors.
+        gate: says which messages need retrieval (`ports.RetrievalGate`), used instead of the
+            configured one.
         verifier: a second opinion (`ports.Verifier`) on answers that are near, and not near enough;
             or a function of question, stored question and stored answer that returns a bool, or
             None where it cannot say.
@@ -72,7 +74,7 @@ class Accel:
         StoreError: the configured store cannot be opened.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each plug-in is named
         self,
         config: AccelConfig | None = None,
         *,
@@ -82,6 +84,7 @@ class Accel:
         gates: Mapping[str, Gate] | None = None,
         same_answer: Comparer | None = None,
         verifier: Verifier | Judge | None = None,
+        gate: RetrievalGate | None = None,
         observers: Iterable[Observer] = (),
         secrets: Secrets | None = None,
         clocks: Clocks | None = None,
@@ -91,7 +94,7 @@ class Accel:
         """Classes that adapters generated for this object; they live as long as it does."""
         self._token = uuid.uuid4().hex
         self._portable = _Portable(
-            self._token, config, tenant, encoder, gates, same_answer, verifier
+            self._token, config, tenant, encoder, gates, same_answer, verifier, gate
         )
         self._sealed_off = secrets is not None or store is not None
         self._statistics = StatisticsObserver()
@@ -109,8 +112,11 @@ class Accel:
             gates=gates,
             same_answer=same_answer,
             verifier=verifier,
+            gate=gate,
         )
         self.cache, self.retrieval = self._built.cache, self._built.retrieval
+        self.gate = self._built.gate
+        """Says which messages need retrieval; None: every one."""
         self._forgetting = Forgetting(self.cache, self._built.learning)
         self.limiter = limiter_of(self.config.limits, self._emit)
         """Keeps the models it accelerates within their provider's limits, where configured."""
@@ -353,6 +359,8 @@ class Accel:
         self._built.tiers.after_fork()
         self.cache.after_fork()
         self._built.corpora.after_fork()
+        if self.gate is not None:
+            self.gate.after_fork()
 
 
 def _close(cache: SemanticCache, learning: Learning) -> None:
@@ -371,6 +379,7 @@ class _Portable(NamedTuple):
     gates: Mapping[str, Gate] | None
     same_answer: Comparer | None
     verifier: Verifier | Judge | None
+    gate: RetrievalGate | None
 
 
 _alive: weakref.WeakValueDictionary[str, Accel] = weakref.WeakValueDictionary()

@@ -110,7 +110,7 @@ class CacheInvalidated(NamedTuple):
 
 
 class BackendFailed(NamedTuple):
-    """A store, an index, an encoder, a verifier or a tokenizer failed; the call went on without."""
+    """A store, an index, an encoder, a verifier, a gate or a tokenizer failed; the call went on."""
 
     backend: str
     operation: str
@@ -127,6 +127,17 @@ class LearnedIgnored(NamedTuple):
 
     path: str
     reason: str
+
+
+class RetrievalSkipped(NamedTuple):
+    """A message was taken to need no documents, and nothing was searched.
+
+    ``reason``: a kind of small talk (``greeting``, ``thanks``, ``conversation`` …) or ``trained``.
+    ``probability``: that documents were needed, where a trained gate decided.
+    """
+
+    reason: str
+    probability: float | None = None
 
 
 class SemanticUnavailable(NamedTuple):
@@ -241,6 +252,7 @@ Event = (
     | LimitWaited
     | LimitRejected
     | HiddenLimitFound
+    | RetrievalSkipped
     | SemanticUnavailable
     | WriteDropped
     | ControlIgnored

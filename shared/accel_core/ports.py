@@ -318,6 +318,32 @@ Called in the background writer's thread, one at a time; while it waits, nothing
 """
 
 
+class GateDecision(NamedTuple):
+    """Whether documents should be searched for a message.
+
+    Attributes:
+        needed: whether they should.
+        reason: of skipping: a kind of small talk (`policy.small_talk_words`) or ``trained``; of
+            searching: ``question``, an encoder's distrust, or ``backend`` (the gate failed).
+        probability: that they are needed, in [0, 1]; None where a rule decides.
+    """
+
+    needed: bool
+    reason: str
+    probability: float | None = None
+
+
+@runtime_checkable
+class RetrievalGate(Protocol):
+    """Decides which messages need no retrieval. Safe to call from several threads."""
+
+    blocking: bool
+    """Whether a call may take milliseconds or wait; asyncio callers are then kept off it."""
+
+    def needs_retrieval(self, text: str) -> GateDecision:
+        """Return whether documents should be searched for `text`; in doubt they should."""
+
+
 class Signal(Protocol):
     """Wakes one waiting flow."""
 

@@ -12,7 +12,9 @@ from accel_core.accel import Accel
 from accel_core.calibration.shipped import read_calibration
 from accel_core.cli.main import app
 from accel_core.errors import ConfigError
+from accel_core.gate.trained import read_gate
 from benchmarks.decision_data import NEAR_MISSES
+from benchmarks.retrieval_gate import examples
 from benchmarks.stream import QUESTIONS
 
 if TYPE_CHECKING:
@@ -106,3 +108,41 @@ def test_too_few_pairs_are_said_so(tmp_path: Path) -> None:
     few = tmp_path / "few.jsonl"
     few.write_text("".join(PAIRS.read_text().splitlines(keepends=True)[::20]))
     assert "give more pairs" in refused("calibrate", few, "-o", tmp_path / "out.json")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+def test_trains_a_gate(tmp_path: Path) -> None:
+    """What is written is read again; the report says what is saved and what is bounded."""
+    out = tmp_path / "gate.json"
+    rows = [{"text": need.text, "needed": need.needed} for need in examples()[::2]]
+    messages = tmp_path / "messages.jsonl"
+    messages.write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    told = " ".join(run("train-gate", messages, "-o", out, "--encoder", "static").split())
+    assert "of small talk are skipped" in told
+    assert "at most 1.00%" in told
+    name = json.loads(out.read_text())["encoder"]
+    assert read_gate(str(out), name).questions > 299
+    assert sorted(tmp_path.iterdir()) == [out, messages]
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "message"),
+    [
+        ('{"text": "x"}\n', [], "line 1 has no column 'needed'"),
+        ('{"text": "x", "needed": 1}\n', [], "messages of one kind only"),
+        ('{"text": "x", "needed": 1}\n{"text": "X", "needed": 0}\n', [], "contradicts line 1"),
+        ('{"text": "x", "needed": 2}\n', [], "write 1 where it needs documents"),
+        ("", ["--max-skipped", 0], "--max-skipped: must be between 0 and 1"),
+        ("", ["--confidence", 1], "--confidence: must be in [0.5, 1)"),
+        ("", ["--languages", "tlh"], "languages: must be of"),
+    ],
+)
+def test_a_wrong_file_trains_nothing(
+    tmp_path: Path, text: str, options: list[object], message: str
+) -> None:
+    """The mistake is named with its remedy."""
+    messages, out = tmp_path / "messages.jsonl", tmp_path / "gate.json"
+    messages.write_text(text)
+    assert message in refused("train-gate", messages, "-o", out, *options)
+    assert not out.exists()

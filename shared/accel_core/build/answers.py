@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core.build.decision import build_semantic, calibration_of, lexicon
+from accel_core.build.gate import build_gate
 from accel_core.build.retrieval import Shared, build_retrieval, nearer
 from accel_core.build.store import build_store
 from accel_core.calibration.shipped import fingerprint
@@ -44,8 +45,9 @@ if TYPE_CHECKING:
     from accel_core.config import AccelConfig, CacheConfig, SemanticConfig
     from accel_core.corpora import Corpora
     from accel_core.policy.gates import Gate
-    from accel_core.ports import Comparer, Encoder, Entry, Io, Judge, Observer, Store
+    from accel_core.ports import Comparer, Encoder, Entry, Io, Judge, Observer, RetrievalGate, Store
     from accel_core.retrieval_cache import RetrievalCache
+    from accel_core.retrieval_gate import RetrievalDecisions
     from accel_core.secrecy import Secrets
 
 
@@ -54,6 +56,7 @@ class Built(NamedTuple):
 
     cache: SemanticCache
     retrieval: RetrievalCache
+    gate: RetrievalDecisions | None
     corpora: Corpora
     colours: tuple[Io, Io]
     tiers: Tiers
@@ -72,6 +75,7 @@ def build_caches(
     gates: Mapping[str, Gate] | None = None,
     same_answer: Comparer | None = None,
     verifier: Verifier | Judge | None = None,
+    gate: RetrievalGate | None = None,
 ) -> Built:
     """Wire the caches.
 
@@ -85,6 +89,7 @@ def build_caches(
         gates: the application's own, by name.
         same_answer: whether two answers say the same, used instead of the package's.
         verifier: a second opinion on what is near, and not near enough.
+        gate: says which messages need retrieval, used instead of the configured one.
     """
     settings = config.cache
     encoder, similarity, off = build_semantic(
@@ -92,6 +97,7 @@ def build_caches(
     )
     if store is None:
         store = build_store(settings.store, secrets, emit, clocks)
+    sensor = None if encoder is None else BatchingEncoder(encoder)
     tiers: Tiers
 
     def evicted(entry: Entry) -> None:
@@ -100,7 +106,7 @@ def build_caches(
     tiers = Tiers(
         MemoryStore(settings.memory.max_entries, settings.memory.max_bytes, on_evict=evicted),
         ScopedIndex(),
-        None if encoder is None else BatchingEncoder(encoder),
+        sensor,
         store,
         emit=emit,
         mono_now=clocks.mono_now,
@@ -150,7 +156,10 @@ def build_caches(
         store=store,
     )
     reports = Reports(tiers, invalidations, learning, colours=colours, mono_now=clocks.mono_now)
-    return Built(cache, retrieval, corpora, colours, tiers, reports, learning)
+    decisions = build_gate(
+        config.retrieval.gate, sensor, emit=emit, mono_now=clocks.mono_now, gate=gate
+    )
+    return Built(cache, retrieval, decisions, corpora, colours, tiers, reports, learning)
 
 
 def _learning(

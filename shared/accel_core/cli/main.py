@@ -1,4 +1,4 @@
-"""``accel``: measure and calibrate the similarity decision on questions of your own.
+"""``accel``: measure and calibrate on questions of your own, and ask them before users do.
 
 Thin: every command reads its files, shows progress, calls `accel_core.evaluation` and tells what
 came out. Errors of the files end a command with their message and code 2; nothing is written then.
@@ -18,24 +18,28 @@ except ImportError as error:
     raise SystemExit(f"the accel command needs: pip install 'llm-accel[cli]' ({error})") from error
 
 from accel_core import build
+from accel_core.cli.encoders import Kind, encoder_of
+from accel_core.cli.gate import train_gate
 from accel_core.cli.shadow import shadow_report
 from accel_core.cli.terminal import asides, fail, mistakes_told, progress, told
-from accel_core.config import EncoderConfig, SemanticConfig
+from accel_core.cli.warm import warm_up
+from accel_core.config import SemanticConfig
 from accel_core.evaluation import fit, labelled, measure, shadow_labels
 from accel_core.evaluation.page import page
 from accel_core.policy.calibration import EVERYTHING
 
 if TYPE_CHECKING:
     from accel_core.cli.terminal import Step
-    from accel_core.config import EncoderKind
     from accel_core.ports import Encoder, Vector
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Measure and calibrate when a stored answer is served to another question.",
+    help="Measure and calibrate what a cache serves, and fill it before users come.",
 )
 app.command("shadow-report")(shadow_report)
+app.command("train-gate")(train_gate)
+app.command("warm")(warm_up)
 
 Questions = Annotated[
     Path,
@@ -44,7 +48,6 @@ Questions = Annotated[
         " or a shadow log"
     ),
 ]
-Kind = Annotated[str, typer.Option("--encoder", help="minilm or static")]
 CalibrationFile = Annotated[
     Path | None, typer.Option("--calibration", help="what accel calibrate wrote")
 ]
@@ -63,7 +66,7 @@ def evaluate(
     """Say how often a hit is wrong, and how many repeats are served, on your questions."""
     with mistakes_told(fit.TooLittleError), progress() as step:
         clusters = _clusters(questions)
-        encodes = _encoder(encoder)
+        encodes = encoder_of(encoder)
         settings = SemanticConfig(calibration=str(calibration) if calibration else None)
         decision = build.build_similarity(settings, encodes)
         opened = build.build_similarity(replace(settings, serve_from=EVERYTHING), encodes)
@@ -98,7 +101,7 @@ def calibrate(
         fail(f"--max-wrong: must be between 0 and 1, got {max_wrong}")
     with mistakes_told(fit.TooLittleError), progress() as step:
         halves = labelled.halves(_pairs(questions))
-        encodes = _encoder(encoder)
+        encodes = encoder_of(encoder)
         texts = [text for half in halves for text in labelled.texts_of(half)]
         vectors = _vectors(encodes, texts, step)
         decision = build.shipped_decision()
@@ -166,16 +169,6 @@ def _tell(found: measure.Evaluation) -> None:
     for reason, refusals in found.refusals.items():
         refused.add_row(reason, f"{refusals.count:,}", f"{refusals.wrong / refusals.count:.0%}")
     told.print(refused)
-
-
-def _encoder(kind: str) -> Encoder:
-    kinds: dict[str, EncoderKind] = {"minilm": "minilm", "static": "static"}
-    if kind not in kinds:
-        fail(f"--encoder: must be one of {', '.join(kinds)}, got {kind!r}")
-    found = build.build_encoder(EncoderConfig(kind=kinds[kind]), None)
-    if found is None:
-        fail(f"the {kind} encoder needs: pip install 'llm-accel[{build.extra_of(kind)}]'")
-    return found
 
 
 def _vectors(encoder: Encoder, texts: list[str], step: Step) -> dict[str, Vector]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from accel_core.config.limits import LimitsConfig
 from accel_core.config.load import from_mapping, from_yaml
 from accel_core.config.retrieval import RetrievalConfig
+from accel_core.config.retrieval_gate import RetrievalGateConfig
 from accel_core.config.tree import (
     AccelConfig,
     CacheConfig,
@@ -28,6 +29,7 @@ __all__ = [
     "LimitsConfig",
     "MemoryConfig",
     "RetrievalConfig",
+    "RetrievalGateConfig",
     "SecurityConfig",
     "SemanticConfig",
     "SingleFlightConfig",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from accel_core.config.ranges import positive
+from accel_core.config.retrieval_gate import RetrievalGateConfig
 from accel_core.policy.freshness import Freshness
 
 
@@ -18,6 +19,7 @@ class RetrievalConfig:
         max_documents: longer lists are not stored.
         max_entry_bytes: what is larger, question included, is not stored.
         freshness: lifetimes.
+        gate: which messages are answered without searching.
     """
 
     enabled: bool = True
@@ -25,6 +27,7 @@ class RetrievalConfig:
     max_documents: int = 1000
     max_entry_bytes: int = 4 << 20
     freshness: Freshness = field(default_factory=Freshness)
+    gate: RetrievalGateConfig = field(default_factory=RetrievalGateConfig)
 
     def __post_init__(self) -> None:
         positive("max_documents", self.max_documents)

@@ -27,6 +27,7 @@ _COLUMNS = {
     "same": ("same", "is_duplicate", "label"),
     "text": ("text", "question"),
     "intent": ("intent", "label", "cluster", "id"),
+    "needed": ("needed", "label"),
 }
 """What a column may be called; the first name is the one in messages."""
 _TRUE, _FALSE = (
@@ -42,6 +43,13 @@ class Pair(NamedTuple):
     b: str
     same: bool
     line: int
+
+
+class Need(NamedTuple):
+    """A message and whether it needs documents."""
+
+    text: str
+    needed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +81,8 @@ def read_pairs(path: Path) -> list[Pair]:
     seen: dict[frozenset[str], Pair] = {}
     for line, row in _rows(path):
         a, b = (_text(path, line, row, name) for name in ("a", "b"))
-        pair = Pair(a, b, _verdict(path, line, _value(path, line, row, "same")), line)
+        remedy = "write 1 where both have the same answer, 0 where not"
+        pair = Pair(a, b, _verdict(path, line, _value(path, line, row, "same"), remedy), line)
         earlier = seen.setdefault(frozenset((a, b)), pair)
         if earlier.same != pair.same:
             problem = f"contradicts line {earlier.line}: the same two texts, another label"
@@ -115,6 +124,29 @@ def read_clusters(path: Path) -> list[Cluster]:
             raise LabelledFileError(path, line, problem, "keep one of the two rows")
         by_intent.setdefault(intent, {})[text] = None
     return [Cluster(number, tuple(texts)) for number, texts in enumerate(by_intent.values(), 1)]
+
+
+def read_needs(path: Path) -> list[Need]:
+    """Read messages labelled with whether they need retrieval: columns ``text`` and ``needed``.
+
+    Messages that differ in capitals or outer blanks only are one.
+
+    Raises:
+        LabelledFileError: as `read_pairs`.
+    """
+    seen: dict[str, tuple[Need, int]] = {}
+    for line, row in _rows(path):
+        text = _text(path, line, row, "text").strip()
+        value = _value(path, line, row, "needed")
+        need = Need(text, _verdict(path, line, value, "write 1 where it needs documents, 0 if not"))
+        earlier, where = seen.setdefault(text.casefold(), (need, line))
+        if earlier.needed != need.needed:
+            problem = f"contradicts line {where}: the same text, another label"
+            raise LabelledFileError(path, line, problem, "keep one of the two rows")
+    if len({need.needed for need, _ in seen.values()}) < 2:
+        remedy = "give messages that need documents (1) and messages that do not (0)"
+        raise LabelledFileError(path, None, "holds messages of one kind only", remedy)
+    return [need for need, _ in seen.values()]
 
 
 def clusters_of(pairs: Iterable[Pair]) -> list[Cluster]:
@@ -216,13 +248,12 @@ def _asks(path: Path, line: int, row: dict[str, Any]) -> tuple[str, ...]:
     return tuple(asks)
 
 
-def _verdict(path: Path, line: int, value: Any) -> bool:
+def _verdict(path: Path, line: int, value: Any, remedy: str) -> bool:
     spelled = str(value).strip().lower()
     if spelled in _TRUE:
         return True
     if spelled in _FALSE:
         return False
-    remedy = "write 1 where both have the same answer, 0 where not"
     raise LabelledFileError(path, line, f"has the label {value!r}", remedy)
 
 

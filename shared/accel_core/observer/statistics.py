@@ -35,6 +35,7 @@ class Statistics:
         bypassed: calls that did not consult the cache, by reason.
         stored: answers stored.
         refused: answers not stored, by reason.
+        retrieval_skipped: messages for which no documents were searched, by reason.
         failures: failures of backends, by ``backend.operation``.
         evicted: entries that left for space or age.
         invalidated: entries removed on demand.
@@ -57,6 +58,7 @@ class Statistics:
     bypassed: Mapping[str, int] = field(default_factory=dict)
     stored: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
+    retrieval_skipped: Mapping[str, int] = field(default_factory=dict)
     failures: Mapping[str, int] = field(default_factory=dict)
     evicted: int = 0
     invalidated: int = 0
@@ -139,6 +141,7 @@ class StatisticsObserver:
             bypassed=by_reason("CacheBypassed"),
             stored=counts.get(("stored", ""), 0),
             refused=by_reason("CacheRefused"),
+            retrieval_skipped=by_reason("RetrievalSkipped"),
             failures=by_reason("failure"),
             evicted=sum(by_reason("CacheEvicted").values()),
             invalidated=counts.get(("invalidated", ""), 0),

@@ -1,0 +1,1 @@
+"""Gates in front of retrieval: by rules, or trained on examples."""
