@@ -10,13 +10,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from accel_core.accel import Accel
+    from accel_core.batched import batched
     from accel_core.limiter import Limiter
     from langchain_accel._accelerate import accelerate
     from langchain_accel.cache import AccelCache
     from langchain_accel.encoder import EmbeddingsEncoder
     from langchain_accel.judge import LLMJudge
 
-__all__ = ["Accel", "AccelCache", "EmbeddingsEncoder", "LLMJudge", "Limiter", "accelerate"]
+__all__ = [
+    "Accel",
+    "AccelCache",
+    "EmbeddingsEncoder",
+    "LLMJudge",
+    "Limiter",
+    "accelerate",
+    "batched",
+]
 
 _PLACES = {
     "Accel": "accel_core.accel",
@@ -25,6 +34,7 @@ _PLACES = {
     "LLMJudge": "langchain_accel.judge",
     "Limiter": "accel_core.limiter",
     "accelerate": "langchain_accel._accelerate",
+    "batched": "accel_core.batched",
 }
 
 

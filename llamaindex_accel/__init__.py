@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from accel_core.accel import Accel
+    from accel_core.batched import batched
     from accel_core.limiter import Limiter
     from llamaindex_accel._accelerate import accelerate
     from llamaindex_accel.encoder import EmbeddingsEncoder
     from llamaindex_accel.judge import LLMJudge
 
-__all__ = ["Accel", "EmbeddingsEncoder", "LLMJudge", "Limiter", "accelerate"]
+__all__ = ["Accel", "EmbeddingsEncoder", "LLMJudge", "Limiter", "accelerate", "batched"]
 
 _PLACES = {
     "Accel": "accel_core.accel",
@@ -23,6 +24,7 @@ _PLACES = {
     "LLMJudge": "llamaindex_accel.judge",
     "Limiter": "accel_core.limiter",
     "accelerate": "llamaindex_accel._accelerate",
+    "batched": "accel_core.batched",
 }
 
 

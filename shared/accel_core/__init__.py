@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from accel_core.accel import Accel
+    from accel_core.batched import batched
     from accel_core.config import AccelConfig
     from accel_core.limited_call import Retries
     from accel_core.limiter import Limiter
@@ -27,6 +28,7 @@ __all__ = [
     "Retries",
     "RetryPolicy",
     "Statistics",
+    "batched",
 ]
 
 _PLACES = {
@@ -39,6 +41,7 @@ _PLACES = {
     "Retries": "accel_core.limited_call",
     "RetryPolicy": "accel_core.policy.limits.retry",
     "Statistics": "accel_core.observer.statistics",
+    "batched": "accel_core.batched",
 }
 
 

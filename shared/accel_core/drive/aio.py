@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from accel_core.drive.flight import DECLINED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Coroutine, Hashable
     from concurrent.futures import Future
 
     from accel_core.drive.flight import Flight
@@ -31,6 +31,18 @@ _WORKERS = 8
 @functools.cache
 def _pool(pid: int) -> ThreadPoolExecutor:  # noqa: ARG001 - one pool per process: forks get their own
     return ThreadPoolExecutor(_WORKERS, thread_name_prefix="accel-io")
+
+
+_detached: set[asyncio.Task[None]] = set()
+"""Flows that nobody awaits; a loop alone would let them be collected."""
+
+
+def start(flow: Coroutine[Any, Any, None]) -> Callable[[], object]:
+    """Run `flow` as a task that outlives its caller, and return what stops it."""
+    task = asyncio.get_running_loop().create_task(flow)
+    _detached.add(task)
+    task.add_done_callback(_detached.discard)
+    return task.cancel
 
 
 class AsyncIo:
