@@ -1,4 +1,4 @@
-"""LangChain: answers cached exactly and by meaning.
+"""LangChain: answers cached exactly and by meaning, embeddings exactly.
 
 ``set_llm_cache(AccelCache())`` accelerates every chat model and language model of the process;
 ``accelerate(model)`` one model, streaming included.
@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from accel_core.batched import batched
     from accel_core.limiter import Limiter
     from langchain_accel._accelerate import accelerate
+    from langchain_accel.byte_store import AccelByteStore
     from langchain_accel.cache import AccelCache
     from langchain_accel.encoder import EmbeddingsEncoder
     from langchain_accel.judge import LLMJudge
 
 __all__ = [
     "Accel",
+    "AccelByteStore",
     "AccelCache",
     "EmbeddingsEncoder",
     "LLMJudge",
@@ -29,6 +31,7 @@ __all__ = [
 
 _PLACES = {
     "Accel": "accel_core.accel",
+    "AccelByteStore": "langchain_accel.byte_store",
     "AccelCache": "langchain_accel.cache",
     "EmbeddingsEncoder": "langchain_accel.encoder",
     "LLMJudge": "langchain_accel.judge",

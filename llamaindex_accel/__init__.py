@@ -1,4 +1,4 @@
-"""LlamaIndex: answers cached exactly and by meaning.
+"""LlamaIndex: answers cached exactly and by meaning, embeddings exactly.
 
 ``Settings.llm = accelerate(OpenAI(...))``: chat, completion and streams, with tools, agents, query
 and chat engines built on it.
@@ -15,11 +15,21 @@ if TYPE_CHECKING:
     from llamaindex_accel._accelerate import accelerate
     from llamaindex_accel.encoder import EmbeddingsEncoder
     from llamaindex_accel.judge import LLMJudge
+    from llamaindex_accel.kv_store import AccelKVStore
 
-__all__ = ["Accel", "EmbeddingsEncoder", "LLMJudge", "Limiter", "accelerate", "batched"]
+__all__ = [
+    "Accel",
+    "AccelKVStore",
+    "EmbeddingsEncoder",
+    "LLMJudge",
+    "Limiter",
+    "accelerate",
+    "batched",
+]
 
 _PLACES = {
     "Accel": "accel_core.accel",
+    "AccelKVStore": "llamaindex_accel.kv_store",
     "EmbeddingsEncoder": "llamaindex_accel.encoder",
     "LLMJudge": "llamaindex_accel.judge",
     "Limiter": "accel_core.limiter",

@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core import build, events, tenancy
+from accel_core.build_embeddings import build_embeddings
 from accel_core.call import Call
 from accel_core.config import AccelConfig, from_mapping, from_yaml
 from accel_core.forgetting import Forgetting
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from accel_core.drive.flight import Flight
+    from accel_core.embedding_cache import EmbeddingCache
     from accel_core.forgetting import Receipt, TextHolder
     from accel_core.learning import Learning
     from accel_core.observer.statistics import Statistics
@@ -106,12 +108,17 @@ class Accel:
             same_answer=same_answer,
             verifier=verifier,
         )
-        self._forgetting = Forgetting(self.cache, self._learning)
+        self.embeddings, self.values = build_embeddings(
+            self.config, secrets, self._identifier, self._emit, clocks or build.Clocks()
+        )
+        self._forgetting = Forgetting(self.cache, self._learning, self.embeddings)
         self.limiter = limiter_of(self.config.limits, self._emit)
         """Keeps the models it accelerates within their provider's limits, where configured."""
         self._open = self.config.cache.enabled
         self._tenant_required = self.config.security.tenant_required
-        self._finalizer = weakref.finalize(self, _close, self.cache, self._learning)
+        self._finalizer = weakref.finalize(
+            self, _close, self._learning, self.cache, self.embeddings
+        )
         _alive[self._token] = self
 
     @classmethod
@@ -226,11 +233,13 @@ class Accel:
             TypeError: a condition is unknown.
             ValueError: an id or scope is not one.
         """
-        return self.cache.invalidate(self._whose.selectors(**which), dry_run=dry_run)
+        meant = self._whose.selectors(**which)
+        return self._forgetting.invalidate(meant, dry_run=dry_run)
 
     async def ainvalidate(self, *, dry_run: bool = False, **which: str | None) -> list[str]:
         """Async form of `invalidate`."""
-        return await self.cache.ainvalidate(self._whose.selectors(**which), dry_run=dry_run)
+        meant = self._whose.selectors(**which)
+        return await self._forgetting.ainvalidate(meant, dry_run=dry_run)
 
     def forget(self, *, dry_run: bool = False, **whom: str) -> Receipt:
         """Remove what is kept of a tenant, a user, a tag or a question, everywhere.
@@ -286,6 +295,7 @@ class Accel:
     def flush(self) -> None:
         """Return when everything stored so far is where it belongs, durably."""
         self._tiers.flush()
+        self.embeddings.flush()
         self._learning.save()
 
     async def aflush(self) -> None:
@@ -333,10 +343,12 @@ class Accel:
         self._statistics.after_fork()
         self._tiers.after_fork()
         self.cache.after_fork()
+        self.embeddings.after_fork()
 
 
-def _close(cache: SemanticCache, learning: Learning) -> None:
-    cache.close(_EXIT_FLUSH_S)
+def _close(learning: Learning, *caches: SemanticCache | EmbeddingCache) -> None:
+    for cache in caches:
+        cache.close(_EXIT_FLUSH_S)
     # Here rather than in the writer's thread, since none can be started when a process exits.
     learning.save()
 

@@ -577,16 +577,27 @@ class TestPlaces:
         assert [2] in asked
         assert forgotten(count_down)
 
-    async def test_a_blocking_call_on_a_loop_never_waits(self, backend: Backend) -> None:
+    async def test_a_blocking_call_on_a_loop_never_waits(self) -> None:
         """On a thread that runs a loop nobody lines up, though a call is under way."""
-        function = batched(backend.call, max_wait_s=LONG_S)
+        inside, gate = threading.Event(), threading.Event()
+
+        def answer(items: list[str]) -> list[str]:
+            if items == ["a"]:
+                inside.set()
+                assert gate.wait(WAIT_S)
+            return items
+
+        function = batched(answer, max_wait_s=LONG_S)
         with ThreadPoolExecutor(1) as pool:
             first = pool.submit(function, ["a"])
-            backend.batch()
-            backend.let_go(1)
-            backend.let_go(1)
-            assert function(["b"]) == ["<b>"]
-            assert result(first) == ["<a>"]
+            assert inside.wait(WAIT_S)
+            rescue = threading.Timer(WAIT_S / 4, gate.set)  # lets a call that waits fail, not hang
+            rescue.start()
+            assert function(["b"]) == ["b"]
+            assert not gate.is_set()
+            rescue.cancel()
+            gate.set()
+            assert result(first) == ["a"]
         assert forgotten(function)
 
     def test_loops_do_not_share(self, backend: Backend) -> None:

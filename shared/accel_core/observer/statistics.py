@@ -36,6 +36,8 @@ class Statistics:
         stored: answers stored.
         refused: answers not stored, by reason.
         failures: failures of backends, by ``backend.operation``.
+        embeddings_cached: texts whose vector was served, or waited for, instead of asked for.
+        embeddings_asked: texts that an accelerated embedding model was asked for.
         evicted: entries that left for space or age.
         invalidated: entries removed on demand.
     """
@@ -55,6 +57,8 @@ class Statistics:
     stored: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
     failures: Mapping[str, int] = field(default_factory=dict)
+    embeddings_cached: int = 0
+    embeddings_asked: int = 0
     evicted: int = 0
     invalidated: int = 0
 
@@ -99,14 +103,9 @@ class StatisticsObserver:
                     self._counts["would", verdict] += 1
             elif isinstance(event, events.CacheVerified):
                 self._counts["verified", "yes" if event.approved else "no"] += 1
-            elif isinstance(event, events.BackendFailed):
-                self._counts["failure", f"{event.backend}.{event.operation}"] += 1
-            elif isinstance(event, events.CacheInvalidated):
-                self._counts["invalidated", ""] += event.entries
-            elif isinstance(event, events.CacheStored):
-                self._counts["stored", ""] += 1
             else:
-                self._counts[type(event).__name__, getattr(event, "reason", "")] += 1
+                for name, detail, count in _counted(event):
+                    self._counts[name, detail] += count
 
     def snapshot(self) -> Statistics:
         """Return the counts so far."""
@@ -132,6 +131,8 @@ class StatisticsObserver:
             stored=counts.get(("stored", ""), 0),
             refused=by_reason("CacheRefused"),
             failures=by_reason("failure"),
+            embeddings_cached=counts.get(("embeddings", "cached"), 0),
+            embeddings_asked=counts.get(("embeddings", "asked"), 0),
             evicted=sum(by_reason("CacheEvicted").values()),
             invalidated=counts.get(("invalidated", ""), 0),
         )
@@ -139,3 +140,17 @@ class StatisticsObserver:
     def after_fork(self) -> None:
         """Use a lock of this process."""
         self._lock = threading.Lock()
+
+
+def _counted(event: Event) -> list[tuple[str, str, int]]:
+    """Return what is counted of an event that is not on the way of a hit."""
+    if isinstance(event, events.BackendFailed):
+        return [("failure", f"{event.backend}.{event.operation}", 1)]
+    if isinstance(event, events.CacheInvalidated):
+        return [("invalidated", "", event.entries)]
+    if isinstance(event, events.CacheStored):
+        return [("stored", "", 1)]
+    if isinstance(event, events.EmbeddingsServed):
+        cached = event.cached + event.shared
+        return [("embeddings", "cached", cached), ("embeddings", "asked", event.asked)]
+    return [(type(event).__name__, getattr(event, "reason", ""), 1)]
