@@ -68,13 +68,13 @@ def batched(function: Any = None, /, *, max_items: int = 20, max_wait_s: float =
     shared = _Shared(function, max_items, max_wait_s)
     if _is_async(function):
 
-        async def acall(*args: Any) -> Sequence[Any]:
-            return await shared.acall(*args)
+        async def acall(*args: Any, **kwargs: Any) -> Sequence[Any]:
+            return await shared.acall(args, kwargs)
 
         return functools.update_wrapper(acall, function)
 
-    def call(*args: Any) -> Sequence[Any]:
-        return shared.call(*args)
+    def call(*args: Any, **kwargs: Any) -> Sequence[Any]:
+        return shared.call(args, kwargs)
 
     return functools.update_wrapper(call, function)
 
@@ -92,22 +92,21 @@ class _Shared:
         self._lock = threading.Lock()
         _alive.add(self)
 
-    def call(self, *args: Any) -> Sequence[Any]:
+    def call(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Any]:
         """Call from a thread."""
-        bound, items = self._split(args)
+        own, bound, items = self._split(args, kwargs)
 
         async def send(batch: list[Any]) -> Sequence[Any]:
-            found: Sequence[Any] = self._function(*bound, batch)
+            found: Sequence[Any] = own(batch)
             return found
 
         key = self._key(bound)
         return blocking.run(self._threads.ask(_BLOCKING, key, items, send, blocking.start))
 
-    async def acall(self, *args: Any) -> Sequence[Any]:
+    async def acall(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Any]:
         """Call from a task."""
-        bound, items = self._split(args)
-        send = functools.partial(self._function, *bound)
-        return await self._gathering().ask(_AIO, self._key(bound), items, send, aio.start)
+        own, bound, items = self._split(args, kwargs)
+        return await self._gathering().ask(_AIO, self._key(bound), items, own, aio.start)
 
     def after_fork(self) -> None:
         """Start anew in a child process."""
@@ -115,15 +114,25 @@ class _Shared:
         for gathering in (self._threads, *self._loops.values()):
             gathering.after_fork()
 
-    def _split(self, args: tuple[Any, ...]) -> tuple[tuple[Any, ...], list[Any]]:
-        """Return what the function is bound to, a method's object, and the items."""
-        *bound, items = args or (None,)
-        if not isinstance(items, (list, tuple)):
+    def _split(
+        self, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[Callable[[list[Any]], Any], tuple[Any, ...], list[Any]]:
+        """Return the function of a batch, the objects it is bound to, and the items."""
+        own: Callable[[list[Any]], Any]
+        if kwargs:  # as tools are called
+            (name, items), *more = kwargs.items()
+            bound = args
+            own = lambda batch: self._function(*bound, **{name: batch})  # noqa: E731
+        else:
+            *first, items = args or (None,)
+            bound, more = tuple(first), []
+            own = functools.partial(self._function, *bound)
+        if more or not isinstance(items, (list, tuple)):
             raise TypeError(
-                f"{self._name}, called through batched(), takes a list or tuple of items, "
-                f"got {type(items).__name__}"
+                f"{self._name}, called through batched(), takes a list or tuple of items and "
+                f"nothing else, got {type(items).__name__}{' and more' if more else ''}"
             )
-        return tuple(bound), list(items)
+        return own, bound, list(items)
 
     def _key(self, bound: tuple[Any, ...]) -> Hashable:
         # By identity: who calls holds the objects, for as long as anybody may share with them.

@@ -370,6 +370,16 @@ class TestErrors:
                 result(callers.ask(function, wrong))
         assert backend.idle
 
+    def test_the_list_may_be_named(self, callers: Any, backend: Backend) -> None:
+        """Tools are called by the names of their arguments; anything beside the list is refused."""
+        function = callers.wrap(backend, max_wait_s=LONG_S)
+        backend.let_go(2)
+        by_name = partial(function, items=["a"])
+        assert result(callers.ask(lambda _: by_name(), None)) == ["<a>"]
+        for wrong in ({"items": ["a"], "more": 1}, {"items": "a"}):
+            with pytest.raises(TypeError, match="a list or tuple of items and nothing else"):
+                result(callers.ask(lambda _: function(**wrong), None))  # noqa: B023
+
     def test_the_caller_may_change_its_list(self, callers: Any, backend: Backend) -> None:
         """What was asked is what stood in the list when it was asked."""
         function = callers.wrap(backend, max_wait_s=LONG_S)
