@@ -10,6 +10,7 @@ import queue
 import select
 import signal
 import threading
+import weakref
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -629,8 +630,11 @@ class TestPlaces:
         after = three.ask(function, ["d"])
         backend.let_go()
         assert result(after) == ["<d>"]
-        assert not [loop for loop in _shared(function)._loops if loop is one.loop]
         three.close()
+        gone = weakref.ref(one.loop)
+        del one, hanging
+        gc.collect()
+        assert gone() is None
 
     def test_what_is_an_async_function(self) -> None:
         """Coroutine functions are told from others through partials and callable objects."""

@@ -33,16 +33,19 @@ def _pool(pid: int) -> ThreadPoolExecutor:  # noqa: ARG001 - one pool per proces
     return ThreadPoolExecutor(_WORKERS, thread_name_prefix="accel-io")
 
 
-_detached: set[asyncio.Task[None]] = set()
-"""Flows that nobody awaits; a loop alone would let them be collected."""
-
-
 def start(flow: Coroutine[Any, Any, None]) -> Callable[[], object]:
-    """Run `flow` as a task that outlives its caller, and return what stops it."""
+    """Run `flow` as a task that outlives its caller, and return what stops it.
+
+    Keep what is returned for as long as the flow is wanted: a loop alone does not keep its tasks.
+    """
     task = asyncio.get_running_loop().create_task(flow)
-    _detached.add(task)
-    task.add_done_callback(_detached.discard)
-    return task.cancel
+
+    def stop() -> None:
+        # A loop that was closed carries nothing out any more.
+        with contextlib.suppress(RuntimeError):
+            task.cancel()
+
+    return stop
 
 
 class AsyncIo:
