@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from benchmarks import retrieval_fresh, retrieval_gate, retrieval_load, retrieval_warm
+from benchmarks import (
+    retrieval_batching,
+    retrieval_fresh,
+    retrieval_gate,
+    retrieval_load,
+    retrieval_warm,
+)
 from benchmarks.harness import Group
 
 GROUP = Group(
@@ -10,6 +16,7 @@ GROUP = Group(
     rows=[
         *retrieval_load.ROWS,
         *retrieval_fresh.ROWS,
+        *retrieval_batching.ROWS,
         *retrieval_warm.ROWS,
         *retrieval_gate.ROWS,
     ],

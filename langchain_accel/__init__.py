@@ -1,4 +1,4 @@
-"""LangChain: answers cached exactly and by meaning.
+"""LangChain: answers cached exactly and by meaning, embeddings exactly.
 
 ``set_llm_cache(AccelCache())`` accelerates every chat model and language model of the process;
 ``accelerate(model)`` one model, streaming included.
@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from accel_core.accel import Accel
+    from accel_core.batched import batched
     from accel_core.limiter import Limiter
     from langchain_accel._accelerate import accelerate
+    from langchain_accel.byte_store import AccelByteStore
     from langchain_accel.cache import AccelCache
     from langchain_accel.encoder import EmbeddingsEncoder
     from langchain_accel.judge import LLMJudge
@@ -19,22 +21,26 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Accel",
+    "AccelByteStore",
     "AccelCache",
     "EmbeddingsEncoder",
     "LLMJudge",
     "Limiter",
     "TokenRateLimiter",
     "accelerate",
+    "batched",
 ]
 
 _PLACES = {
     "Accel": "accel_core.accel",
+    "AccelByteStore": "langchain_accel.byte_store",
     "AccelCache": "langchain_accel.cache",
     "EmbeddingsEncoder": "langchain_accel.encoder",
     "LLMJudge": "langchain_accel.judge",
     "Limiter": "accel_core.limiter",
     "TokenRateLimiter": "langchain_accel.rate_limiter",
     "accelerate": "langchain_accel._accelerate",
+    "batched": "accel_core.batched",
 }
 
 

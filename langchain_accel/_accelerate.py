@@ -1,8 +1,8 @@
-"""`accelerate`: one verb for everything of LangChain's that asks a chat model.
+"""`accelerate`: one verb for everything of LangChain's that asks a chat model, and for embeddings.
 
-A model is replaced by its accelerated copy wherever it sits: alone, bound to tools or arguments,
-in a structured-output chain, behind fallbacks, retries or configurable fields. What holds no chat
-model is refused with a message that names what works, rather than returned unchanged.
+A chat model is replaced by its accelerated copy wherever it sits: alone, bound to tools or
+arguments, in a structured-output chain, behind fallbacks, retries or configurable fields. Anything
+else is refused with a message that names what works, rather than returned unchanged.
 """
 
 from __future__ import annotations
@@ -20,26 +20,28 @@ T = TypeVar("T")
 _WORKS = (
     "accelerate() takes a chat model (BaseChatModel), a chat model bound with bind(), bind_tools() "
     "or with_config(), a with_structured_output() chain, with_fallbacks(), with_retry(), "
-    "configurable_fields() or configurable_alternatives() of one, or a chain that holds one"
+    "configurable_fields() or configurable_alternatives() of one, a chain that holds one, or "
+    "embeddings (Embeddings)"
 )
 
 
 def accelerate(runnable: T, accel: Accel | None = None, *, limiter: Limiter | None = None) -> T:
-    """Return a copy of `runnable` whose chat models answer from `accel`.
+    """Return a copy of `runnable` that answers from `accel`.
 
     Args:
-        runnable: a chat model, or a runnable around one; it is left untouched.
+        runnable: a chat model, a runnable around one, or embeddings; it is left untouched.
         accel: the configured object; None takes this process's default.
         limiter: keeps what is not answered from `accel` within a provider's limits; None takes
             the one that `accel` is configured with, if any. Limits that headers show are learned
             of models that ask through OpenAI's clients only.
 
     Raises:
-        UnsupportedError: there is no chat model in it that can be accelerated.
+        UnsupportedError: there is nothing in it that can be accelerated, or limited.
 
     Example:
         >>> llm = accelerate(ChatOpenAI(model="gpt-4o-mini"))  # doctest: +SKIP
     """
+    from langchain_core.embeddings import Embeddings
     from langchain_core.language_models.chat_models import BaseChatModel
 
     from accel_core.accel import default_accel
@@ -47,6 +49,9 @@ def accelerate(runnable: T, accel: Accel | None = None, *, limiter: Limiter | No
     from langchain_accel.chat_model import accelerate_chat_model
 
     used = accel if accel is not None else default_accel()
+    if isinstance(runnable, Embeddings):
+        accelerated: T = _embeddings(runnable, used, limiter)
+        return accelerated
     within = limiter if limiter is not None else used.limiter
     made: T | None = with_models(
         runnable, BaseChatModel, lambda model: accelerate_chat_model(model, used, within)
@@ -54,6 +59,18 @@ def accelerate(runnable: T, accel: Accel | None = None, *, limiter: Limiter | No
     if made is None:
         raise UnsupportedError(f"{_WORKS}; got {type(runnable).__name__}{_advice(runnable)}")
     return made
+
+
+def _embeddings(embeddings: Any, accel: Accel, limiter: Limiter | None) -> Any:
+    from accel_core.errors import UnsupportedError
+    from langchain_accel.embeddings import accelerate_embeddings
+
+    if limiter is not None:
+        raise UnsupportedError(
+            f"accelerate(limiter=) limits chat models; give {type(embeddings).__name__} "
+            "limiter.limited(client) as its client"
+        )
+    return accelerate_embeddings(embeddings, accel)
 
 
 def with_models(runnable: Any, kind: type[Any], change: Callable[[Any], Any]) -> Any:

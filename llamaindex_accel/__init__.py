@@ -1,4 +1,4 @@
-"""LlamaIndex: answers cached exactly and by meaning.
+"""LlamaIndex: answers cached exactly and by meaning, embeddings exactly.
 
 ``Settings.llm = accelerate(OpenAI(...))``: chat, completion and streams, with tools, agents, query
 and chat engines built on it.
@@ -10,21 +10,34 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from accel_core.accel import Accel
+    from accel_core.batched import batched
     from accel_core.limiter import Limiter
     from llamaindex_accel._accelerate import accelerate
     from llamaindex_accel.encoder import EmbeddingsEncoder
     from llamaindex_accel.judge import LLMJudge
+    from llamaindex_accel.kv_store import AccelKVStore
     from llamaindex_accel.rate_limiter import TokenRateLimiter
 
-__all__ = ["Accel", "EmbeddingsEncoder", "LLMJudge", "Limiter", "TokenRateLimiter", "accelerate"]
+__all__ = [
+    "Accel",
+    "AccelKVStore",
+    "EmbeddingsEncoder",
+    "LLMJudge",
+    "Limiter",
+    "TokenRateLimiter",
+    "accelerate",
+    "batched",
+]
 
 _PLACES = {
     "Accel": "accel_core.accel",
+    "AccelKVStore": "llamaindex_accel.kv_store",
     "EmbeddingsEncoder": "llamaindex_accel.encoder",
     "LLMJudge": "llamaindex_accel.judge",
     "Limiter": "accel_core.limiter",
     "TokenRateLimiter": "llamaindex_accel.rate_limiter",
     "accelerate": "llamaindex_accel._accelerate",
+    "batched": "accel_core.batched",
 }
 
 

@@ -6,18 +6,16 @@ were made of there. Left out is what cannot change an answer: secrets, clients, 
 
 from __future__ import annotations
 
-import functools
-import re
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.tools.types import AsyncBaseTool, BaseTool
 
 from accel_core.policy.identity import Prompt
-from accel_core.policy.nameless import class_name, named
+from accel_core.policy.model_fields import counts, described
 from llamaindex_accel._turns import from_messages, from_prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from llama_index.core.base.llms.base import BaseLLM
 
@@ -27,20 +25,6 @@ if TYPE_CHECKING:
 
 MARK = "__accel__"
 """Class attribute of generated classes: the `Accel` they belong to."""
-
-_SECRET = re.compile(
-    r"(^|_)((api|access|account|auth|private|secret|subscription)_?key|password|secret|credentials?"
-    r"|(ad|access|api|auth|bearer|hf|id|refresh|session)_token)(_provider)?$|^_?(key|token)$"
-)
-"""Names of secrets; not of what merely counts or marks tokens, such as ``max_tokens``."""
-
-_INFRASTRUCTURE = re.compile(
-    r"(^|_)(a?client|a?session|callback_manager|callbacks|limiter|lock|retries|retry|retry_policy"
-    r"|timeout|verbose|proxy|proxies)$|^(stream|stream_options|show_progress)$"
-)
-"""Names of what carries a request; how an answer travels is part: streamed and whole are one."""
-
-_CLIENT = re.compile(r"(^|_)a?client$")
 
 
 def chat_request(
@@ -67,7 +51,7 @@ def completion_request(
 def _name(accel: Accel, llm: BaseLLM, prompt: Prompt, controls: Controls) -> Request | None:
     return accel.identify(
         prompt._replace(
-            model={"llm": _described(llm), "call": prompt.model},
+            model={"llm": described(llm, own_class(type(llm))), "call": prompt.model},
             tenant=accel.current_tenant(),
             namespace=accel.namespace(controls.namespace),
             source=str(getattr(llm, "model", None) or getattr(llm, "model_name", None) or ""),
@@ -75,52 +59,14 @@ def _name(accel: Accel, llm: BaseLLM, prompt: Prompt, controls: Controls) -> Req
     )
 
 
-def _described(llm: BaseLLM) -> dict[str, Any]:
-    """Spell the model: its own class and every field that can change an answer."""
-    fields = dict(_fields(llm))
-    described = {name: named(value) for name, value in fields.items() if _counts(name)}
-    kind = class_name(own_class(type(llm)))
-    return {"class": kind, "fields": described, "elsewhere": _addresses(fields)}
-
-
 def own_class(kind: type) -> type:
     """Return the application's class of a model whose class may be generated."""
     return kind.__mro__[1] if MARK in vars(kind) else kind
 
 
-def _fields(llm: BaseLLM) -> Iterable[tuple[str, Any]]:
-    declared = type(llm).model_fields
-    yield from ((name, value) for name, value in vars(llm).items() if name in declared)
-    for more in (llm.__pydantic_extra__, llm.__pydantic_private__):
-        yield from (more or {}).items()
-
-
-def _addresses(fields: Mapping[str, Any]) -> list[str]:
-    """Return where injected clients send requests, if not where the fields say.
-
-    Most clients are made from the fields when they are first needed, so they must not count.
-    """
-    known = tuple(value for value in fields.values() if isinstance(value, str) and "://" in value)
-    clients = (value for name, value in fields.items() if value is not None and _carries(name))
-    found = {str(getattr(client, "base_url", "")) for client in clients} - {""}
-    return sorted(address for address in found if not address.startswith(known))
-
-
-@functools.lru_cache(maxsize=1024)
-def _counts(name: str) -> bool:
-    """Whether a field or argument of this name can change an answer."""
-    return not (_SECRET.search(name) or _INFRASTRUCTURE.search(name))
-
-
-@functools.lru_cache(maxsize=1024)
-def _carries(name: str) -> bool:
-    """Whether a field of this name holds a client."""
-    return _CLIENT.search(name) is not None
-
-
 def seen(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Return the arguments that can change an answer, tools as what the model is told of them."""
-    return {name: _argument(value) for name, value in arguments.items() if _counts(name)}
+    return {name: _argument(value) for name, value in arguments.items() if counts(name)}
 
 
 def _argument(value: Any) -> Any:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from accel_core.accel import Accel
+    from accel_core.batched import batched
     from accel_core.config import AccelConfig
     from accel_core.limited_call import Retries
     from accel_core.limiter import Limiter
@@ -29,6 +30,7 @@ __all__ = [
     "RetryPolicy",
     "Statistics",
     "awarm",
+    "batched",
     "warm",
 ]
 
@@ -44,6 +46,7 @@ _PLACES = {
     "Statistics": "accel_core.observer.statistics",
     "awarm": "accel_core.warming.run",
     "warm": "accel_core.warming.run",
+    "batched": "accel_core.batched",
 }
 
 

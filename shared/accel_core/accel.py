@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from accel_core.drive.flight import Flight
+    from accel_core.embedding_cache import EmbeddingCache
     from accel_core.forgetting import Receipt, TextHolder
     from accel_core.learning import Learning
     from accel_core.observer.statistics import Statistics
@@ -102,11 +103,12 @@ class Accel:
         secrets = secrets or read_secrets(self.config.security)
         self._identifier = build_identifier(secrets)
         self._whose = Whose(self.config, self._identifier, tenant)
+        clocks = clocks or Clocks()
         self._built = build.build_caches(
             self.config,
             secrets,
             self._emit,
-            clocks or Clocks(),
+            clocks,
             encoder=encoder,
             store=store,
             gates=gates,
@@ -117,12 +119,17 @@ class Accel:
         self.cache, self.retrieval = self._built.cache, self._built.retrieval
         self.gate = self._built.gate
         """Says which messages need retrieval; None: every one."""
-        self._forgetting = Forgetting(self.cache, self._built.learning)
+        self.embeddings, self.values = build.build_embeddings(
+            self.config, secrets, self._identifier, self._emit, clocks
+        )
+        self._forgetting = Forgetting(self.cache, self._built.learning, self.embeddings)
         self.limiter = limiter_of(self.config.limits, self._emit)
         """Keeps the models it accelerates within their provider's limits, where configured."""
         self._open = self.config.cache.enabled
         self._tenant_required = self.config.security.tenant_required
-        self._finalizer = weakref.finalize(self, _close, self.cache, self._built.learning)
+        self._finalizer = weakref.finalize(
+            self, _close, self._built.learning, self.cache, self.embeddings
+        )
         _alive[self._token] = self
         renewed_in_children(self)
 
@@ -251,11 +258,13 @@ class Accel:
             TypeError: a condition is unknown.
             ValueError: an id or scope is not one.
         """
-        return self.cache.invalidate(self._whose.selectors(**which), dry_run=dry_run)
+        meant = self._whose.selectors(**which)
+        return self._forgetting.invalidate(meant, dry_run=dry_run)
 
     async def ainvalidate(self, *, dry_run: bool = False, **which: str | None) -> list[str]:
         """Async form of `invalidate`."""
-        return await self.cache.ainvalidate(self._whose.selectors(**which), dry_run=dry_run)
+        meant = self._whose.selectors(**which)
+        return await self._forgetting.ainvalidate(meant, dry_run=dry_run)
 
     def forget(self, *, dry_run: bool = False, **whom: str) -> Receipt:
         """Remove what is kept of a tenant, a user, a tag or a question, everywhere.
@@ -311,6 +320,7 @@ class Accel:
     def flush(self) -> None:
         """Return when everything stored so far is where it belongs, durably."""
         self._built.tiers.flush()
+        self.embeddings.flush()
         self._built.learning.save()
 
     async def aflush(self) -> None:
@@ -358,13 +368,15 @@ class Accel:
         self._statistics.after_fork()
         self._built.tiers.after_fork()
         self.cache.after_fork()
+        self.embeddings.after_fork()
         self._built.corpora.after_fork()
         if self.gate is not None:
             self.gate.after_fork()
 
 
-def _close(cache: SemanticCache, learning: Learning) -> None:
-    cache.close(_EXIT_FLUSH_S)
+def _close(learning: Learning, *caches: SemanticCache | EmbeddingCache) -> None:
+    for cache in caches:
+        cache.close(_EXIT_FLUSH_S)
     # Here rather than in the writer's thread, since none can be started when a process exits.
     learning.save()
 

@@ -6,6 +6,7 @@
     ├── ConfigError (ValueError)         a setting is wrong: path, value, expected
     ├── MissingExtraError (ImportError)  an optional library is not installed: extra, feature
     ├── UnsupportedError (TypeError)     accelerate() was given something it cannot wrap
+    ├── BatchError                       a batched function gave no usable results
     ├── LabelledFileError (ValueError)   a file of labelled questions is wrong: path, line, remedy
     ├── LimitExceededError               a limit leaves no room in time: retry_after_s
     ├── RequestTooLargeError (ValueError) a limit can never take the call: unit, limit
@@ -66,6 +67,22 @@ class MissingExtraError(AccelError, ImportError):
 
 class UnsupportedError(AccelError, TypeError):
     """What cannot be wrapped, or waited on, was given; the message names what works."""
+
+
+class BatchError(AccelError):
+    """A batched function did not return one result for each item, or its call was interrupted.
+
+    Attributes:
+        function: its name.
+        problem: what went wrong.
+    """
+
+    def __init__(self, function: str, problem: str) -> None:
+        super().__init__(
+            f"{function}, called through batched(), {problem}; it must take a list and return a "
+            "list of as many results, in the same order"
+        )
+        self.function, self.problem = function, problem
 
 
 class LabelledFileError(AccelError, ValueError):

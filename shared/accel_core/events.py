@@ -117,6 +117,17 @@ class BackendFailed(NamedTuple):
     error: str
 
 
+class EmbeddingsServed(NamedTuple):
+    """Texts were embedded: from the cache, by waiting for another call, or by asking the model.
+
+    A text that stands in a call more than once counts once.
+    """
+
+    cached: int
+    shared: int
+    asked: int
+
+
 class LearnedIgnored(NamedTuple):
     """What was learned before is left out, and learning starts cold; said with the file's path.
 
@@ -243,6 +254,7 @@ Event = (
     | CacheEvicted
     | CacheInvalidated
     | BackendFailed
+    | EmbeddingsServed
     | LearnedIgnored
     | RetrievalHit
     | RetrievalMiss

@@ -31,21 +31,50 @@ class TextHolder(Protocol):
         """Keep none of them any longer."""
 
 
+class Cache(Protocol):
+    """Holds entries that can be named by selectors."""
+
+    def invalidate(self, meant: Sequence[Selector], *, dry_run: bool = False) -> list[str]:
+        """Remove what any selector means, everywhere; return the ids."""
+
+    async def ainvalidate(self, meant: Sequence[Selector], *, dry_run: bool = False) -> list[str]:
+        """Async form of `invalidate`."""
+
+
 class Forgetting:
     """Forgets entries, texts that are held to save work, and the lines of the shadow log.
 
     Args:
-        cache: holds the entries.
+        cache: holds the answers.
         learning: keeps what was compared, and what was learned from it.
+        *beside: hold entries of other kinds.
     """
 
-    def __init__(self, cache: SemanticCache, learning: Learning) -> None:
+    def __init__(self, cache: SemanticCache, learning: Learning, *beside: Cache) -> None:
         self._cache, self._learning = cache, learning
+        self._caches: tuple[Cache, ...] = (cache, *beside)
         self._holders: weakref.WeakSet[TextHolder] = weakref.WeakSet()
 
     def remembers(self, holder: TextHolder) -> None:
         """Let `holder`, which keeps texts of calls, know when somebody is to be forgotten."""
         self._holders.add(holder)
+
+    def invalidate(self, meant: Sequence[Selector], *, dry_run: bool) -> list[str]:
+        """Remove the entries that any selector means from every cache; return their ids, sorted.
+
+        Raises:
+            StoreError: a store failed, so entries may still be there.
+        """
+        return sorted(
+            id_ for cache in self._caches for id_ in cache.invalidate(meant, dry_run=dry_run)
+        )
+
+    async def ainvalidate(self, meant: Sequence[Selector], *, dry_run: bool) -> list[str]:
+        """Async form of `invalidate`."""
+        removed: list[str] = []
+        for cache in self._caches:
+            removed += await cache.ainvalidate(meant, dry_run=dry_run)
+        return sorted(removed)
 
     def forget(self, meant: Sequence[Selector], *, dry_run: bool) -> Receipt:
         """Remove what any selector means; with `dry_run` only tell.
@@ -53,7 +82,7 @@ class Forgetting:
         Raises:
             StoreError: the shared store or the shadow log failed, so something may still be there.
         """
-        removed = self._cache.invalidate(meant, dry_run=dry_run)
+        removed = self.invalidate(meant, dry_run=dry_run)
         if not dry_run:
             self._forget_texts()
             self._learning.forget(meant, removed)
@@ -61,7 +90,7 @@ class Forgetting:
 
     async def aforget(self, meant: Sequence[Selector], *, dry_run: bool) -> Receipt:
         """Async form of `forget`."""
-        removed = await self._cache.ainvalidate(meant, dry_run=dry_run)
+        removed = await self.ainvalidate(meant, dry_run=dry_run)
         if not dry_run:
             self._forget_texts()
             await self._cache.acall(lambda: self._learning.forget(meant, removed))

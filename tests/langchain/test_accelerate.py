@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from langchain.chat_models import init_chat_model
 from langchain_core.callbacks import BaseCallbackHandler
-from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.globals import set_llm_cache
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.output_parsers import StrOutputParser
@@ -614,7 +613,6 @@ class TestHolders:
             (lambda chat, llm: StrOutputParser(), "BaseChatModel"),
             (lambda chat, llm: RunnableLambda(chat().invoke), "bind_tools"),
             (lambda chat, llm: ChatPromptTemplate.from_template("{q}"), "with_structured_output"),
-            (lambda chat, llm: DeterministicFakeEmbedding(size=4), "with_fallbacks"),
             (lambda chat, llm: llm(), "set_llm_cache"),
             (lambda chat, llm: init_chat_model(configurable_fields="any"), "init_chat_model"),
             (lambda chat, llm: StateGraph(MessagesState), "StateGraph"),
@@ -624,7 +622,7 @@ class TestHolders:
             (lambda chat, llm: AccelCache, "BaseChatModel"),
         ],
         ids=[
-            "parser", "lambda", "prompt", "embeddings", "llm", "configurable", "graph", "name",
+            "parser", "lambda", "prompt", "llm", "configurable", "graph", "name",
             "None", "class", "cache",
         ],
     )  # fmt: skip

@@ -40,9 +40,17 @@ def ask(runner: asyncio.Runner) -> Caller:
 
 
 @pytest.fixture
-def make_llm(server: ModelServer, runner: asyncio.Runner) -> Iterator[Callable[..., OpenAI]]:
-    """Make a real client of the server; its arguments replace the defaults."""
+def http_clients(runner: asyncio.Runner) -> Iterator[dict[str, Any]]:
+    """Both of httpx's clients, as the keyword arguments of LlamaIndex's OpenAI classes."""
     plain, waiting = httpx.Client(), httpx.AsyncClient()
+    yield {"http_client": plain, "async_http_client": waiting}
+    plain.close()
+    runner.run(waiting.aclose())
+
+
+@pytest.fixture
+def make_llm(server: ModelServer, http_clients: dict[str, Any]) -> Callable[..., OpenAI]:
+    """Make a real client of the server; its arguments replace the defaults."""
 
     def make(kind: type[OpenAI] = OpenAI, **options: Any) -> OpenAI:
         defaults: dict[str, Any] = {
@@ -51,14 +59,11 @@ def make_llm(server: ModelServer, runner: asyncio.Runner) -> Iterator[Callable[.
             "api_key": "x",
             "temperature": 0,
             "max_retries": 0,
-            "http_client": plain,
-            "async_http_client": waiting,
+            **http_clients,
         }
         return kind(**{**defaults, **options})
 
-    yield make
-    plain.close()
-    runner.run(waiting.aclose())
+    return make
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from llama_index.core import Settings
-from llama_index.core.embeddings import MockEmbedding
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.mock import MockLLM
 from llama_index.core.memory import ChatMemoryBuffer
@@ -132,7 +131,6 @@ def test_settings_take_it(llm: OpenAI, settings: Any) -> None:
         ("gpt-4o-mini", "got str"),
         (None, "got NoneType"),
         (MockLLM, "got the class MockLLM: give it an instance"),
-        (MockEmbedding(embed_dim=2), "got MockEmbedding: .*EmbeddingsEncoder"),
     ],
 )
 def test_anything_else_is_refused(given: Any, told: str, accel: Accel) -> None:

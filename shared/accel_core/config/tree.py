@@ -258,6 +258,24 @@ class CacheConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EmbeddingsConfig:
+    """Vectors of accelerated embeddings, and what `AccelByteStore` and `AccelKVStore` hold.
+
+    With an SQLite store they are kept in a file of their own beside it, of as many entries.
+
+    Attributes:
+        ttl: how long they are kept; a week, since a model's vectors do not change unless the
+            provider changes the model behind its name.
+        memory: what is held in process memory.
+    """
+
+    ttl: TtlPolicy = field(default_factory=lambda: TtlPolicy(base_s=7 * 24 * 3600.0))
+    memory: MemoryConfig = field(
+        default_factory=lambda: MemoryConfig(max_entries=20_000, max_bytes=128 << 20)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SecurityConfig:
     """Secrets and tenants. Secrets never stand in a file: it names the variable that holds one.
 
@@ -289,5 +307,6 @@ class AccelConfig:
     namespace: str = ""
     cache: CacheConfig = field(default_factory=CacheConfig)
     retrieval: RetrievalConfig = field(default_factory=RetrievalConfig)
+    embeddings: EmbeddingsConfig = field(default_factory=EmbeddingsConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)

@@ -52,6 +52,21 @@ def needs_asyncio(what: str) -> None:
 _spawned: set[asyncio.Task[None]] = set()
 
 
+def start(flow: Coroutine[Any, Any, None]) -> Callable[[], object]:
+    """Run `flow` as a task that outlives its caller, and return what stops it.
+
+    Keep what is returned for as long as the flow is wanted: a loop alone does not keep its tasks.
+    """
+    task = asyncio.get_running_loop().create_task(flow)
+
+    def stop() -> None:
+        # A loop that was closed carries nothing out any more.
+        with contextlib.suppress(RuntimeError):
+            task.cancel()
+
+    return stop
+
+
 class AsyncIo:
     """Waits on the running loop."""
 

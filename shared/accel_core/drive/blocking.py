@@ -35,6 +35,12 @@ def run(flow: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError(f"{flow!r} awaited something that suspends, in blocking code")
 
 
+def start(flow: Coroutine[Any, Any, None]) -> Callable[[], object]:
+    """Carry out `flow` in the calling thread, to its end; there is nothing left to stop."""
+    run(flow)
+    return lambda: None
+
+
 def is_mine(lock: Any) -> bool:
     """Whether the calling thread holds `lock`, an RLock.
 

@@ -21,7 +21,7 @@ from accel_core.ports import AsyncEncoder
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from accel_core.encoder.desk import Job
+    from accel_core.encoder.desk import TextJob
     from accel_core.ports import Encoder, Vector, Vectors
 
 _MOST_SLOTS: Final = 4  # beyond this, encoders of milliseconds contend for memory, not for cores
@@ -112,10 +112,10 @@ class BatchingEncoder:
     def _new_desk(self) -> Desk:
         return Desk(self._slots, self._max_batch, self._encode_batch, self._failed)
 
-    def _encode_batch(self, jobs: list[Job]) -> None:
+    def _encode_batch(self, jobs: list[TextJob]) -> None:
         """Encode `jobs` together, or one by one where that fails, and settle their futures."""
         try:
-            rows = self._encode([job.text for job in jobs])
+            rows = self._encode([job.item for job in jobs])
         except BaseException as error:  # even SystemExit must not leave a caller waiting
             if len(jobs) == 1:
                 ours = isinstance(error, AccelError)

@@ -16,6 +16,8 @@ from concurrent.futures import Future
 from heapq import nsmallest
 from typing import TYPE_CHECKING, Final
 
+from accel_core.job import Job
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -24,29 +26,15 @@ if TYPE_CHECKING:
 _IDLE_S: Final = 10.0  # a worker without work for so long ends
 
 
-class Job:
-    """One queued text and everybody who waits for it."""
+class TextJob(Job[str, "Vector"]):
+    """One queued text and everybody who waits for its vector."""
 
-    __slots__ = ("futures", "text")
+    __slots__ = ()
 
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.futures: list[Future[Vector]] = []
-
-    def begin(self) -> bool:
-        """Whether anybody still waits; from then on nobody can cancel."""
-        self.futures = [one for one in self.futures if one.set_running_or_notify_cancel()]
-        return bool(self.futures)
-
-    def succeed(self, row: Vector) -> None:
+    def succeed(self, result: Vector) -> None:
         """Give everybody who waits a vector of their own."""
         for one in self.futures:
-            one.set_result(row.copy())  # a view would keep the whole batch, and be shared
-
-    def fail(self, error: BaseException) -> None:
-        """Give everybody who waits the error."""
-        for one in self.futures:
-            one.set_exception(error)
+            one.set_result(result.copy())  # a view would keep the whole batch, and be shared
 
 
 class Desk:
@@ -63,13 +51,13 @@ class Desk:
         self,
         slots: int,
         max_batch: int,
-        encode: Callable[[list[Job]], None],
+        encode: Callable[[list[TextJob]], None],
         failed: Callable[[str], Exception],
     ) -> None:
         self._slots, self._max_batch = slots, max_batch
         self._encode, self._failed = encode, failed
         self._changed = threading.Condition()
-        self._jobs: dict[str, Job] = {}  # oldest first
+        self._jobs: dict[str, TextJob] = {}  # oldest first
         self._free = slots
         self._handed = 0  # slots given to workers that have not picked them up
         self._idle = 0  # workers waiting for a slot
@@ -108,15 +96,14 @@ class Desk:
             worker.join(timeout_s / len(workers))
 
     def _enqueue(self, text: str) -> Future[Vector]:
-        future: Future[Vector] = Future()
         if self._closed:
+            future: Future[Vector] = Future()
             future.set_exception(self._failed("closed"))
             return future
         job = self._jobs.get(text)
         if job is None:
-            job = self._jobs[text] = Job(text)
-        job.futures.append(future)
-        return future
+            job = self._jobs[text] = TextJob(text)
+        return job.follow()
 
     def _dispatch(self) -> None:
         """Hand a free slot to a worker, if there is one and work for it."""
@@ -144,8 +131,7 @@ class Desk:
     def _fail_all(self, detail: str) -> None:
         jobs, self._jobs = self._jobs, {}
         for job in jobs.values():
-            if job.begin():
-                job.fail(self._failed(detail))
+            job.fail(self._failed(detail))
 
     def _work(self) -> None:
         while self._picked_up():
@@ -167,7 +153,7 @@ class Desk:
             self._workers.discard(threading.current_thread())
             return False
 
-    def _next_batch(self) -> list[Job]:
+    def _next_batch(self) -> list[TextJob]:
         """Take the oldest text and those nearest to it in length; give the slot back if none."""
         with self._changed:
             if not self._jobs:
@@ -176,12 +162,12 @@ class Desk:
             oldest, *others = self._jobs.values()
             # Workers about to begin get their share, so that a small crowd uses every core.
             share = -(-len(self._jobs) // (1 + self._handed))
-            length = len(oldest.text)
+            length = len(oldest.item)
             nearest = nsmallest(
                 min(share, self._max_batch) - 1,
                 others,
-                key=lambda job: abs(len(job.text) - length),
+                key=lambda job: abs(len(job.item) - length),
             )
             for job in (oldest, *nearest):
-                del self._jobs[job.text]
+                del self._jobs[job.item]
             return [oldest, *nearest]

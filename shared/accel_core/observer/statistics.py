@@ -37,6 +37,8 @@ class Statistics:
         refused: answers not stored, by reason.
         retrieval_skipped: messages for which no documents were searched, by reason.
         failures: failures of backends, by ``backend.operation``.
+        embeddings_cached: texts whose vector was served, or waited for, instead of asked for.
+        embeddings_asked: texts that an accelerated embedding model was asked for.
         evicted: entries that left for space or age.
         invalidated: entries removed on demand.
         retrieval_hits: documents, and answers made of them, served from the cache.
@@ -60,6 +62,8 @@ class Statistics:
     refused: Mapping[str, int] = field(default_factory=dict)
     retrieval_skipped: Mapping[str, int] = field(default_factory=dict)
     failures: Mapping[str, int] = field(default_factory=dict)
+    embeddings_cached: int = 0
+    embeddings_asked: int = 0
     evicted: int = 0
     invalidated: int = 0
     retrieval_hits: int = 0
@@ -107,15 +111,9 @@ class StatisticsObserver:
                     self._counts["would", verdict] += 1
             elif isinstance(event, events.CacheVerified):
                 self._counts["verified", "yes" if event.approved else "no"] += 1
-            elif isinstance(event, events.BackendFailed):
-                self._counts["failure", f"{event.backend}.{event.operation}"] += 1
-            elif isinstance(event, events.CacheInvalidated):
-                self._counts["invalidated", ""] += event.entries
-            elif isinstance(event, events.CacheStored):
-                self._counts["stored", ""] += 1
             else:
-                reason = getattr(event, "reason", "") or getattr(event, "stale", "")
-                self._counts[type(event).__name__, reason] += 1
+                for name, detail, count in _counted(event):
+                    self._counts[name, detail] += count
 
     def snapshot(self) -> Statistics:
         """Return the counts so far."""
@@ -143,6 +141,8 @@ class StatisticsObserver:
             refused=by_reason("CacheRefused"),
             retrieval_skipped=by_reason("RetrievalSkipped"),
             failures=by_reason("failure"),
+            embeddings_cached=counts.get(("embeddings", "cached"), 0),
+            embeddings_asked=counts.get(("embeddings", "asked"), 0),
             evicted=sum(by_reason("CacheEvicted").values()),
             invalidated=counts.get(("invalidated", ""), 0),
             retrieval_hits=sum(recalled.values()),
@@ -153,3 +153,18 @@ class StatisticsObserver:
     def after_fork(self) -> None:
         """Use a lock of this process."""
         self._lock = threading.Lock()
+
+
+def _counted(event: Event) -> list[tuple[str, str, int]]:
+    """Return what is counted of an event that is not on the way of a hit."""
+    if isinstance(event, events.BackendFailed):
+        return [("failure", f"{event.backend}.{event.operation}", 1)]
+    if isinstance(event, events.CacheInvalidated):
+        return [("invalidated", "", event.entries)]
+    if isinstance(event, events.CacheStored):
+        return [("stored", "", 1)]
+    if isinstance(event, events.EmbeddingsServed):
+        cached = event.cached + event.shared
+        return [("embeddings", "cached", cached), ("embeddings", "asked", event.asked)]
+    detail = getattr(event, "reason", "") or getattr(event, "stale", "")
+    return [(type(event).__name__, detail, 1)]

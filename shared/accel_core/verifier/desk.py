@@ -21,6 +21,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from accel_core.errors import VerifierError
+from accel_core.job import Job
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,19 +62,18 @@ class Asked(NamedTuple):
     mark: int
 
 
-class _Job:
+class _Case(Job[Asked, "bool | None"]):
     """One queued case and everybody who waits for it; `lasting`: it is judged for nobody too."""
 
-    __slots__ = ("asked", "futures", "lasting")
+    __slots__ = ("lasting",)
 
-    def __init__(self, asked: Asked) -> None:
-        self.asked, self.lasting = asked, False
-        self.futures: list[Future[bool | None]] = []
+    def __init__(self, item: Asked) -> None:
+        super().__init__(item)
+        self.lasting = False
 
     def begin(self) -> bool:
         """Whether it is still to be judged; from then on nobody can cancel."""
-        self.futures = [one for one in self.futures if one.set_running_or_notify_cancel()]
-        return self.lasting or bool(self.futures)
+        return super().begin() or self.lasting
 
 
 class Desk:
@@ -103,8 +103,8 @@ class Desk:
 
     def _reset(self) -> None:
         self._changed = threading.Condition()
-        self._queued: dict[Pair, _Job] = {}  # oldest first
-        self._begun: dict[Pair, _Job] = {}
+        self._queued: dict[Pair, _Case] = {}  # oldest first
+        self._begun: dict[Pair, _Case] = {}
         self._thread: threading.Thread | None = None
         self._closed = False
 
@@ -116,19 +116,20 @@ class Desk:
         Raises:
             VerifierError: it cannot be queued.
         """
-        future: Future[bool | None] = Future()
         with self._changed:
-            if job := self._begun.get(asked.pair):
-                future.set_running_or_notify_cancel()
-            else:
+            begun = self._begun.get(asked.pair)
+            if begun is None:
                 # Under the lock, so that what was being judged a moment ago is known by now.
                 verdict = self._known(asked)
                 if verdict is not None:
-                    future.set_result(verdict)
-                    return future
+                    known: Future[bool | None] = Future()
+                    known.set_result(verdict)
+                    return known
                 self._make_room(asked.pair)
-                job = self._queued.setdefault(asked.pair, _Job(asked))
-            job.futures.append(future)
+            job = begun or self._queued.setdefault(asked.pair, _Case(asked))
+            future = job.follow()
+            if begun is not None:
+                future.set_running_or_notify_cancel()
             job.lasting |= lasting
             self._changed.notify()
         return future
@@ -184,7 +185,7 @@ class Desk:
         while batch := self._next_batch():
             self._judge(batch)
 
-    def _next_batch(self) -> list[_Job]:
+    def _next_batch(self) -> list[_Case]:
         """Return the oldest cases that somebody wants; none after idling or closing."""
         with self._changed:
             while True:
@@ -194,18 +195,18 @@ class Desk:
                     return []
                 pairs = list(self._queued)[: self._max_batch]
                 jobs = [self._queued.pop(pair) for pair in pairs]
-                wanted = {job.asked.pair: job for job in jobs if job.begin()}
+                wanted = {job.item.pair: job for job in jobs if job.begin()}
                 if wanted:
                     self._begun = wanted
                     return list(wanted.values())
 
-    def _judge(self, jobs: list[_Job]) -> None:
+    def _judge(self, jobs: list[_Case]) -> None:
         """Ask about `jobs` together, and settle their futures, whatever happens."""
         outcome: list[bool | None] | Exception
         try:
-            outcome = self._checked(self._verifier.verify([job.asked.case for job in jobs]), jobs)
+            outcome = self._checked(self._verifier.verify([job.item.case for job in jobs]), jobs)
             for job, verdict in zip(jobs, outcome, strict=True):
-                self._judged(job.asked, verdict)
+                self._judged(job.item, verdict)
         except BaseException as error:  # even SystemExit must not leave a caller waiting
             # Its type alone: a message may quote the texts. The cause is chained for debuggers.
             outcome = told = self._error(type(error).__name__)
@@ -217,7 +218,7 @@ class Desk:
             self._begun = {}
         self._end(jobs, outcome)
 
-    def _checked(self, verdicts: Sequence[object], jobs: list[_Job]) -> list[bool | None]:
+    def _checked(self, verdicts: Sequence[object], jobs: list[_Case]) -> list[bool | None]:
         found = list(verdicts)
         if len(found) != len(jobs):
             raise self._error(f"returned {len(found)} verdicts on {len(jobs)} cases")
@@ -226,16 +227,12 @@ class Desk:
                 raise self._error(f"returned {type(verdict).__name__}, not bool or None")
         return found  # type: ignore[return-value]  # just seen to be
 
-    def _end(self, jobs: list[_Job], outcome: Sequence[bool | None] | Exception) -> None:
+    def _end(self, jobs: list[_Case], outcome: Sequence[bool | None] | Exception) -> None:
         for place, job in enumerate(jobs):
-            for future in job.futures:
-                # A case that never began may have been cancelled by who waited for it.
-                if not future.running() and not future.set_running_or_notify_cancel():
-                    continue
-                if isinstance(outcome, Exception):
-                    future.set_exception(outcome)
-                else:
-                    future.set_result(outcome[place])
+            if isinstance(outcome, Exception):
+                job.fail(outcome)
+            else:
+                job.succeed(outcome[place])
 
     def _error(self, detail: str) -> VerifierError:
         return VerifierError(self.name, "verify", detail)

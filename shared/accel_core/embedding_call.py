@@ -1,0 +1,107 @@
+"""One call of an embedding model as an adapter sees it: its texts become vectors, kept ones first.
+
+While the model's own method runs, what it calls on the same object is its own business, too: most
+async methods call the sync ones, and many embed a query as a document or a batch one by one.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from accel_core.policy.identity import Prompt
+from accel_core.policy.model_fields import described
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from accel_core.accel import Accel
+    from accel_core.embedding_cache import AsyncEmbed, Embed
+    from accel_core.policy.controls import Controls
+
+_INDIFFERENT = frozenset(
+    "batch_size chunk_size embed_batch_size embeddings_cache max_retries num_workers"
+    " show_progress_bar".split()
+)
+"""Fields and arguments that say how texts are sent, not what becomes of them."""
+
+_inside: ContextVar[object] = ContextVar("accel_embedding", default=None)
+"""The model whose own method runs."""
+
+
+class EmbeddingCall(NamedTuple):
+    """One call.
+
+    Attributes:
+        accel: serves and keeps vectors.
+        kind: framework and purpose, for example ``langchain.embedding.query``; vectors of
+            different kinds are never exchanged.
+        model: the live model; its fields are read afresh at every call.
+        own: the application's class of it.
+        args: further arguments of the call, by place.
+        kwargs: further arguments by name.
+    """
+
+    accel: Accel
+    kind: str
+    model: object
+    own: type
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = {}
+
+    @property
+    def nested(self) -> bool:
+        """Whether the model's own method makes this call."""
+        return _inside.get() is self.model
+
+    def vectors(self, texts: Any, embed: Embed) -> Sequence[Any]:
+        """Return the vectors of `texts`, asking `embed` for those that are not kept."""
+
+        def ask(missing: list[str]) -> Sequence[Any]:
+            with self._own():
+                return embed(missing)
+
+        controls = self._controls(texts)
+        if controls is None:
+            return ask(texts)
+        return self.accel.embeddings.vectors(self._prompt(), texts, controls, ask)
+
+    async def avectors(self, texts: Any, embed: AsyncEmbed) -> Sequence[Any]:
+        """Async form of `vectors`."""
+
+        async def ask(missing: list[str]) -> Sequence[Any]:
+            with self._own():
+                return await embed(missing)
+
+        controls = self._controls(texts)
+        if controls is None:
+            return await ask(texts)
+        return await self.accel.embeddings.avectors(self._prompt(), texts, controls, ask)
+
+    def _controls(self, texts: Any) -> Controls | None:
+        """Return the call's controls; None where it bypasses the cache."""
+        # What is not as the interface says is the model's to refuse.
+        regular = isinstance(texts, list) and texts and all(isinstance(t, str) for t in texts)
+        return None if self.nested or not regular else self.accel.controls(None, None)
+
+    def _prompt(self) -> Prompt:
+        model = described(self.model, self.own, _INDIFFERENT)
+        told = {name: value for name, value in self.kwargs.items() if name not in _INDIFFERENT}
+        source = getattr(self.model, "model", None) or getattr(self.model, "model_name", None)
+        return Prompt(
+            self.kind,
+            {"model": model, "call": [self.args, told]},
+            (),
+            self.accel.current_tenant(),
+            self.accel.namespace(""),
+            str(source or ""),
+        )
+
+    @contextmanager
+    def _own(self) -> Iterator[None]:
+        token = _inside.set(self.model)
+        try:
+            yield
+        finally:
+            _inside.reset(token)
