@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 import uuid
 import weakref
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from accel_core import build, events, tenancy
+from accel_core import build, tenancy
+from accel_core.asking import Asking
 from accel_core.call import Call
 from accel_core.clocks import Clocks
 from accel_core.config import AccelConfig, from_mapping, from_yaml
@@ -24,16 +24,14 @@ from accel_core.observer.fanout import Fanout
 from accel_core.observer.log import LoggingObserver
 from accel_core.observer.statistics import StatisticsObserver
 from accel_core.payload import key_of
-from accel_core.policy.canonical import Unidentifiable
-from accel_core.policy.controls import DEFAULT, read_controls
+from accel_core.policy.controls import DEFAULT
 from accel_core.policy.nameless import token
 from accel_core.secrecy import Secrets, build_identifier, read_secrets
-from accel_core.verifier.desk import verifying
 from accel_core.whose import Whose
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from accel_core.drive.flight import Flight
@@ -43,14 +41,14 @@ if TYPE_CHECKING:
     from accel_core.observer.statistics import Statistics
     from accel_core.policy.controls import Controls
     from accel_core.policy.gates import Gate
-    from accel_core.policy.identity import Prompt, Request
+    from accel_core.policy.identity import Request
     from accel_core.ports import Comparer, Encoder, Judge, Observer, RetrievalGate, Store, Verifier
     from accel_core.semantic_cache import SemanticCache
 
 _EXIT_FLUSH_S = 5.0
 
 
-class Accel:
+class Accel(Asking):
     """Cached answers for the models it accelerates.
 
     Args:
@@ -90,19 +88,23 @@ class Accel:
         secrets: Secrets | None = None,
         clocks: Clocks | None = None,
     ) -> None:
-        self.config = config or AccelConfig()
+        settings = config or AccelConfig()
+        self._sealed_off = secrets is not None or store is not None
+        self._statistics = StatisticsObserver()
+        secrets = secrets or read_secrets(settings.security)
+        identifier = build_identifier(secrets)
+        super().__init__(
+            settings,
+            identifier,
+            Whose(settings, identifier, tenant),
+            Fanout([self._statistics, LoggingObserver(), *observers]),
+        )
         self.generated: dict[type, type] = {}
         """Classes that adapters generated for this object; they live as long as it does."""
         self._token = uuid.uuid4().hex
         self._portable = _Portable(
             self._token, config, tenant, encoder, gates, same_answer, verifier, gate
         )
-        self._sealed_off = secrets is not None or store is not None
-        self._statistics = StatisticsObserver()
-        self._emit = Fanout([self._statistics, LoggingObserver(), *observers])
-        secrets = secrets or read_secrets(self.config.security)
-        self._identifier = build_identifier(secrets)
-        self._whose = Whose(self.config, self._identifier, tenant)
         clocks = clocks or Clocks()
         self._built = build.build_caches(
             self.config,
@@ -125,8 +127,6 @@ class Accel:
         self._forgetting = Forgetting(self.cache, self._built.learning, self.embeddings)
         self.limiter = limiter_of(self.config.limits, self._emit)
         """Keeps the models it accelerates within their provider's limits, where configured."""
-        self._open = self.config.cache.enabled
-        self._tenant_required = self.config.security.tenant_required
         self._finalizer = weakref.finalize(
             self, _close, self._built.learning, self.cache, self.embeddings
         )
@@ -150,68 +150,6 @@ class Accel:
     def tenant(self, tenant_id: str, *, user: str = "") -> AbstractContextManager[None]:
         """Make every call inside the ``with`` block belong to `tenant_id`, and to it alone."""
         return tenancy.tenant(tenant_id, user=user)
-
-    def current_tenant(self) -> str | None:
-        """Return whose a call made now would be."""
-        return self._whose.current()
-
-    def controls(
-        self,
-        metadata: Mapping[str, Any] | None,
-        tags: Collection[str] | None,
-        *,
-        report: bool = True,
-    ) -> Controls | None:
-        """Read a call's own wishes; None: it bypasses the cache.
-
-        Args:
-            metadata: may hold ``accel_…`` settings; see `policy.controls`.
-            tags: may hold ``accel:…`` switches.
-            report: whether a bypass is an event; False where the same call was reported before.
-        """
-        if not self._open:
-            self.bypass("disabled", report=report)
-            return None
-        if verifying.get():
-            self.bypass("verifying", report=report)
-            return None
-        asking = tenancy.current()
-        if self._tenant_required and asking is None and self.current_tenant() is None:
-            self.bypass("tenant_required", report=report)
-            return None
-        found, problems = read_controls(metadata or {}, tags or ())
-        for problem in problems if report else ():
-            self._emit(events.ControlIgnored(*problem))
-        if asking is not None and asking.user:
-            found = replace(found, user=asking.user)
-        if found.no_cache:
-            self.bypass("no_cache", report=report)
-            return None
-        return found
-
-    def admits(self, temperature: float | None, *, report: bool = True) -> bool:
-        """Whether a request of this temperature may be cached."""
-        reason = self.config.cache.admission.refuses_request(temperature)
-        if reason is not None:
-            self.bypass(reason, report=report)
-        return reason is None
-
-    def namespace(self, narrower: str) -> str:
-        """Return the configured namespace, narrowed by a call's own."""
-        return self._whose.namespace(narrower)
-
-    def identify(self, prompt: Prompt, *, report: bool = True) -> Request | None:
-        """Name a request; None where it holds something without a stable meaning."""
-        try:
-            request = self._identifier.identify(prompt)
-        except Unidentifiable:
-            self.bypass("unidentifiable", report=report)
-            return None
-        never = self.config.cache.never
-        kind = never.kind(request.text) if request.text else None
-        if kind is None:
-            return request
-        return request._replace(never=kind, never_ttl_s=never.lifetime_s(kind))
 
     def call(
         self, request: Request | None, controls: Controls | None, flight: Flight | None = None
@@ -357,11 +295,6 @@ class Accel:
 
     def __repr__(self) -> str:
         return f"Accel(namespace={self.config.namespace!r}, hits={self.stats().hits})"
-
-    def bypass(self, reason: str, *, report: bool = True) -> None:
-        """Report that a call bypasses the cache, unless it was reported before."""
-        if report:
-            self._emit(events.CacheBypassed(reason))
 
     def after_fork(self) -> None:
         """Start anew in a child process; called by itself where the platform forks."""

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from accel_core.meaning import Meaning
     from accel_core.policy.freshness import Freshness, Phase
     from accel_core.policy.identity import Request
+    from accel_core.policy.never_cache import NeverCache
     from accel_core.policy.popularity import Popularity
     from accel_core.ports import Io, Observer
     from accel_core.retrieval import Ask, Form
@@ -55,6 +56,7 @@ class Parts:
         corpora: what changed.
         freshness: lifetimes.
         popularity: what is wanted lives longer.
+        never: which questions deserve another answer each time.
     """
 
     tiers: Tiers
@@ -64,6 +66,7 @@ class Parts:
     corpora: Corpora
     freshness: Freshness
     popularity: Popularity
+    never: NeverCache
 
 
 class RetrievalCache:
@@ -93,6 +96,7 @@ class RetrievalCache:
         self._tiers, self._flights, self._meaning = parts.tiers, parts.flights, parts.meaning
         self._corpora, self._invalidations = parts.corpora, parts.invalidations
         self._freshness, self._popularity = parts.freshness, parts.popularity
+        self._never = parts.never
         self._max_entry_bytes = max_entry_bytes
         self._blocking, self._aio = colours
         self._emit, self._chance = emit, chance
@@ -285,7 +289,7 @@ class RetrievalCache:
         def serves(entry: Entry, _: Request) -> bool:
             return self._serves(entry, sought)
 
-        found = await self._meaning.find(io, request, flight, serves)
+        found = await self._meaning.find(io, self._never.judge(request), flight, serves)
         if found.entry is None:
             return sought.gap(found.reason, similarity=found.similarity)
         return self._hit(found.entry, "semantic", found.similarity or 0.0)
@@ -348,7 +352,7 @@ class RetrievalCache:
 
     def _entry(self, ask: Ask, gap: Gap, made: Made, cost_s: float) -> Entry | str:
         """Make the entry of what was retrieved, or say why there is none."""
-        request, controls = ask.request, ask.controls
+        request, controls = self._never.judge(ask.request), ask.controls
         never = request.never if ask.speaks else ""
         if gap.revisions is None:
             return "backend"

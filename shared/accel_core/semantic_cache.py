@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from accel_core.policy.controls import Controls
     from accel_core.policy.expiry import TtlPolicy
     from accel_core.policy.identity import Request
+    from accel_core.policy.never_cache import NeverCache
     from accel_core.ports import Io, Observer, Selector
     from accel_core.tiers import Tiers
 
@@ -64,6 +65,7 @@ class Policies:
 
     ttl: TtlPolicy
     admission: Admission
+    never: NeverCache
     exact: bool = True
 
 
@@ -208,6 +210,7 @@ class SemanticCache:
     async def _lookup(self, io: Io, request: Request, controls: Controls) -> Hit | Miss:
         if controls.refresh:
             return self._note(Miss("refresh"))
+        request = self._policies.never.judge(request)
         if self._tiers.follows:
             await self._tiers.catch_up(io)
         found: Hit | Miss | None = self._exact(request)
@@ -310,6 +313,7 @@ class SemanticCache:
     def _admit(self, request: Request, answer: Answer, controls: Controls) -> Entry | None:
         """Make the entry of `answer`, or report why there is none."""
         policies = self._policies
+        request = policies.never.judge(request)
         reason = "no_store" if controls.no_store else None
         reason = reason or policies.admission.refuses_answer(answer, request.text)
         # An answer that asks for tools leaves to them what changes.

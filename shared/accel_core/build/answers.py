@@ -137,6 +137,7 @@ def build_caches(
         Policies(
             ttl=settings.ttl,
             admission=settings.admission,
+            never=settings.never,
             exact=settings.exact,
         ),
         Meaning(tiers, similarity, off=off, learning=learning, verification=verification),

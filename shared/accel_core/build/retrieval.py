@@ -93,6 +93,7 @@ def build_retrieval(
             corpora=corpora,
             freshness=settings.freshness,
             popularity=Popularity(),
+            never=config.cache.never,
         ),
         max_entry_bytes=settings.max_entry_bytes,
         colours=shared.colours,

@@ -74,7 +74,7 @@ class Request(NamedTuple):
         source: as given.
         aliases: the keys the same request had under the previous secret.
         never: why the same words deserve another answer each time (`policy.never_cache`), or
-            ``""``. Such a request is served exactly, if at all.
+            ``""``. Such a request is served exactly, if at all. Judged where nothing was found.
         never_ttl_s: how long its answer is kept all the same; what asks for tools is kept as ever.
     """
 

@@ -26,6 +26,8 @@ from accel_core.policy.never_cache_words import LANGUAGES, TERMS, Kind
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from accel_core.policy.identity import Request
+
 __all__ = ["KINDS", "Kind", "NeverCache"]
 
 KINDS: Final[tuple[Kind, ...]] = ("acting", "personal", "volatile")
@@ -143,6 +145,13 @@ class NeverCache:
                 allowed = any(phrase.get().search(said) for phrase in self._allowed)
                 return None if allowed else self._rules[number].kind
         return None
+
+    def judge(self, request: Request) -> Request:
+        """Return `request`, and why its answer must not be said again where that is so."""
+        kind = self.kind(request.text) if request.text else None
+        if kind is None:
+            return request
+        return request._replace(never=kind, never_ttl_s=self.lifetime_s(kind))
 
     def __reduce__(self) -> tuple[Any, ...]:
         # By its settings: rules are this package's, not a configuration's.

@@ -1,0 +1,107 @@
+"""What adapters ask before a call: whose it is, whether it may be cached, and what it is named.
+
+Invariant: whatever keeps a call out of the cache is an event, once per call.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from accel_core import events, tenancy
+from accel_core.policy.canonical import Unidentifiable
+from accel_core.policy.controls import read_controls
+from accel_core.verifier.desk import verifying
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from accel_core.config import AccelConfig
+    from accel_core.policy.controls import Controls
+    from accel_core.policy.identity import Identifier, Prompt, Request
+    from accel_core.ports import Observer
+    from accel_core.whose import Whose
+
+
+class Asking:
+    """The side of `Accel` that adapters use.
+
+    Args:
+        config: the configuration.
+        identifier: names requests.
+        whose: says who asks.
+        emit: receives events.
+    """
+
+    def __init__(
+        self, config: AccelConfig, identifier: Identifier, whose: Whose, emit: Observer
+    ) -> None:
+        self.config = config
+        self._identifier, self._whose, self._emit = identifier, whose, emit
+        self._open = config.cache.enabled
+
+    def current_tenant(self) -> str | None:
+        """Return whose a call made now would be."""
+        return self._whose.current()
+
+    def controls(
+        self,
+        metadata: Mapping[str, Any] | None,
+        tags: Collection[str] | None,
+        *,
+        report: bool = True,
+    ) -> Controls | None:
+        """Read a call's own wishes; None: it bypasses the cache.
+
+        Args:
+            metadata: may hold ``accel_…`` settings; see `policy.controls`.
+            tags: may hold ``accel:…`` switches.
+            report: whether a bypass is an event; False where the same call was reported before.
+        """
+        if not self._open:
+            self.bypass("disabled", report=report)
+            return None
+        if verifying.get():
+            self.bypass("verifying", report=report)
+            return None
+        asking = tenancy.current()
+        if (
+            self.config.security.tenant_required
+            and asking is None
+            and self.current_tenant() is None
+        ):
+            self.bypass("tenant_required", report=report)
+            return None
+        found, problems = read_controls(metadata or {}, tags or ())
+        for problem in problems if report else ():
+            self._emit(events.ControlIgnored(*problem))
+        if asking is not None and asking.user:
+            found = replace(found, user=asking.user)
+        if found.no_cache:
+            self.bypass("no_cache", report=report)
+            return None
+        return found
+
+    def admits(self, temperature: float | None, *, report: bool = True) -> bool:
+        """Whether a request of this temperature may be cached."""
+        reason = self.config.cache.admission.refuses_request(temperature)
+        if reason is not None:
+            self.bypass(reason, report=report)
+        return reason is None
+
+    def namespace(self, narrower: str) -> str:
+        """Return the configured namespace, narrowed by a call's own."""
+        return self._whose.namespace(narrower)
+
+    def identify(self, prompt: Prompt, *, report: bool = True) -> Request | None:
+        """Name a request; None where it holds something without a stable meaning."""
+        try:
+            return self._identifier.identify(prompt)
+        except Unidentifiable:
+            self.bypass("unidentifiable", report=report)
+            return None
+
+    def bypass(self, reason: str, *, report: bool = True) -> None:
+        """Report that a call bypasses the cache, unless it was reported before."""
+        if report:
+            self._emit(events.CacheBypassed(reason))
