@@ -6,6 +6,7 @@ from benchmarks import (
     retrieval_batching,
     retrieval_fresh,
     retrieval_gate,
+    retrieval_hits,
     retrieval_load,
     retrieval_warm,
 )
@@ -14,6 +15,7 @@ from benchmarks.harness import Group
 GROUP = Group(
     name="retrieval",
     rows=[
+        *retrieval_hits.ROWS,
         *retrieval_load.ROWS,
         *retrieval_fresh.ROWS,
         *retrieval_batching.ROWS,
