@@ -111,7 +111,7 @@ def _search(accel: Any, base: questions.Vectors, size: int, seed: int) -> Any:
     near = np.concatenate([questions.part(base, at, at + 100, seed) for at in starts])
     asked = questions.asked_again(near, 1_000, seed)
     scope, numbers = parts.request_of(accel, "").scope, count()
-    tiers = accel._tiers
+    tiers = accel._built.tiers
 
     def search() -> None:
         assert tiers.nearest(scope, asked[next(numbers) % len(asked)], _NEIGHBOURS)

@@ -131,4 +131,4 @@ async def alook_up(accel: Accel, text: str) -> bool:
 
 def indexed(accel: Accel) -> int:
     """Return how many vectors the index of `accel` holds."""
-    return len(accel._tiers._index)
+    return len(accel._built.tiers._index)

@@ -235,7 +235,7 @@ def test_an_encoder_that_fails_is_no_outcome(make: Callable[..., Rig]) -> None:
     request = rig.request("What is the return policy?")
     found = rig.accel.cache.lookup(request)
     assert isinstance(found, Miss)
-    sensor: Any = rig.accel._tiers._encoder
+    sensor: Any = rig.accel._built.tiers._encoder
     sensor.encode_one = None
     rig.accel.cache.store(request, Answer(b'"a month"', "a month"), flight=found.flight)
     rig.accel.flush()

@@ -7,8 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from accel_core.gating import build_gate
 
+from accel_core.build.gate import build_gate
 from accel_core.config import RetrievalGateConfig
 from accel_core.encoder.batching import BatchingEncoder
 from accel_core.encoder.minilm import MiniLMEncoder

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from accel_core import build
 from accel_core.cli.main import app
+from accel_core.clocks import Clocks
 from accel_core.config import StoreConfig
 from accel_core.policy.compared import Compared
 from accel_core.policy.identity import Identifier
@@ -104,7 +105,7 @@ def test_an_interrupted_command_goes_on(folder: Path, monkeypatch: pytest.Monkey
 def test_a_store_warms_one_tenant(folder: Path) -> None:
     """Its own questions, in its name."""
     acme = Identifier().tenants("acme")[0]
-    store = build.build_store(StoreConfig(kind="sqlite"), Secrets(), print, build.Clocks())
+    store = build.build_store(StoreConfig(kind="sqlite"), Secrets(), print, Clocks())
     assert store is not None
     store.save(
         [

@@ -289,7 +289,7 @@ class TestIndex:
         """Whatever the index does, answers are right, and each failure is an event."""
         index = Faults(ScopedIndex(), [operation], when, SHORTAGE)
         accel = make_accel(clocks=clock.clocks())
-        monkeypatch.setattr(accel._tiers, "_index", index)
+        monkeypatch.setattr(accel._built.tiers, "_index", index)
         assert right(ask_all(accel))
         accel.flush()
         clock.now += 10_000

@@ -59,7 +59,8 @@ def spelled(value: Any) -> str:
     "value",
     [None, "text", 3, 2.5, b"bytes", [1, ["a"]], {"a": {"b": None}}, {"x", "y"}, Shade.DARK,
      Settings(), json.dumps, Settings, len],
-    ids=str,
+    ids=["none", "text", "whole", "real", "bytes", "list", "mapping", "set", "enum", "model",
+         "function", "class", "built-in"],
 )  # fmt: skip
 def test_what_has_a_meaning_is_spelled_by_it(value: Any) -> None:
     """Values that mean the same have one spelling, in every process."""

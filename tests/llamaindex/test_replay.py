@@ -267,7 +267,7 @@ def test_payloads_are_plain_json(llm: OpenAI, accel: Accel) -> None:
     """What is stored can be read by anything, and holds no question and no secret."""
     found = llm.chat(user(QUESTION))
     (key,) = accel.invalidate(dry_run=True)
-    entry = accel._tiers.near(bytes.fromhex(key))
+    entry = accel._built.tiers.near(bytes.fromhex(key))
     assert entry is not None
     stored = json.loads(entry.payload)
     assert stored["blocks"] == [{"block_type": "text", "text": found.message.content}]
