@@ -43,9 +43,8 @@ def request_of(
         arguments: the call's own parameters, ``stop`` among them.
         controls: the call's wishes.
     """
-    model.__dict__.pop("_serialized", None)
     params = seen(model._get_invocation_params(**arguments))
-    described = _describe(model, arguments)
+    described = describe(model, arguments)
     if not accel.admits(temperature(params, described)):
         return None
     # LangChain turns the content into blocks after the model's methods, and before its cache.
@@ -59,11 +58,13 @@ def request_of(
     return identify(accel, named, controls)
 
 
-def _describe(model: BaseChatModel, arguments: dict[str, Any]) -> str:
-    """Spell the model as LangChain does for its cache, or by its fields where that is too little.
+def describe(model: BaseChatModel, arguments: dict[str, Any]) -> str:
+    """Spell a model as LangChain does for its cache, or by its fields where that is too little.
 
     A model that LangChain cannot serialise is named by parameters that instances may share.
     """
+    # Computed once, so it would keep the name of what the model was before.
+    model.__dict__.pop("_serialized", None)
     if model.is_lc_serializable():
         return model._get_llm_string(**arguments) + _unserialised(model)
     fields = {
