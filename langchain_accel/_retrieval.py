@@ -45,6 +45,9 @@ _NEAREST_ARGUMENTS = frozenset({"k", "score_threshold"})
 """Arguments under which that holds: some stores filter what they found, and search no further."""
 
 
+_PLAIN = frozenset({str, int, float, bool, type(None)})
+
+
 class Place(NamedTuple):
     """Where a retriever's answers are kept.
 
@@ -143,6 +146,8 @@ class _Reading:
         return {"retriever": fields, "itself": itself}, stores
 
     def _described(self, value: Any, owner: BaseModel) -> Any:
+        if type(value) in _PLAIN:
+            return value
         if isinstance(value, STORES):
             return self._store(value)
         if isinstance(value, BaseChatModel):
