@@ -139,7 +139,8 @@ def _of(store: object) -> _Watched:
 
 def _replace_class(store: Any) -> None:
     try:
-        store.__class__ = _watching(type(store))
+        # Past the class's own method, which may forbid any attribute to change.
+        object.__setattr__(store, "__class__", _watching(type(store)))
     except TypeError as error:
         raise UnsupportedError(
             f"{type(store).__name__} cannot be watched for changes ({error}): give the retriever "
