@@ -46,6 +46,10 @@ def accelerate(
     ``accel.corpus(name).changed()``; ``changed(ids)`` is the caller's word that only what rests on
     these documents is stale. What nobody says is noticed when its lifetime ends.
 
+    In a chain that retrieves, an answer is kept by its prompt, and so by what was retrieved. It is
+    given to other wordings of a question only where the prompt ends with a message of the question
+    alone, after one with what was retrieved.
+
     Args:
         runnable: a chat model, a retriever, a vector store, or a runnable around some; runnables
             are left untouched.
@@ -76,8 +80,9 @@ def accelerate(
 
     used = accel if accel is not None else default_accel()
     within = limiter if limiter is not None else used.limiter
+    exact = _mixes(runnable)
     changes: dict[type, Callable[[Any], Any]] = {
-        BaseChatModel: lambda model: accelerate_chat_model(model, used, within),
+        BaseChatModel: lambda model: accelerate_chat_model(model, used, within, exact=exact),
         BaseRetriever: lambda found: accelerate_retriever(found, used, corpus, version),
         VectorStore: lambda store: accelerate_store(store, used, corpus, version),
     }
@@ -85,6 +90,20 @@ def accelerate(
     if made is None:
         raise UnsupportedError(f"{_WORKS}; got {type(runnable).__name__}{_advice(runnable)}")
     return made
+
+
+def _mixes(runnable: Any) -> bool:
+    """Whether what is retrieved in a chain may stand beside the question that it is asked."""
+    from langchain_core.prompts import BasePromptTemplate
+    from langchain_core.retrievers import BaseRetriever
+
+    from langchain_accel._prompts import ask_alone
+
+    retrievers: list[Any] = []
+    prompts: list[Any] = []
+    # `append` returns None, so nothing is changed.
+    replaced(runnable, {BaseRetriever: retrievers.append, BasePromptTemplate: prompts.append})
+    return bool(retrievers) and not ask_alone(prompts)
 
 
 def replaced(runnable: Any, changes: Mapping[type, Callable[[Any], Any]]) -> Any:
