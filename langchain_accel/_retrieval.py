@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.documents import Document
 from langchain_core.language_models.chat_models import BaseChatModel
+from langchain_core.runnables.configurable import DynamicRunnable
 from langchain_core.vectorstores import VectorStore, VectorStoreRetriever
 from pydantic import BaseModel
 
@@ -62,46 +63,52 @@ class Place(NamedTuple):
     version: str
 
 
-def stores_in(retriever: BaseRetriever) -> list[Any]:
-    """Return the stores in the fields of a retriever, and of those inside it."""
-    return _Reading(by_name=False).of(retriever)[1]
+class Asked(NamedTuple):
+    """One call of a retriever.
 
-
-def ask_of(
-    place: Place,
-    retriever: BaseRetriever,
-    query: Any,
-    arguments: Mapping[str, Any],
-    controls: Controls,
-) -> tuple[Ask, Documents] | None:
-    """Name a call, and say how its answer is stored; None: it bypasses the cache.
-
-    Args:
-        place: where answers are kept.
-        retriever: is asked.
-        query: what it is asked.
+    Attributes:
+        query: what it is asked; only texts are cached.
         arguments: the call's own parameters.
+        switches: values that configurable retrievers and models inside it take from the run.
         controls: the call's wishes.
     """
+
+    query: Any
+    arguments: Mapping[str, Any]
+    switches: Mapping[str, Any]
+    controls: Controls
+
+
+def stores_in(retriever: BaseRetriever) -> list[Any]:
+    """Return the stores in the fields of a retriever, and of those inside it."""
+    reading = _Reading(by_name=False)
+    reading.describe(retriever)
+    return reading.stores
+
+
+def ask_of(place: Place, retriever: BaseRetriever, call: Asked) -> tuple[Ask, Documents] | None:
+    """Name a call, and say how its answer is stored; None: it bypasses the cache."""
     accel, corpus, version = place
     if not accel.config.retrieval.enabled:
         accel.bypass("disabled")
         return None
-    if not isinstance(query, str):
+    if not isinstance(call.query, str):
         accel.bypass("unidentifiable")
         return None
-    described, stores = _Reading(by_name=corpus is not None).of(retriever)
+    reading = _Reading(by_name=corpus is not None)
+    described, stores = reading.describe(retriever), reading.stores
     for store in stores:
         watch(store, accel, corpus)
     model = {
         "asked": described,
-        "arguments": {name: named(value) for name, value in arguments.items()},
+        "arguments": {name: named(value) for name, value in call.arguments.items()},
+        "switches": {name: named(call.switches.get(name)) for name in reading.switches},
         "corpus": corpus,
         "version": version,
     }
     kind = type(retriever).__qualname__
-    prompt = Prompt("langchain.retriever", model, (Turn("user", (query,)),), source=kind)
-    request = identify(accel, prompt, controls)
+    prompt = Prompt("langchain.retriever", model, (Turn("user", (call.query,)),), source=kind)
+    request = identify(accel, prompt, call.controls)
     if request is None:
         return None
     if corpus is not None:
@@ -109,9 +116,9 @@ def ask_of(
     else:
         corpora = [accel.corpus_of(live) for live in stores or [retriever]]
     form = Documents(
-        accel.config.retrieval.max_documents, precise=_is_precise(retriever, stores, arguments)
+        accel.config.retrieval.max_documents, precise=_is_precise(retriever, stores, call.arguments)
     )
-    return Ask(request, tuple(one.key for one in corpora), controls=controls), form
+    return Ask(request, tuple(one.key for one in corpora), controls=call.controls), form
 
 
 def _is_precise(retriever: BaseRetriever, stores: list[Any], arguments: Mapping[str, Any]) -> bool:
@@ -137,13 +144,20 @@ class _Reading:
         self._by_name = by_name
         self._stores: dict[int, Any] = {}
         self._inside: set[int] = set()
+        self.switches: set[str] = set()
+        """Ids of the configurable fields met."""
 
-    def of(self, retriever: BaseRetriever) -> tuple[Any, list[Any]]:
-        """Return the description, JSON-like, and the stores met, each once."""
+    @property
+    def stores(self) -> list[Any]:
+        """The stores met, each once."""
+        return list(self._stores.values())
+
+    def describe(self, retriever: BaseRetriever) -> Any:
+        """Return a description, JSON-like."""
         fields = self._fields(retriever)
-        stores = list(self._stores.values())
-        itself = None if self._by_name or stores else token(retriever)
-        return {"retriever": fields, "itself": itself}, stores
+        # What has neither a name nor a store is only ever itself.
+        itself = None if self._by_name or self._stores else token(retriever)
+        return {"retriever": fields, "itself": itself}
 
     def _described(self, value: Any, owner: BaseModel) -> Any:
         if type(value) in _PLAIN:
@@ -152,6 +166,8 @@ class _Reading:
             return self._store(value)
         if isinstance(value, BaseChatModel):
             return {"llm": describe(value, {})}
+        if isinstance(value, DynamicRunnable):
+            self.switches.update(spec.id for spec in value.config_specs)
         if isinstance(value, BaseModel):
             return self._fields(value)
         if isinstance(value, (list, tuple)):

@@ -1,8 +1,8 @@
 """Retrievers accelerated by a generated subclass of the user's own class.
 
 The copy stays an instance of its class with its fields and one run per call. Overridden are only
-the two private methods in which LangChain asks a retriever. State lives on the generated class, as
-that of chat models does.
+the two methods in which LangChain asks a retriever. State lives on the generated class, as that of
+chat models does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from langchain_core.callbacks.manager import (
 from langchain_core.runnables.config import var_child_runnable_config
 
 from accel_core.drive import blocking
-from langchain_accel._retrieval import Place, ask_of, stores_in
+from langchain_accel._retrieval import Asked, Place, ask_of, stores_in
 from langchain_accel._watch import serve, watch
 
 if TYPE_CHECKING:
@@ -37,6 +37,12 @@ if TYPE_CHECKING:
 
 _MARK = "__accel__"
 """Class attribute of generated classes: where their answers are kept."""
+
+_ASKED = (
+    ("rank_fusion", "arank_fusion"),  # EnsembleRetriever, whose invoke() calls nothing else
+    ("_get_relevant_documents", "_aget_relevant_documents"),
+)
+"""Methods in which retrievers are asked, in both colours; a class is asked in the first it has."""
 
 _inside: ContextVar[frozenset[int]] = ContextVar("accel_langchain_retrieving", default=frozenset())
 """Retrievers whose own method runs: it may call the other overridden one, in another thread."""
@@ -91,13 +97,14 @@ def _accelerated(base: type[BaseRetriever], place: Place) -> type[BaseRetriever]
 
 
 def _subclass(base: type[BaseRetriever], place: Place) -> type[BaseRetriever]:
+    method, amethod = next(pair for pair in _ASKED if hasattr(base, pair[0]))
     namespace: dict[str, Any] = {
         "__module__": base.__module__,
         "__qualname__": base.__qualname__,
         "__doc__": base.__doc__,
         "__reduce__": lambda self: (accelerate_retriever, (original(self), *place)),
-        "_get_relevant_documents": _make_get(base, place),
-        "_aget_relevant_documents": _make_aget(base, place),
+        method: _asking(base, place, method),
+        amethod: _aasking(base, place, amethod),
         _MARK: place,
     }
     made: Any = types.new_class(
@@ -109,11 +116,11 @@ def _subclass(base: type[BaseRetriever], place: Place) -> type[BaseRetriever]:
     return kind
 
 
-def _make_get(base: type[BaseRetriever], place: Place) -> Callable[..., Any]:
-    noop = CallbackManagerForRetrieverRun.get_noop_manager
+def _asking(base: type[BaseRetriever], place: Place, name: str) -> Callable[..., Any]:
+    method, noop = getattr(base, name), CallbackManagerForRetrieverRun.get_noop_manager
 
-    def _get_relevant_documents(
-        self: BaseRetriever, query: Any, *, run_manager: Any = None, **kwargs: Any
+    def ask(
+        self: BaseRetriever, query: Any, run_manager: Any = None, **kwargs: Any
     ) -> list[Document]:
         caller = threading.get_ident()
 
@@ -121,21 +128,22 @@ def _make_get(base: type[BaseRetriever], place: Place) -> Callable[..., Any]:
             mine = threading.get_ident() == caller
             with _own_method(self, mine=mine):
                 managed = _managed(base, run_manager if mine else None, noop)
-                return base._get_relevant_documents(self, query, **managed, **kwargs)
+                found: list[Document] = method(self, query, **managed, **kwargs)
+                return found
 
         asked = _asked(place, self, query, run_manager, kwargs)
         if asked is None:
             return blocking.run(make())
         return place.accel.retrieval.read_through(asked[0], make, asked[1])
 
-    return _get_relevant_documents
+    return ask
 
 
-def _make_aget(base: type[BaseRetriever], place: Place) -> Callable[..., Any]:
-    noop = AsyncCallbackManagerForRetrieverRun.get_noop_manager
+def _aasking(base: type[BaseRetriever], place: Place, name: str) -> Callable[..., Any]:
+    method, noop = getattr(base, name), AsyncCallbackManagerForRetrieverRun.get_noop_manager
 
-    async def _aget_relevant_documents(
-        self: BaseRetriever, query: Any, *, run_manager: Any = None, **kwargs: Any
+    async def ask(
+        self: BaseRetriever, query: Any, run_manager: Any = None, **kwargs: Any
     ) -> list[Document]:
         caller = asyncio.current_task()
 
@@ -143,18 +151,19 @@ def _make_aget(base: type[BaseRetriever], place: Place) -> Callable[..., Any]:
             mine = asyncio.current_task() is caller
             with _own_method(self, mine=mine):
                 managed = _managed(base, run_manager if mine else None, noop)
-                return await base._aget_relevant_documents(self, query, **managed, **kwargs)
+                found: list[Document] = await method(self, query, **managed, **kwargs)
+                return found
 
         asked = _asked(place, self, query, run_manager, kwargs)
         if asked is None:
             return await make()
         return await place.accel.retrieval.aread_through(asked[0], make, asked[1])
 
-    return _aget_relevant_documents
+    return ask
 
 
 def _asked(
-    place: Place, retriever: BaseRetriever, query: Any, run_manager: Any, arguments: dict[str, Any]
+    place: Place, retriever: BaseRetriever, query: Any, run_manager: Any, kwargs: dict[str, Any]
 ) -> tuple[Ask, Documents] | None:
     """Read a call's wishes and name it; None: it bypasses the cache."""
     if id(retriever) in _inside.get():
@@ -164,7 +173,10 @@ def _asked(
     )
     if controls is None:
         return None
-    return ask_of(place, retriever, query, arguments, controls)
+    arguments = dict(kwargs)
+    config = arguments.pop("config", None) or var_child_runnable_config.get() or {}
+    call = Asked(query, arguments, config.get("configurable") or {}, controls)
+    return ask_of(place, retriever, call)
 
 
 def _managed(
