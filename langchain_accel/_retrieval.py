@@ -88,13 +88,32 @@ def stores_in(retriever: BaseRetriever) -> list[Any]:
 
 def ask_of(place: Place, retriever: BaseRetriever, call: Asked) -> tuple[Ask, Documents] | None:
     """Name a call, and say how its answer is stored; None: it bypasses the cache."""
-    accel, corpus, version = place
+    accel, corpus, _ = place
     if not accel.config.retrieval.enabled:
         accel.bypass("disabled")
         return None
-    if not isinstance(call.query, str):
+    try:
+        prompt, stores = _read(place, retriever, call)
+        precise = _is_precise(retriever, stores, call.arguments)
+    except Exception:  # foreign objects raise what they like when they are read
         accel.bypass("unidentifiable")
         return None
+    request = identify(accel, prompt, call.controls)
+    if request is None:
+        return None
+    if corpus is not None:
+        corpora = [accel.corpus(corpus)]
+    else:
+        corpora = [accel.corpus_of(live) for live in stores or [retriever]]
+    form = Documents(accel.config.retrieval.max_documents, precise=precise)
+    return Ask(request, tuple(one.key for one in corpora), controls=call.controls), form
+
+
+def _read(place: Place, retriever: BaseRetriever, call: Asked) -> tuple[Prompt, list[Any]]:
+    """Return what is asked, and the stores it is asked of, which are watched from now on."""
+    accel, corpus, version = place
+    if not isinstance(call.query, str):
+        raise TypeError("the question is not a text")
     reading = _Reading(by_name=corpus is not None)
     described, stores = reading.describe(retriever), reading.stores
     for store in stores:
@@ -106,19 +125,8 @@ def ask_of(place: Place, retriever: BaseRetriever, call: Asked) -> tuple[Ask, Do
         "corpus": corpus,
         "version": version,
     }
-    kind = type(retriever).__qualname__
-    prompt = Prompt("langchain.retriever", model, (Turn("user", (call.query,)),), source=kind)
-    request = identify(accel, prompt, call.controls)
-    if request is None:
-        return None
-    if corpus is not None:
-        corpora = [accel.corpus(corpus)]
-    else:
-        corpora = [accel.corpus_of(live) for live in stores or [retriever]]
-    form = Documents(
-        accel.config.retrieval.max_documents, precise=_is_precise(retriever, stores, call.arguments)
-    )
-    return Ask(request, tuple(one.key for one in corpora), controls=call.controls), form
+    turns = (Turn("user", (call.query,)),)
+    return Prompt("langchain.retriever", model, turns, source=type(retriever).__qualname__), stores
 
 
 def _is_precise(retriever: BaseRetriever, stores: list[Any], arguments: Mapping[str, Any]) -> bool:

@@ -1,12 +1,13 @@
-"""Real vector stores over embeddings that count what they are asked."""
+"""Real vector stores over embeddings that count what they are asked, and a counting retriever."""
 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
+from langchain_core.retrievers import BaseRetriever
 from langchain_core.vectorstores import InMemoryVectorStore
 
 from accel_core.testing.encoders import HashEncoder
@@ -47,6 +48,21 @@ class Counting(Embeddings):
             self.asked.append(text)
         self.before(text)
         return self.embed_documents([text])[0]
+
+
+class Listed(BaseRetriever):
+    """A retriever of the application's own; `calls` holds every question that any was asked."""
+
+    found: Any = [Document("found", id="1")]
+    more: Any = None
+    calls: ClassVar[list[Any]] = []
+    failure: ClassVar[Exception | None] = None
+
+    def _get_relevant_documents(self, query: str, *, run_manager: Any) -> Any:
+        self.calls.append(query)
+        if self.failure is not None:
+            raise self.failure
+        return self.found
 
 
 def documents(**texts: str) -> list[Document]:

@@ -22,7 +22,7 @@ from accel_core import events as ev
 from accel_core.errors import UnsupportedError
 from accel_core.testing.encoders import HashEncoder
 from langchain_accel import accelerate
-from tests.langchain.retrieving import QUESTION, TEXTS, asked, documents, filled, names
+from tests.langchain.retrieving import QUESTION, TEXTS, Listed, asked, documents, filled, names
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -337,8 +337,6 @@ class TestSaying:
 
     def test_retriever_without_a_store(self, accel: Accel, colour: Colour) -> None:
         """A retriever over something unknown is its own corpus."""
-        from tests.langchain.test_retrievers import Listed
-
         Listed.calls.clear()
         fast, other = accelerate(Listed(), accel), accelerate(Listed(), accel)
         for _ in range(2):

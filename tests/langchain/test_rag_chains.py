@@ -9,7 +9,6 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import Runnable, RunnableParallel, RunnablePassthrough
 
-from accel_core import events as ev
 from langchain_accel import accelerate
 from tests.langchain.retrieving import QUESTION, asked, documents, filled
 
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from accel_core.accel import Accel
     from accel_core.testing.model_server import ModelServer
-    from tests.langchain.conftest import Colour, MakeChat, Recorder
+    from tests.langchain.conftest import Colour, MakeChat
 
 APART = ChatPromptTemplate([("system", "Answer from this:\n{context}"), ("human", "{question}")])
 TOGETHER = ChatPromptTemplate.from_template("From {context} answer {question}")
@@ -112,38 +111,30 @@ class TestChains:
         store.delete(["refund"])
         assert "Bob" not in ask()
 
+    @pytest.mark.parametrize("before", [False, True], ids=["plain model", "accelerated model"])
+    @pytest.mark.parametrize(
+        ("prompt", "calls"), [(APART, 1), (TOGETHER, 2)], ids=["apart", "together"]
+    )
     def test_other_wording(
-        self, accel: Accel, colour: Colour, chat: MakeChat, server: ModelServer
+        self,
+        accel: Accel,
+        colour: Colour,
+        chat: MakeChat,
+        server: ModelServer,
+        *,
+        prompt: Any,
+        calls: int,
+        before: bool,
     ) -> None:
-        """Where the question stands alone, other words of it are answered without any call."""
-        fast = accelerate(chain(filled().as_retriever(), chat()), accel)
-        first = colour.invoke(fast, QUESTION)
-        accel.flush()
-        assert colour.invoke(fast, REWORDED) == first
-        assert server.call_count == 1
-
-    def test_other_context_in_the_question(
-        self, accel: Accel, colour: Colour, chat: MakeChat, events: Recorder
-    ) -> None:
-        """Where context and question are one message, no answer is found by meaning."""
-        store = filled(refund="A refund is paid when asked for.")
-        fast = accelerate(chain(store.as_retriever(), chat(), TOGETHER), accel)
-        colour.invoke(fast, QUESTION)
-        accel.flush()
-        # The same words to the encoder in use, which sees no order.
-        store.add_documents(documents(refund="A refund is asked for when paid."))
-        assert "asked for when paid" in colour.invoke(fast, QUESTION)
-        assert not events.of(ev.CacheHit)
-
-    def test_model_accelerated_before(self, accel: Accel, colour: Colour, chat: MakeChat) -> None:
-        """So it is for a model that was accelerated before it came into the chain."""
-        store = filled(refund="A refund is paid when asked for.")
-        llm = accelerate(chat(), accel)
-        fast = accelerate(chain(store.as_retriever(), llm, TOGETHER), accel)
-        colour.invoke(fast, QUESTION)
-        accel.flush()
-        store.add_documents(documents(refund="A refund is asked for when paid."))
-        assert "asked for when paid" in colour.invoke(fast, QUESTION)
+        """Other words of a question are answered without any call, but not where what was
+        retrieved stands beside it and would be compared, too."""
+        store = filled()
+        llm = accelerate(chat(), accel) if before else chat()
+        fast = accelerate(chain(store.as_retriever(), llm, prompt), accel)
+        for question in (QUESTION, REWORDED):
+            colour.invoke(fast, question)
+            accel.flush()
+        assert (asked(store), server.call_count) == ([QUESTION], calls)
 
     def test_named_corpus(self, accel: Accel, colour: Colour, chat: MakeChat) -> None:
         """The corpus that is named is that of the retrievers in the chain."""

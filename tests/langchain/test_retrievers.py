@@ -19,39 +19,26 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.documents import Document
 from langchain_core.embeddings import DeterministicFakeEmbedding
 from langchain_core.retrievers import BaseRetriever
-from langchain_core.runnables import ConfigurableField
-from langchain_core.vectorstores import VectorStoreRetriever
+from langchain_core.runnables import ConfigurableField, RunnableLambda
+from langchain_core.vectorstores import InMemoryVectorStore, VectorStoreRetriever
 
 from accel_core import events as ev
 from accel_core.errors import UnsupportedError
 from accel_core.testing.doubles import ManualClock
 from langchain_accel import accelerate
-from tests.langchain.retrieving import QUESTION, Counting, asked, filled, names
+from tests.langchain.retrieving import QUESTION, Counting, Listed, asked, filled, names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from accel_core.accel import Accel
     from tests.langchain.conftest import Colour, MakeAccel, Recorder
 
 
-class Listed(BaseRetriever):
-    """A retriever of the application's own; `calls` holds every question that any was asked."""
-
-    found: Any = [Document("found", id="1")]
-    calls: ClassVar[list[Any]] = []
-    failure: ClassVar[Exception | None] = None
-
-    def _get_relevant_documents(self, query: str, *, run_manager: Any) -> Any:
-        self.calls.append(query)
-        if self.failure is not None:
-            raise self.failure
-        return self.found
-
-
 @pytest.fixture(autouse=True)
-def _no_calls() -> None:
+def _nothing_asked() -> Iterator[None]:
     Listed.calls.clear()
+    yield
     Listed.failure = None
 
 
@@ -244,12 +231,16 @@ class Runs(BaseCallbackHandler):
 
     def __init__(self) -> None:
         self.started, self.ended = 0, 0
+        self.chains: list[str] = []
 
     def on_retriever_start(self, *args: Any, **kwargs: Any) -> None:
         self.started += 1
 
     def on_retriever_end(self, *args: Any, **kwargs: Any) -> None:
         self.ended += 1
+
+    def on_chain_start(self, *args: Any, **kwargs: Any) -> None:
+        self.chains.append(kwargs["name"])
 
 
 class TestShape:
@@ -268,12 +259,18 @@ class TestShape:
 
     @pytest.mark.parametrize("kind", [Listed, Legacy, Waiting, Taking])
     def test_kinds_of_retrievers(
-        self, accel: Accel, colour: Colour, *, kind: type[BaseRetriever]
+        self, accel: Accel, colour: Colour, events: Recorder, *, kind: type[BaseRetriever]
     ) -> None:
-        """Whatever methods a retriever has, it is asked once."""
+        """Whatever methods a retriever has and calls, it is looked up and asked once."""
         fast = accelerate(kind(), accel)
-        assert colour.invoke(fast, QUESTION) == colour.invoke(fast, QUESTION)
+        first = colour.invoke(fast, QUESTION)
+        assert len(events.of(ev.RetrievalMiss)) == 1
+        assert colour.invoke(fast, QUESTION) == first
         assert Listed.calls == [QUESTION]
+
+    def test_arguments_it_does_not_take(self, accel: Accel, colour: Colour) -> None:
+        """Arguments that LangChain keeps from a retriever are kept from it as before."""
+        assert colour.invoke(accelerate(Listed(), accel), QUESTION, k=2) == Listed().found
 
     def test_one_run(self, accel: Accel, colour: Colour) -> None:
         """A trace shows one run per call, hit or not."""
@@ -442,6 +439,20 @@ class TestFailure:
         assert [colour.invoke(fast, 3) for _ in range(2)]
         assert Listed.calls == [3, 3]
 
+    def test_that_cannot_be_read(self, accel: Accel, colour: Colour, events: Recorder) -> None:
+        """Where a field or store raises when it is looked at, the retriever is asked."""
+
+        class Shy(InMemoryVectorStore):
+            @property
+            def embeddings(self) -> Any:
+                raise OSError("not now")
+
+        store = Shy(Counting())
+        fast = accelerate(Listed(found=[Document("a")], more=store), accel, corpus="handbook")
+        assert [colour.invoke(fast, QUESTION) for _ in range(2)]
+        assert len(Listed.calls) == 2
+        assert {event.reason for event in events.of(ev.CacheBypassed)} == {"unidentifiable"}
+
 
 class TestTogether:
     """Many at once."""
@@ -498,6 +509,7 @@ class Reporting(Listed):
 
     def _get_relevant_documents(self, query: str, *, run_manager: Any) -> Any:
         self.managers.append(run_manager)
+        RunnableLambda(str).with_config(run_name="inside").invoke(query)
         return super()._get_relevant_documents(query, run_manager=run_manager)
 
 
@@ -526,7 +538,8 @@ class TestFreshness:
                 stored.release()
 
         accel = make_accel(self.EVEN, clocks=clock.clocks(), observers=[events, observe])
-        fast, runs = accelerate(Reporting(), accel), Runs()
+        fast = RunnableLambda(str) | accelerate(Reporting(), accel)
+        runs = Runs()
         Reporting.managers.clear()
         for _ in range(2):
             config: Any = {"callbacks": [runs]}
@@ -539,6 +552,7 @@ class TestFreshness:
         assert [event.stale for event in events.of(ev.RetrievalHit)] == ["renewing"]
         assert [bool(manager.handlers) for manager in Reporting.managers] == [True, False]
         assert runs.started == 2
+        assert runs.chains.count("inside") == 1
 
     def test_served_where_making_it_anew_fails(
         self, accel: Accel, colour: Colour, clock: ManualClock, events: Recorder
