@@ -13,6 +13,7 @@ from langchain_core.documents import Document
 
 from accel_core.retrieval import Made
 from accel_core.typed_json import read_typed, spell_typed
+from langchain_accel._mould import mould
 
 if TYPE_CHECKING:
     from accel_core.retrieval import Recalled
@@ -54,7 +55,16 @@ class Documents:
         Raises:
             ValueError, TypeError, KeyError, ArithmeticError: the payload is not one of ours.
         """
-        return [
-            Document(page_content=text, metadata=metadata, id=name)
-            for text, metadata, name in read_typed(hit.entry.payload)
-        ]
+        return [_document(*row) for row in read_typed(hit.entry.payload)]
+
+
+_cast = mould(Document(""))
+
+
+def _document(text: Any, metadata: Any, name: Any) -> Document:
+    if not (type(text) is str and type(metadata) is dict and (name is None or type(name) is str)):
+        raise TypeError("a document without a text or metadata")
+    made: Document = _cast(
+        {"id": name, "metadata": metadata, "page_content": text, "type": "Document"}
+    )
+    return made
