@@ -63,24 +63,33 @@ def accelerate(
             is not served.
 
     Raises:
-        UnsupportedError: there is nothing in it that can be accelerated, or limited.
+        UnsupportedError: there is nothing in it that can be accelerated, or limited; or nothing
+            that retrieves, and `corpus` or `version` was given.
 
     Example:
         >>> llm = accelerate(ChatOpenAI(model="gpt-4o-mini"))  # doctest: +SKIP
         >>> retriever = accelerate(vectorstore.as_retriever())  # doctest: +SKIP
     """
     from langchain_core.language_models.chat_models import BaseChatModel
+    from langchain_core.prompts import BasePromptTemplate
     from langchain_core.retrievers import BaseRetriever
     from langchain_core.vectorstores import VectorStore
 
     from accel_core.accel import default_accel
     from accel_core.errors import UnsupportedError
+    from langchain_accel._prompts import ask_alone
     from langchain_accel.chat_model import accelerate_chat_model
     from langchain_accel.retriever import accelerate_retriever, accelerate_store
 
     used = accel if accel is not None else default_accel()
     within = limiter if limiter is not None else used.limiter
-    exact = _mixes(runnable)
+    retrieving = _parts(runnable, BaseRetriever, VectorStore)
+    if (corpus is not None or version) and not retrieving:
+        raise UnsupportedError(
+            f"corpus= and version= name documents; {type(runnable).__name__} retrieves none"
+        )
+    # What is retrieved may stand beside the question, and would be compared with it.
+    exact = bool(retrieving) and not ask_alone(_parts(runnable, BasePromptTemplate))
     changes: dict[type, Callable[[Any], Any]] = {
         BaseChatModel: lambda model: accelerate_chat_model(model, used, within, exact=exact),
         BaseRetriever: lambda found: accelerate_retriever(found, used, corpus, version),
@@ -92,18 +101,12 @@ def accelerate(
     return made
 
 
-def _mixes(runnable: Any) -> bool:
-    """Whether what is retrieved in a chain may stand beside the question that it is asked."""
-    from langchain_core.prompts import BasePromptTemplate
-    from langchain_core.retrievers import BaseRetriever
-
-    from langchain_accel._prompts import ask_alone
-
-    retrievers: list[Any] = []
-    prompts: list[Any] = []
+def _parts(runnable: Any, *kinds: type) -> list[Any]:
+    """Return what is of one of the kinds, wherever it sits."""
+    found: list[Any] = []
     # `append` returns None, so nothing is changed.
-    replaced(runnable, {BaseRetriever: retrievers.append, BasePromptTemplate: prompts.append})
-    return bool(retrievers) and not ask_alone(prompts)
+    replaced(runnable, dict.fromkeys(kinds, found.append))
+    return found
 
 
 def replaced(runnable: Any, changes: Mapping[type, Callable[[Any], Any]]) -> Any:

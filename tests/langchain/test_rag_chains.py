@@ -9,6 +9,7 @@ from langchain_core.output_parsers import StrOutputParser
 from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
 from langchain_core.runnables import Runnable, RunnableParallel, RunnablePassthrough
 
+from accel_core.errors import UnsupportedError
 from langchain_accel import accelerate
 from tests.langchain.retrieving import QUESTION, asked, documents, filled
 
@@ -144,6 +145,12 @@ class TestChains:
             colour.invoke(fast, QUESTION)
             accel.corpus("handbook").changed()
         assert len(asked(store)) == 2
+
+    @pytest.mark.parametrize("named", [{"corpus": "handbook"}, {"version": "2"}], ids=str)
+    def test_names_of_nothing(self, accel: Accel, chat: MakeChat, *, named: Any) -> None:
+        """Documents are not named where none are retrieved."""
+        with pytest.raises(UnsupportedError, match="retrieves none"):
+            accelerate(APART | chat(), accel, **named)
 
     def test_left_untouched(self, accel: Accel, chat: MakeChat) -> None:
         """The chain that was given asks as before."""
