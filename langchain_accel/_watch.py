@@ -62,7 +62,7 @@ class _Watched:
     """What is known of one watched store."""
 
     def __init__(self) -> None:
-        self.watchers: set[Watcher] = set()
+        self.watchers: dict[Watcher, None] = {}
         self.accelerate: Callable[[VectorStoreRetriever], VectorStoreRetriever] | None = None
 
 
@@ -113,7 +113,7 @@ def watch(store: S, accel: Accel, corpus: str | None) -> S:
     if known is None or watcher not in known.watchers:
         if getattr(type(store), _MARK, None) is None:
             _replace_class(store)
-        _of(store).watchers.add(watcher)
+        _of(store).watchers[watcher] = None
     return store
 
 
@@ -190,10 +190,8 @@ def _calling(method: Callable[..., Any]) -> Callable[..., Any]:
             return method(self, *args, **kwargs)
         finally:
             _change.reset(outer)
-            for corpus in _corpora(self) if change.end() else ():
-                # Where others could not be told, it is tried again before this process reads.
-                with contextlib.suppress(StoreError):
-                    corpus.changed(change.documents)
+            if change.end():
+                _tell(_corpora(self), change.documents)
 
     return told
 
@@ -207,11 +205,29 @@ def _awaiting(method: Callable[..., Any]) -> Callable[..., Any]:
             return await method(self, *args, **kwargs)
         finally:
             _change.reset(outer)
-            for corpus in _corpora(self) if change.end() else ():
-                with contextlib.suppress(StoreError):
-                    await corpus.achanged(change.documents)
+            if change.end():
+                await _atell(_corpora(self), change.documents)
 
     return told
+
+
+def _tell(corpora: list[Corpus], documents: frozenset[str] | None) -> None:
+    for corpus in corpora:
+        # Where others could not be told, it is tried again before this process reads.
+        with contextlib.suppress(StoreError):
+            corpus.changed(documents)
+
+
+async def _atell(corpora: list[Corpus], documents: frozenset[str] | None) -> None:
+    left = list(corpora)
+    try:
+        while left:
+            with contextlib.suppress(StoreError):
+                await left[0].achanged(documents)
+            del left[0]
+    finally:
+        # Cancelled while it waited: the documents have changed all the same.
+        _tell(left, documents)
 
 
 def _removed(
@@ -234,7 +250,7 @@ def _corpora(store: object) -> list[Corpus]:
     for watcher in list(known.watchers):
         accel = watcher.accel()
         if accel is None:
-            known.watchers.discard(watcher)
+            known.watchers.pop(watcher, None)
         elif watcher.corpus is None:
             found.append(accel.corpus_of(store))
         else:

@@ -7,6 +7,7 @@ import copy
 import gc
 import pickle
 import random
+import threading
 import weakref
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -432,6 +433,35 @@ class TestShared:
             assert ev.BackendFailed("store", "record a change", "OSError") in events
             assert names(colour.invoke(fast, QUESTION))[0] == "new"
         assert names(colour.invoke(fast, QUESTION))[0] == "new"
+
+    async def test_cancelled_while_it_is_told(
+        self, accels: list[Accel], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A change whose caller gives up while it is being recorded is told to everybody."""
+        store = filled()
+        fast = [
+            accelerate(store.as_retriever(), accel, corpus=name)
+            for accel, name in ((accels[0], "handbook"), (accels[1], None))
+        ]
+        for each in fast:
+            await each.ainvoke(QUESTION)
+        log: Any = accels[0]._built.corpora._log
+        started, go, record = threading.Event(), threading.Event(), log.add_change
+
+        def slowly(*args: Any) -> Any:
+            started.set()
+            assert go.wait(20)
+            return record(*args)
+
+        monkeypatch.setattr(log, "add_change", slowly)
+        change = asyncio.create_task(store.aadd_documents(documents(new=NEW)))
+        await asyncio.to_thread(started.wait, 20)
+        change.cancel()
+        go.set()
+        with pytest.raises(asyncio.CancelledError):
+            await change
+        for each in fast:
+            assert names(await each.ainvoke(QUESTION))[0] == "new"
 
 
 class Interleaved:
