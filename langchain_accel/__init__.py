@@ -1,7 +1,8 @@
-"""LangChain: answers cached exactly and by meaning, embeddings exactly.
+"""LangChain: answers cached exactly and by meaning, embeddings, and documents until they change.
 
 ``set_llm_cache(AccelCache())`` accelerates every chat model and language model of the process;
-``accelerate(model)`` one model, streaming included.
+``accelerate(model)`` one model, streaming included; ``accelerate(retriever)`` and
+``accelerate(chain)`` what retrieves, too.
 """
 
 from __future__ import annotations

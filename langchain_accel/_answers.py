@@ -20,9 +20,10 @@ from langchain_core.outputs import ChatGeneration, Generation
 from accel_core.payload import describe, fresh_id, read_payload, spell_payload, zeroed
 from accel_core.policy.admission import Answer
 from accel_core.policy.canonical import renamed
+from langchain_accel._mould import mould
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from accel_core.semantic_cache import Hit
 
@@ -132,30 +133,10 @@ def _reparsable(message: AIMessage) -> dict[str, Any]:
     return extras
 
 
-def _mould(template: AIMessage | Generation) -> Callable[[dict[str, Any]], Any]:
-    """Return what makes objects of the template's class without validating their fields again."""
-    kind: Any = type(template)
-    make, put = kind.__new__, object.__setattr__
-    defaults, private = dict(vars(template)), template.__pydantic_private__
-    extensible, all_set = template.__pydantic_extra__ is not None, set(defaults)
-
-    def cast(fields: dict[str, Any]) -> Any:
-        if fields.keys() != all_set:  # written by another version of LangChain
-            fields = {**defaults, **{name: fields[name] for name in all_set & fields.keys()}}
-        made = make(kind)
-        put(made, "__dict__", fields)
-        put(made, "__pydantic_fields_set__", all_set.copy())
-        put(made, "__pydantic_extra__", {} if extensible else None)
-        put(made, "__pydantic_private__", private)
-        return made
-
-    return cast
-
-
 _BLANK = AIMessage(content="")
-_message = _mould(_BLANK)
-_chat = _mould(ChatGeneration(message=AIMessage(content="")))
-_text = _mould(Generation(text=""))
+_message = mould(_BLANK)
+_chat = mould(ChatGeneration(message=AIMessage(content="")))
+_text = mould(Generation(text=""))
 
 
 def _generation(document: dict[str, Any], hit: Hit) -> Generation:

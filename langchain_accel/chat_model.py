@@ -42,6 +42,9 @@ if TYPE_CHECKING:
 _MARK = "__accel__"
 """Class attribute of generated classes: the `Accel` they belong to."""
 
+_EXACT = "__accel_exact__"
+"""Class attribute of generated classes: whether their questions are not compared by meaning."""
+
 _ABSENT: Any = object()
 """Stands for an argument that LangChain did not pass, and so is not passed on."""
 
@@ -53,13 +56,15 @@ _UNLIMITED = Deferred()
 
 
 def accelerate_chat_model(
-    model: BaseChatModel, accel: Accel, limiter: Limiter | None = None
+    model: BaseChatModel, accel: Accel, limiter: Limiter | None = None, *, exact: bool = False
 ) -> BaseChatModel:
     """Return a copy of `model` that answers from `accel`; `model` is untouched.
 
-    A copy that is limited stays so where no `limiter` is given.
+    A copy that is limited stays so where no `limiter` is given. With `exact`, a question is
+    answered from another one only where they are the same.
     """
-    if getattr(type(model), _MARK, None) is accel and limiter is None:
+    kind = type(model)
+    if getattr(kind, _MARK, None) is accel and getattr(kind, _EXACT) is exact and limiter is None:
         return model
     listen()
     made = original(model)
@@ -67,7 +72,7 @@ def accelerate_chat_model(
     calls = held.calls if isinstance(held, Deferred) else None
     if limiter is not None:
         calls = limit(made, limiter)
-    made.__class__ = _accelerated(type(made), accel)
+    made.__class__ = _accelerated(type(made), accel, exact=exact)
     made.__dict__.pop("_serialized", None)
     # The copy caches by itself; asking a global cache first would look everything up twice.
     made.cache = False
@@ -86,24 +91,24 @@ def original(model: BaseChatModel) -> BaseChatModel:
     return made
 
 
-def _rebuild(model: BaseChatModel, accel: Accel) -> BaseChatModel:
-    return accelerate_chat_model(model, accel)
+def _rebuild(model: BaseChatModel, accel: Accel, exact: bool) -> BaseChatModel:  # noqa: FBT001
+    return accelerate_chat_model(model, accel, exact=exact)
 
 
-def _accelerated(base: type[BaseChatModel], accel: Accel) -> type[BaseChatModel]:
+def _accelerated(base: type[BaseChatModel], accel: Accel, *, exact: bool) -> type[BaseChatModel]:
     """Return the subclass of `base` that answers from `accel`, generated once."""
-    made: type[BaseChatModel] | None = accel.generated.get(base)
+    made: type[BaseChatModel] | None = accel.generated.get((base, exact))
     if made is None:
-        made = accel.generated.setdefault(base, _subclass(base, accel))
+        made = accel.generated.setdefault((base, exact), _subclass(base, accel, exact=exact))
     return made
 
 
-def _subclass(base: type[BaseChatModel], accel: Accel) -> type[BaseChatModel]:
+def _subclass(base: type[BaseChatModel], accel: Accel, *, exact: bool) -> type[BaseChatModel]:
     namespace: dict[str, Any] = {
         "__module__": base.__module__,
         "__qualname__": base.__qualname__,
         "__doc__": base.__doc__,
-        "__reduce__": lambda self: (_rebuild, (original(self), accel)),
+        "__reduce__": lambda self: (_rebuild, (original(self), accel, exact)),
         "_generate": _make_generate(base, accel),
         "_agenerate": _make_agenerate(base, accel),
     }
@@ -115,7 +120,7 @@ def _subclass(base: type[BaseChatModel], accel: Accel) -> type[BaseChatModel]:
     for name in ("_generate", "_agenerate"):
         # LangChain inspects them at every call: worked out anew, that is a tenth of a hit.
         namespace[name].__signature__ = inspect.signature(namespace[name])
-    namespace[_MARK] = accel
+    namespace |= {_MARK: accel, _EXACT: exact}
     return types.new_class(base.__name__, (base,), exec_body=lambda body: body.update(namespace))
 
 
@@ -131,7 +136,10 @@ def _begin(
         )
     if controls is None:
         return accel.call(None, None)
-    return accel.call(request_of(accel, model, messages, arguments, controls), controls)
+    request = request_of(accel, model, messages, arguments, controls)
+    if request is not None and getattr(type(model), _EXACT):
+        request = request._replace(exact=True)
+    return accel.call(request, controls)
 
 
 def _limits(model: BaseChatModel) -> Deferred:

@@ -10,7 +10,7 @@ from langchain_core.messages import HumanMessage, SystemMessage
 
 from accel_core.errors import UnsupportedError
 from accel_core.verifier.judge import INSTRUCTIONS, Judge
-from langchain_accel._accelerate import with_models
+from langchain_accel._accelerate import replaced
 from langchain_accel.chat_model import original
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class LLMJudge(Judge):
 
     def __init__(self, model: Runnable[Any, Any], **options: Any) -> None:
         super().__init__(**options)
-        self._model: Runnable[Any, Any] | None = with_models(model, BaseLanguageModel, _uncached)
+        self._model: Runnable[Any, Any] | None = replaced(model, {BaseLanguageModel: _uncached})
         if self._model is None:
             raise UnsupportedError(
                 f"LLMJudge() takes a model of LangChain's; got {type(model).__name__}:"

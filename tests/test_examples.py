@@ -49,6 +49,7 @@ def test_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     from langchain_core.embeddings import DeterministicFakeEmbedding
     from langchain_core.globals import set_llm_cache
     from langchain_core.messages import AIMessage
+    from langchain_core.vectorstores import InMemoryVectorStore
     from llama_index.core import Settings
 
     from accel_core.accel import default_accel
@@ -56,6 +57,7 @@ def test_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT / "examples")
     names: dict[str, Any] = {
         "my_embeddings": DeterministicFakeEmbedding(size=8),
+        "vectorstore": InMemoryVectorStore(DeterministicFakeEmbedding(size=8)),
         "message": AIMessage("", response_metadata={"accel": {}}),
     }
     with ModelServer() as server:

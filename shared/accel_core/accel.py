@@ -31,7 +31,7 @@ from accel_core.whose import Whose
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Hashable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from accel_core.drive.flight import Flight
@@ -99,8 +99,9 @@ class Accel(Asking):
             Whose(settings, identifier, tenant),
             Fanout([self._statistics, LoggingObserver(), *observers]),
         )
-        self.generated: dict[type, type] = {}
-        """Classes that adapters generated for this object; they live as long as it does."""
+        self.generated: dict[Hashable, type] = {}
+        """Classes that adapters generated for this object, by what they were generated from; they
+        live as long as it does."""
         self._token = uuid.uuid4().hex
         self._portable = _Portable(
             self._token, config, tenant, encoder, gates, same_answer, verifier, gate
@@ -176,6 +177,14 @@ class Accel(Asking):
     def corpus_of(self, documents: object) -> Corpus:
         """Return the corpus that a live object is, such as a vector store, in this process."""
         return Corpus(own_corpus(token(documents)), self._built.corpora, self._built.colours)
+
+    def needs_retrieval(self, text: str) -> bool:
+        """Whether documents should be searched for `text`: not for small talk, with a gate."""
+        return self.gate is None or self.gate.needs_retrieval(text).needed
+
+    async def aneeds_retrieval(self, text: str) -> bool:
+        """Async form of `needs_retrieval`."""
+        return self.gate is None or (await self.gate.aneeds_retrieval(text)).needed
 
     def invalidate(self, *, dry_run: bool = False, **which: str | None) -> list[str]:
         """Remove the entries for which all conditions given hold; none given means all.

@@ -59,7 +59,7 @@ class Meaning:
 
     def comparable(self, request: Request) -> bool:
         """Whether other questions may be compared with this one by meaning."""
-        if self._policy is None or not request.text or request.never:
+        if self._policy is None or not request.text or request.never or request.exact:
             return False
         return self._policy.comparable(request.text)
 

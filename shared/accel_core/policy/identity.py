@@ -76,6 +76,7 @@ class Request(NamedTuple):
         never: why the same words deserve another answer each time (`policy.never_cache`), or
             ``""``. Such a request is served exactly, if at all. Judged where nothing was found.
         never_ttl_s: how long its answer is kept all the same; what asks for tools is kept as ever.
+        exact: whether its answer is for the very same request only.
     """
 
     scope: bytes
@@ -87,6 +88,7 @@ class Request(NamedTuple):
     aliases: tuple[bytes, ...] = ()
     never: str = ""
     never_ttl_s: float = 0.0
+    exact: bool = False
 
 
 class Identifier:

@@ -1,0 +1,207 @@
+"""Retrievers accelerated by a generated subclass of the user's own class.
+
+The copy stays an instance of its class with its fields and one run per call. Overridden are only
+the two methods in which LangChain asks a retriever. State lives on the generated class, as that of
+chat models does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import types
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.callbacks.manager import (
+    AsyncCallbackManagerForRetrieverRun,
+    CallbackManagerForRetrieverRun,
+)
+from langchain_core.runnables.config import var_child_runnable_config
+
+from accel_core.drive import blocking
+from langchain_accel._retrieval import Asked, Place, ask_of, stores_in
+from langchain_accel._watch import serve, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from langchain_core.documents import Document
+    from langchain_core.retrievers import BaseRetriever
+    from langchain_core.vectorstores import VectorStore
+
+    from accel_core.accel import Accel
+    from accel_core.retrieval import Ask
+    from langchain_accel._documents import Documents
+
+_MARK = "__accel__"
+"""Class attribute of generated classes: where their answers are kept."""
+
+_ASKED = (
+    ("rank_fusion", "arank_fusion"),  # EnsembleRetriever, whose invoke() calls nothing else
+    ("_get_relevant_documents", "_aget_relevant_documents"),
+)
+"""Methods in which retrievers are asked, in both colours; a class is asked in the first it has."""
+
+_inside: ContextVar[frozenset[int]] = ContextVar("accel_langchain_retrieving", default=frozenset())
+"""Retrievers whose own method runs: it may call the other overridden one, in another thread."""
+
+
+def accelerate_retriever(
+    retriever: BaseRetriever, accel: Accel, corpus: str | None = None, version: str = ""
+) -> BaseRetriever:
+    """Return a copy of `retriever` that answers from `accel`; `retriever` is untouched.
+
+    The vector stores and document stores in it are watched in place: what changes them through
+    these objects is seen.
+    """
+    place = Place(accel, corpus, version)
+    if getattr(type(retriever), _MARK, None) == place:
+        return retriever
+    made = original(retriever)
+    for store in stores_in(made):
+        watch(store, accel, corpus)
+    made.__class__ = _accelerated(type(made), place)
+    return made
+
+
+def accelerate_store(
+    store: VectorStore, accel: Accel, corpus: str | None = None, version: str = ""
+) -> VectorStore:
+    """Watch `store` in place, accelerate what `as_retriever` makes of it, and return it."""
+    watch(store, accel, corpus)
+
+    def accelerated(retriever: Any) -> Any:
+        return accelerate_retriever(retriever, accel, corpus, version)
+
+    serve(store, accelerated)
+    return store
+
+
+def original(retriever: BaseRetriever) -> BaseRetriever:
+    """Return a copy of `retriever` of the user's own class."""
+    made = retriever.model_copy()
+    if getattr(type(made), _MARK, None) is not None:
+        made.__class__ = type(made).__mro__[1]
+    return made
+
+
+def _accelerated(base: type[BaseRetriever], place: Place) -> type[BaseRetriever]:
+    """Return the subclass of `base` that answers from `place`, generated once."""
+    key = (base, place.corpus, place.version)
+    made: type[BaseRetriever] | None = place.accel.generated.get(key)
+    if made is None:
+        made = place.accel.generated.setdefault(key, _subclass(base, place))
+    return made
+
+
+def _subclass(base: type[BaseRetriever], place: Place) -> type[BaseRetriever]:
+    method, amethod = next(pair for pair in _ASKED if hasattr(base, pair[0]))
+    namespace: dict[str, Any] = {
+        "__module__": base.__module__,
+        "__qualname__": base.__qualname__,
+        "__doc__": base.__doc__,
+        "__reduce__": lambda self: (accelerate_retriever, (original(self), *place)),
+        method: _asking(base, place, method),
+        amethod: _aasking(base, place, amethod),
+        _MARK: place,
+    }
+    made: Any = types.new_class(
+        base.__name__, (base,), exec_body=lambda body: body.update(namespace)
+    )
+    # LangChain read it off the signature above; only the user's own method is given arguments.
+    made._expects_other_args = base._expects_other_args
+    kind: type[BaseRetriever] = made
+    return kind
+
+
+def _asking(base: type[BaseRetriever], place: Place, name: str) -> Callable[..., Any]:
+    method, noop = getattr(base, name), CallbackManagerForRetrieverRun.get_noop_manager
+
+    def ask(
+        self: BaseRetriever, query: Any, run_manager: Any = None, **kwargs: Any
+    ) -> list[Document]:
+        caller = threading.get_ident()
+
+        async def make() -> list[Document]:
+            mine = threading.get_ident() == caller
+            with _own_method(self, mine=mine):
+                managed = _managed(base, run_manager if mine else None, noop)
+                found: list[Document] = method(self, query, **managed, **kwargs)
+                return found
+
+        asked = _asked(place, self, query, run_manager, kwargs)
+        if asked is None:
+            return blocking.run(make())
+        if not place.accel.needs_retrieval(query):
+            return []
+        return place.accel.retrieval.read_through(asked[0], make, asked[1])
+
+    return ask
+
+
+def _aasking(base: type[BaseRetriever], place: Place, name: str) -> Callable[..., Any]:
+    method, noop = getattr(base, name), AsyncCallbackManagerForRetrieverRun.get_noop_manager
+
+    async def ask(
+        self: BaseRetriever, query: Any, run_manager: Any = None, **kwargs: Any
+    ) -> list[Document]:
+        caller = asyncio.current_task()
+
+        async def make() -> list[Document]:
+            mine = asyncio.current_task() is caller
+            with _own_method(self, mine=mine):
+                managed = _managed(base, run_manager if mine else None, noop)
+                found: list[Document] = await method(self, query, **managed, **kwargs)
+                return found
+
+        asked = _asked(place, self, query, run_manager, kwargs)
+        if asked is None:
+            return await make()
+        if not await place.accel.aneeds_retrieval(query):
+            return []
+        return await place.accel.retrieval.aread_through(asked[0], make, asked[1])
+
+    return ask
+
+
+def _asked(
+    place: Place, retriever: BaseRetriever, query: Any, run_manager: Any, kwargs: dict[str, Any]
+) -> tuple[Ask, Documents] | None:
+    """Read a call's wishes and name it; None: it bypasses the cache."""
+    if id(retriever) in _inside.get():
+        return None
+    controls = place.accel.controls(
+        getattr(run_manager, "metadata", None), getattr(run_manager, "tags", None)
+    )
+    if controls is None:
+        return None
+    arguments = dict(kwargs)
+    config = arguments.pop("config", None) or var_child_runnable_config.get() or {}
+    call = Asked(query, arguments, config.get("configurable") or {}, controls)
+    return ask_of(place, retriever, call)
+
+
+def _managed(
+    base: type[BaseRetriever], run_manager: Any, noop: Callable[[], Any]
+) -> dict[str, Any]:
+    """Return the run manager as the user's own method takes it, if it does."""
+    if not base._new_arg_supported:
+        return {}
+    return {"run_manager": noop() if run_manager is None else run_manager}
+
+
+@contextlib.contextmanager
+def _own_method(retriever: BaseRetriever, *, mine: bool) -> Iterator[None]:
+    """Run the user's own method; not in the caller's name where it is made anew for later."""
+    inside = _inside.set(_inside.get() | {id(retriever)})
+    config = var_child_runnable_config.get()
+    if not mine and config is not None:
+        # The run is over, and what the method runs must not be added to it. Never reset: the
+        # context is that of the thread or task which makes it anew.
+        var_child_runnable_config.set({**config, "callbacks": None})
+    try:
+        yield
+    finally:
+        _inside.reset(inside)
