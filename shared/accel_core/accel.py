@@ -126,6 +126,7 @@ class Accel(Asking):
             self.config, secrets, self._identifier, self._emit, clocks
         )
         self._forgetting = Forgetting(self.cache, self._built.learning, self.embeddings)
+        self._forgetting.remembers(self._named)
         self.limiter = limiter_of(self.config.limits, self._emit)
         """Keeps the models it accelerates within their provider's limits, where configured."""
         self._finalizer = weakref.finalize(

@@ -5,6 +5,7 @@ Invariant: whatever keeps a call out of the cache is an event, once per call.
 
 from __future__ import annotations
 
+import marshal
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,38 @@ if TYPE_CHECKING:
     from accel_core.whose import Whose
 
 
+_REMEMBERED = 1024
+
+
+class NamedPrompts:
+    """The requests that the last prompts were named: whoever hits asks again and again.
+
+    A prompt is known by the bytes that `marshal` makes of it, which two prompts never share.
+    """
+
+    def __init__(self) -> None:
+        self._requests: dict[bytes, Request] = {}
+
+    def find(self, prompt: Prompt) -> tuple[bytes | None, Request | None]:
+        """Return what `prompt` is known by, None where it cannot be, and its request if known."""
+        kind, model, turns, *rest = prompt
+        try:
+            known_by = marshal.dumps((kind, model, tuple(map(tuple, turns)), rest))
+        except ValueError:
+            return None, None
+        return known_by, self._requests.get(known_by)
+
+    def remember(self, known_by: bytes, request: Request) -> None:
+        """Remember the request of the prompt that is known by these bytes."""
+        if len(self._requests) >= _REMEMBERED:
+            self._requests.clear()
+        self._requests[known_by] = request
+
+    def forget_texts(self) -> None:
+        """Forget all: prompts hold what people wrote."""
+        self._requests.clear()
+
+
 class Asking:
     """The side of `Accel` that adapters use.
 
@@ -39,6 +72,7 @@ class Asking:
         self.config = config
         self._identifier, self._whose, self._emit = identifier, whose, emit
         self._open = config.cache.enabled
+        self._named = NamedPrompts()
 
     def current_tenant(self) -> str | None:
         """Return whose a call made now would be."""
@@ -95,11 +129,17 @@ class Asking:
 
     def identify(self, prompt: Prompt, *, report: bool = True) -> Request | None:
         """Name a request; None where it holds something without a stable meaning."""
+        known_by, request = self._named.find(prompt)
+        if request is not None:
+            return request
         try:
-            return self._identifier.identify(prompt)
+            request = self._identifier.identify(prompt)
         except Unidentifiable:
             self.bypass("unidentifiable", report=report)
             return None
+        if known_by is not None:
+            self._named.remember(known_by, request)
+        return request
 
     def bypass(self, reason: str, *, report: bool = True) -> None:
         """Report that a call bypasses the cache, unless it was reported before."""

@@ -8,11 +8,13 @@ little within one period.
 from __future__ import annotations
 
 from array import array
+from struct import Struct
 
 _ROWS = 4
 _PERIOD = 10
 """Counts per place of a row after which all are halved."""
 _MOST = 255
+_FOUR_NUMBERS = Struct("<4I")
 
 
 class Popularity:
@@ -40,12 +42,11 @@ class Popularity:
         """Return how often `key` was asked for lately."""
         return min(row[place] for row, place in zip(self._rows, self._places(key), strict=True))
 
-    def _places(self, key: bytes) -> tuple[int, ...]:
+    def _places(self, key: bytes) -> tuple[int, int, int, int]:
         # The key is a digest already: each row takes four bytes of it.
-        return tuple(
-            int.from_bytes(key[4 * row : 4 * row + 4], "little") & self._mask
-            for row in range(_ROWS)
-        )
+        one, two, three, four = _FOUR_NUMBERS.unpack_from(key)
+        mask = self._mask
+        return one & mask, two & mask, three & mask, four & mask
 
     def _halve(self) -> None:
         for row in self._rows:
