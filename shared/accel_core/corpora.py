@@ -30,14 +30,19 @@ _DOCUMENT_BYTES = 8
 _NEVER = CorpusState()
 
 
-def named_corpus(namespace: str, name: str) -> CorpusKey:
+def named_corpus(namespace: str, name: str, *, shared: bool = True) -> CorpusKey:
     """Return the key of the corpus that every process means by `name`.
 
     Not keyed by a secret: processes must agree on it while secrets are being exchanged.
+
+    Args:
+        namespace: the configured one.
+        name: the corpus's name.
+        shared: whether processes learn of its changes (`Corpora.shares`).
     """
     parts = [part.encode("utf-8", "surrogatepass") for part in (namespace, name)]
     framed = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
-    return CorpusKey(blake2b(framed, digest_size=_DIGEST_BYTES).digest(), shared=True)
+    return CorpusKey(blake2b(framed, digest_size=_DIGEST_BYTES).digest(), shared)
 
 
 def own_corpus(name: str) -> CorpusKey:
@@ -141,7 +146,7 @@ class Corpora:
 
     @property
     def shares(self) -> bool:
-        """Whether there is a store that processes share."""
+        """Whether there is a store that numbers changes for all processes."""
         return self._log is not None
 
     async def states(self, io: Io, corpora: Sequence[CorpusKey]) -> list[CorpusState] | None:
