@@ -24,6 +24,7 @@ from accel_core.drive.flight import DECLINED, FAILED
 from accel_core.policy.controls import user_tag
 from accel_core.policy.corpus import Basis
 from accel_core.ports import Entry
+from accel_core.renewals import Renewals
 from accel_core.retrieval import Gap, Made, Recalled, Sought
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class RetrievalCache:
         chance: Callable[[], float],
     ) -> None:
         self._tiers, self._flights, self._meaning = parts.tiers, parts.flights, parts.meaning
+        self._renewals = Renewals(parts.flights, emit)
         self._corpora, self._invalidations = parts.corpora, parts.invalidations
         self._freshness, self._popularity = parts.freshness, parts.popularity
         self._max_entry_bytes = max_entry_bytes
@@ -161,7 +163,7 @@ class RetrievalCache:
         found = await self._lookup(io, ask, renews=True)
         if isinstance(found, Recalled):
             if found.renew is not None:
-                io.spawn(self._renew(ask, found.renew, make, form))
+                self._renew(io, ask, found.renew, make, form)
             value = self._value(form, found)
             return await make() if value is None else value
         try:
@@ -188,17 +190,16 @@ class RetrievalCache:
         self._keep(ask, gap, form, value, self._mono_now() - began_s)
         return value
 
-    async def _renew(
-        self, ask: Ask, gap: Gap, make: Callable[[], Awaitable[T]], form: Form[T]
+    def _renew(
+        self, io: Io, ask: Ask, gap: Gap, make: Callable[[], Awaitable[T]], form: Form[T]
     ) -> None:
         """Make an entry anew while it is served."""
-        began_s = self._mono_now()
-        try:
+
+        async def renew() -> None:
+            began_s = self._mono_now()
             self._keep(ask, gap, form, await make(), self._mono_now() - began_s)
-        except Exception as error:  # nobody waits for it: who asks next meets it
-            self._emit(events.BackendFailed("retriever", "renew", type(error).__name__))
-        finally:
-            self.abandon(gap)
+
+        self._renewals.begin(io, gap.flight, renew)
 
     def _value(self, form: Form[T], hit: Recalled) -> T | None:
         """Read a hit; None where it cannot be read, and is dropped."""
@@ -238,9 +239,10 @@ class RetrievalCache:
         due = self._valid(self._tiers.near(sought.ask.request.key), sought)
         if due is not None and self._phase(due) != "due":
             due = None
-        # Who renews in the background leads nothing that the caller could wait in.
-        owner = object() if due is not None and renews else io.owner()
-        flight, leads = self._flights.claim(sought.flight_key(), owner, sought.mark)
+        if due is not None and renews:
+            flight, leads = self._renewals.claim(sought.flight_key(), sought.mark)
+        else:
+            flight, leads = self._flights.claim(sought.flight_key(), io.owner(), sought.mark)
         if flight is not None and leads:
             return await self._lead(io, sought, flight, renews=renews)
         if due is not None:

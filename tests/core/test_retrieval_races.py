@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from accel_core import events
 from accel_core.store.memory import MemoryStore
-from tests.core.test_retrieval_cache import Desk
+from tests.core.test_retrieval_cache import Desk, Documents
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -39,3 +42,48 @@ def test_a_store_that_numbers_no_changes_is_given_nothing_to_share(
     two.library.documents["d1"] = one.library.documents["d1"] = "apples are yellow"
     one.change()
     assert two.ask("what about apples?") == {"d1": "apples are yellow"}
+
+
+def test_where_no_thread_is_to_be_had_the_caller_is_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A renewal that cannot begin is an event, and holds up nobody who comes after it."""
+    with ExitStack() as close:
+        desk = Desk("sync", close)
+        desk.ask("what about apples?")
+        desk.clock.advance(61)
+
+        def none_left(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", none_left)
+            assert desk.ask("what about apples?") == {"d1": "apples are red"}
+        assert desk.seen.of(events.BackendFailed)[0].operation == "renew"
+        desk.clock.advance(31)
+        desk.ask("what about apples?")
+        assert desk.times() == 2
+
+
+def test_a_renewal_that_is_cancelled_before_it_begins_holds_up_nobody() -> None:
+    """A loop that ends takes what was to be renewed with it; another caller leads at once."""
+    with ExitStack() as close:
+        desk = Desk("async", close)
+        desk.ask("what about apples?")
+        desk.clock.advance(61)
+        ask = desk.to_ask("what about apples?")
+
+        async def make() -> dict[str, str]:
+            return desk.library.find("what about apples?")
+
+        async def served() -> dict[str, str]:
+            found = await desk.accel.retrieval.aread_through(ask, make, Documents())
+            for task in asyncio.all_tasks() - {asyncio.current_task()}:
+                task.cancel()
+            return found
+
+        assert asyncio.run(served()) == {"d1": "apples are red"}
+        desk.clock.advance(29)
+        desk.colour = "sync"
+        desk.library.documents["d1"] = "apples are yellow"
+        desk.ask("what about apples?")
+        desk.settle()
+        assert desk.ask("what about apples?") == {"d1": "apples are yellow"}
