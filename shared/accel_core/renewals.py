@@ -1,7 +1,8 @@
 """What is made anew in the background, while it is still served.
 
-Invariant: whatever becomes of a renewal (it fails, is cancelled before it begins, or cannot begin),
-its flight lands, and its caller is served all the same.
+Invariants: a wave of entries that are due is renewed some at a time, so that it costs neither a
+thread for each nor the retriever's breath; whatever becomes of a renewal (it fails, is cancelled
+before it begins, or cannot begin), its flight lands, and its caller is served all the same.
 """
 
 from __future__ import annotations
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
     from accel_core.ports import Io, Observer
 
 
+_AT_ONCE = 32
+"""Renewals under way; what is due beyond that is served, and renewed when it is asked for again."""
+
+
 class Renewals:
     """Begins renewals.
 
@@ -28,11 +33,14 @@ class Renewals:
 
     def __init__(self, flights: FlightTable, emit: Observer) -> None:
         self._flights, self._emit = flights, emit
+        # Whoever renews in the background leads nothing that the caller could wait in.
+        self._owner = object()
 
     def claim(self, key: bytes, mark: int) -> tuple[Flight | None, bool]:
         """Return the flight under `key`, and whether the caller is to renew in the background."""
-        # Whoever renews in the background leads nothing that the caller could wait in.
-        return self._flights.claim(key, object(), mark)
+        if self._flights.led_by(self._owner) >= _AT_ONCE:
+            return None, False
+        return self._flights.claim(key, self._owner, mark)
 
     def begin(self, io: Io, flight: Flight | None, renew: Callable[[], Awaitable[None]]) -> None:
         """Carry out `renew` while the caller goes on, and land `flight` when it ended."""

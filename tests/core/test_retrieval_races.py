@@ -87,3 +87,43 @@ def test_a_renewal_that_is_cancelled_before_it_begins_holds_up_nobody() -> None:
         desk.ask("what about apples?")
         desk.settle()
         assert desk.ask("what about apples?") == {"d1": "apples are yellow"}
+
+
+def test_renewals_are_few_at_once(make: Callable[..., Desk]) -> None:
+    """A wave of due entries is served, and renewed some at a time, not by a thread for each."""
+    desk = make()
+    questions = [f"what of {number} apples?" for number in range(60)]
+    for question in questions:
+        desk.ask(question)
+    desk.clock.advance(61)
+    asks = [desk.to_ask(question) for question in questions]
+    opened, asked = threading.Event(), [0]
+
+    async def slowly() -> dict[str, str]:
+        asked[0] += 1
+        if desk.colour == "sync":
+            assert opened.wait(10)
+        else:
+            await asyncio.Event().wait()
+        return {}
+
+    async def tasks() -> int:
+        for ask in asks:
+            await desk.accel.retrieval.aread_through(ask, slowly, Documents())
+        return len(asyncio.all_tasks()) - 1
+
+    if desk.colour == "sync":
+        for ask in asks:
+            assert desk.accel.retrieval.read_through(ask, slowly, Documents())
+        begun = sum(thread.name == "accel-spawned" for thread in threading.enumerate())
+        opened.set()
+        desk.settle()
+    else:
+        begun = asyncio.run(tasks())
+    assert begun == 32
+    assert {hit.stale for hit in desk.seen.of(events.RetrievalHit)} == {"renewing"}
+    # Those that ended, or were cancelled, left room for others.
+    desk.library.documents["d1"] = "apples are yellow"
+    desk.ask(questions[-1])
+    desk.settle()
+    assert desk.ask(questions[-1]) == {"d1": "apples are yellow"}
