@@ -356,6 +356,7 @@ class Accel:
         self._statistics.after_fork()
         self._built.tiers.after_fork()
         self.cache.after_fork()
+        self.retrieval.after_fork()
         self._built.corpora.after_fork()
 
 

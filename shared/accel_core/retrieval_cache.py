@@ -22,7 +22,6 @@ from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
 from accel_core.policy.controls import user_tag
-from accel_core.policy.corpus import Basis
 from accel_core.ports import Entry
 from accel_core.renewals import Renewals
 from accel_core.retrieval import Gap, Made, Recalled, Sought
@@ -73,6 +72,7 @@ class RetrievalCache:
     Args:
         parts: what it is made of.
         max_entry_bytes: what is larger is not stored.
+        follows: whether a caller waits for another one who retrieves the same.
         colours: the blocking and the asyncio `Io`.
         emit: receives every event.
         wall_now: wall clock, seconds since the epoch.
@@ -85,6 +85,7 @@ class RetrievalCache:
         parts: Parts,
         *,
         max_entry_bytes: int,
+        follows: bool,
         colours: tuple[Io, Io],
         emit: Observer,
         wall_now: Callable[[], float],
@@ -95,7 +96,7 @@ class RetrievalCache:
         self._renewals = Renewals(parts.flights, emit)
         self._corpora, self._invalidations = parts.corpora, parts.invalidations
         self._freshness, self._popularity = parts.freshness, parts.popularity
-        self._max_entry_bytes = max_entry_bytes
+        self._max_entry_bytes, self._follows = max_entry_bytes, follows
         self._blocking, self._aio = colours
         self._emit, self._chance = emit, chance
         self._wall_now, self._mono_now = wall_now, mono_now
@@ -151,6 +152,11 @@ class RetrievalCache:
     def abandon(self, gap: Gap) -> None:
         """End the flight of `gap`, whose caller gave up: a follower leads next."""
         self._land(gap.flight, FAILED)
+
+    def after_fork(self) -> None:
+        """Start anew in a child process."""
+        self._flights.after_fork()
+        self._meaning.after_fork()
 
     def reject(self, entry: Entry, error: Exception) -> None:
         """Drop an entry whose payload its adapter could not read."""
@@ -247,7 +253,7 @@ class RetrievalCache:
             return await self._lead(io, sought, flight, renews=renews)
         if due is not None:
             return self._hit(due, stale="renewing")
-        if flight is None or not io.may_wait():
+        if flight is None or not self._follows or not io.may_wait():
             return await self._search(io, sought, None)
         landed = await io.join(flight, self._flights.remaining_s(flight))
         if landed is FAILED:
@@ -325,12 +331,7 @@ class RetrievalCache:
         return self._freshness.phase(until_s, self._wall_now(), entry.cost_s, self._chance())
 
     def _hit(
-        self,
-        entry: Entry,
-        tier: events.Tier = "exact",
-        similarity: float = 1.0,
-        *,
-        stale: str = "",
+        self, entry: Entry, tier: events.Tier = "exact", similarity: float = 1.0, *, stale: str = ""
     ) -> Recalled:
         return Recalled(entry, tier, similarity, self._wall_now() - entry.created_s, stale)
 
@@ -386,10 +387,7 @@ class RetrievalCache:
             source=request.source,
             fresh_until_s=now_s + lifetime_s,
             cost_s=cost_s,
-            bases=tuple(
-                Basis(corpus.digest, revision, corpus.documents(made.documents))
-                for corpus, revision in zip(ask.corpora, gap.revisions, strict=True)
-            ),
+            bases=ask.bases(gap.revisions, made.documents),
         )
 
     def _land(self, flight: Flight | None, outcome: object) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
@@ -127,3 +129,60 @@ def test_renewals_are_few_at_once(make: Callable[..., Desk]) -> None:
     desk.ask(questions[-1])
     desk.settle()
     assert desk.ask(questions[-1]) == {"d1": "apples are yellow"}
+
+
+@pytest.mark.parametrize("single_flight", [True, False])
+def test_one_renewal_at_a_time(make: Callable[..., Desk], single_flight: bool) -> None:
+    """Whoever asks while an entry is renewed is served, also where nobody waits for others."""
+    desk = make(config={"cache": {"single_flight": {"enabled": single_flight}}})
+    desk.ask("what about apples?")
+    desk.clock.advance(61)
+    ask, opened, asked = desk.to_ask("what about apples?"), threading.Event(), []
+
+    async def slowly() -> dict[str, str]:
+        asked.append(1)
+        if desk.colour == "sync":
+            assert opened.wait(10)
+        else:
+            await asyncio.sleep(0)
+        return {"d1": "apples are red"}
+
+    async def tasks() -> None:
+        through = desk.accel.retrieval.aread_through
+        await asyncio.gather(*(through(ask, slowly, Documents()) for _ in range(20)))
+        await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()})
+
+    if desk.colour == "sync":
+        for _ in range(20):
+            desk.accel.retrieval.read_through(ask, slowly, Documents())
+        opened.set()
+        desk.settle()
+    else:
+        asyncio.run(tasks())
+    assert len(asked) == 1
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("single_flight", [True, False])
+def test_a_child_forked_amid_a_claim_goes_on(single_flight: bool) -> None:
+    """No lock of the parent's flights is waited for in the child."""
+    with ExitStack() as close:
+        desk = Desk("sync", close, config={"cache": {"single_flight": {"enabled": single_flight}}})
+        held, done = threading.Event(), threading.Event()
+
+        def hold() -> None:
+            with desk.accel.retrieval._flights._lock:
+                held.set()
+                done.wait(10)
+
+        holder = threading.Thread(target=hold)
+        holder.start()
+        held.wait(10)
+        child = os.fork()
+        if not child:
+            signal.alarm(10)
+            os._exit(desk.ask("what about apples?") != {"d1": "apples are red"})
+        done.set()
+        holder.join()
+        assert os.waitpid(child, 0)[1] == 0
