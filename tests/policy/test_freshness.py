@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from array import array
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -127,3 +129,21 @@ def test_old_fame_fades() -> None:
     for _ in range(640 * 12):
         popularity.note(b"\0" * 24)
     assert popularity.count(once) < famous / 100
+
+
+class _Raced(array):  # type: ignore[type-arg]
+    """Counts of which another thread counts one more after every look."""
+
+    def __getitem__(self, place: Any) -> Any:
+        count = super().__getitem__(place)
+        super().__setitem__(place, min(255, count + 1))
+        return count
+
+
+def test_two_threads_that_count_the_same_raise_nothing() -> None:
+    """A count is full whichever thread fills it."""
+    popularity = Popularity(width=64)
+    popularity._rows = [_Raced("B", bytes(64)) for _ in range(4)]
+    for _ in range(300):
+        popularity.note(b"\0" * 24)
+    assert popularity.count(b"\0" * 24) == 255
