@@ -5,7 +5,8 @@ there. One without belongs to a live object of this process, and so do the entri
 
 Invariants: a lookup begun after `changed` returned knows of the change, in every process; where
 that cannot be known, because the store fails, there is no state, and nothing is served; a change
-that could not be recorded is recorded before anything else is read.
+that could not be recorded is recorded before anything else is read, by one caller, for whom nobody
+waits.
 """
 
 from __future__ import annotations
@@ -142,7 +143,9 @@ class Corpora:
         self._breaker = Breaker()
         self._own: dict[bytes, CorpusState] = {}
         self._seen: dict[bytes, _Seen] = {}
+        # Changes that could not be recorded, and whose recording is tried again just now.
         self._owed: dict[bytes, tuple[frozenset[bytes] | None]] = {}
+        self._settling: set[bytes] = set()
 
     @property
     def shares(self) -> bool:
@@ -157,12 +160,14 @@ class Corpora:
         if not self._breaker.allows(self._mono_now()):
             return None
         try:
-            found = [
-                await self._shared(io, log, corpus.digest)
-                if corpus.shared
-                else self._own.get(corpus.digest, _NEVER)
-                for corpus in corpora
-            ]
+            found: list[CorpusState] = []
+            for corpus in corpora:
+                if not corpus.shared:
+                    found.append(self._own.get(corpus.digest, _NEVER))
+                elif await self._settled(io, log, corpus.digest):
+                    found.append(await self._shared(io, log, corpus.digest))
+                else:
+                    return None
         except Exception as error:  # a third party's store raises what it likes
             self._breaker.failed(self._mono_now())
             self._emit(events.BackendFailed("store", "read changes", type(error).__name__))
@@ -182,9 +187,8 @@ class Corpora:
             StoreError: other processes could not be told.
         """
         if corpus.shared and self._log is not None:
-            self._owe(corpus.digest, documents)
             try:
-                await self._settle(io, self._log, corpus.digest)
+                await self._record(io, self._log, corpus.digest, documents)
             except Exception as error:
                 raise StoreError("store", "record a change", f"{error}") from error
         else:
@@ -197,11 +201,10 @@ class Corpora:
         """Start anew in a child process."""
         self._lock = self._new_lock()
         self._seen.clear()
+        self._settling.clear()
 
     async def _shared(self, io: Io, log: ChangeLog, corpus: bytes) -> CorpusState:
         """Return the state of a corpus that processes share."""
-        if corpus in self._owed:
-            await self._settle(io, log, corpus)
         # Inline in both colours: it reads a counter, and a thread hop costs more. Before reading,
         # so that what is read is at least as new as the glance says.
         glance = log.glance()
@@ -227,19 +230,44 @@ class Corpora:
         self._seen[corpus] = _Seen(glance, state)
         return state
 
-    def _owe(self, corpus: bytes, documents: frozenset[bytes] | None) -> None:
+    async def _settled(self, io: Io, log: ChangeLog, corpus: bytes) -> bool:
+        """Record what is owed; False while another caller does, so that nothing is believed."""
+        if corpus not in self._owed:
+            return True
         with self._lock:
-            (owed,) = self._owed.get(corpus, (frozenset[bytes](),))
-            both = None if owed is None or documents is None else owed | documents
-            self._owed[corpus] = (both,)
+            if corpus not in self._owed:
+                return True
+            if corpus in self._settling:
+                return False
+            self._settling.add(corpus)
+        try:
+            await self._record(io, log, corpus, frozenset())
+        finally:
+            with self._lock:
+                self._settling.discard(corpus)
+        return True
 
-    async def _settle(self, io: Io, log: ChangeLog, corpus: bytes) -> None:
-        """Record what is owed; until that is done nothing about the corpus is believed."""
+    async def _record(
+        self, io: Io, log: ChangeLog, corpus: bytes, documents: frozenset[bytes] | None
+    ) -> None:
+        """Record a change with what is owed; where that fails, or is given up, all is owed."""
         owed = self._owed.get(corpus)
-        if owed is None:
-            return
-        await io.call(log.add_change, corpus, owed[0])
+        try:
+            await io.call(log.add_change, corpus, _both(owed, documents))
+        except BaseException:
+            with self._lock:
+                self._owed[corpus] = (_both(self._owed.get(corpus), documents),)
+            raise
         with self._lock:
             # Each debt is an object of its own: what came meanwhile stays owed.
             if self._owed.get(corpus) is owed:
-                del self._owed[corpus]
+                self._owed.pop(corpus, None)
+
+
+def _both(
+    owed: tuple[frozenset[bytes] | None] | None, documents: frozenset[bytes] | None
+) -> frozenset[bytes] | None:
+    """Return the documents of a debt and of another change; None: they may concern everything."""
+    if owed is None:
+        return documents
+    return None if owed[0] is None or documents is None else owed[0] | documents

@@ -6,17 +6,21 @@ import asyncio
 import os
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from accel_core import events
+from accel_core.errors import StoreError
 from accel_core.store.memory import MemoryStore
-from tests.core.test_retrieval_cache import Desk, Documents
+from accel_core.store.sqlite import SqliteStore
+from tests.core.test_retrieval_cache import Desk, Documents, Library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture(params=["sync", "async"])
@@ -186,3 +190,51 @@ def test_a_child_forked_amid_a_claim_goes_on(single_flight: bool) -> None:
         done.set()
         holder.join()
         assert os.waitpid(child, 0)[1] == 0
+
+
+class Slow(SqliteStore):
+    """A store whose writer is held up, and that may fail when it goes on."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self.begun, self.opened, self.fails = threading.Event(), threading.Event(), False
+        self.recorded = 0
+
+    def add_change(self, corpus: bytes, documents: Any) -> None:
+        self.recorded += 1
+        self.begun.set()
+        assert self.opened.wait(10)
+        if self.fails:
+            raise StoreError("sqlite", "answer", "locked")
+        super().add_change(corpus, documents)
+
+
+@pytest.mark.parametrize("owed", [True, False])
+def test_nobody_waits_for_a_change_that_another_records(
+    make: Callable[..., Desk], tmp_path: Path, owed: bool
+) -> None:
+    """Where the writer is held up, one caller waits for it, and the change is recorded once."""
+    store = Slow(tmp_path / "cache.db")
+    desk = make(store=store)
+    desk.name = "handbook"
+    if owed:
+        store.fails = True
+        store.opened.set()
+        with pytest.raises(StoreError):
+            desk.change()
+        store.fails, store.recorded = False, 0
+        store.opened.clear()
+        store.begun.clear()
+    with ThreadPoolExecutor(1) as elsewhere:
+        waiting = (
+            elsewhere.submit(desk.ask, "what of pears") if owed else elsewhere.submit(desk.change)
+        )
+        assert store.begun.wait(10)
+        for _ in range(3):
+            assert desk.ask("what about apples?") == {"d1": "apples are red"}
+        store.opened.set()
+        waiting.result()
+    assert store.recorded == 1
+    desk.ask("what about apples?")
+    desk.ask("what about apples?")
+    assert desk.times() == (5 if owed else 2)
