@@ -12,7 +12,7 @@ waits.
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from accel_core import events
 from accel_core.drive import blocking
@@ -26,9 +26,14 @@ if TYPE_CHECKING:
 
     from accel_core.ports import ChangeLog, Io, Observer
 
+T = TypeVar("T")
+
 _DIGEST_BYTES = 24
 _DOCUMENT_BYTES = 8
 _NEVER = CorpusState()
+
+_REMEMBERED = 10_000
+"""Corpora whose state is held, of either kind: applications make an index for every upload."""
 
 
 def named_corpus(namespace: str, name: str, *, shared: bool = True) -> CorpusKey:
@@ -142,6 +147,8 @@ class Corpora:
         self._new_lock, self._lock = lock, lock()
         self._breaker = Breaker()
         self._own: dict[bytes, CorpusState] = {}
+        # The state of every one that is not held: as if all had changed when the last was let go.
+        self._unheld = _NEVER
         self._seen: dict[bytes, _Seen] = {}
         # Changes that could not be recorded, and whose recording is tried again just now.
         self._owed: dict[bytes, tuple[frozenset[bytes] | None]] = {}
@@ -156,14 +163,16 @@ class Corpora:
         """Return the state of each, at this moment or later; None where one cannot be known."""
         log = self._log
         if log is None or not any(corpus.shared for corpus in corpora):
-            return [self._own.get(corpus.digest, _NEVER) for corpus in corpora]
+            with self._lock:
+                return [self._own_state(corpus.digest) for corpus in corpora]
         if not self._breaker.allows(self._mono_now()):
             return None
         try:
             found: list[CorpusState] = []
             for corpus in corpora:
                 if not corpus.shared:
-                    found.append(self._own.get(corpus.digest, _NEVER))
+                    with self._lock:
+                        found.append(self._own_state(corpus.digest))
                 elif await self._settled(io, log, corpus.digest):
                     found.append(await self._shared(io, log, corpus.digest))
                 else:
@@ -193,8 +202,11 @@ class Corpora:
                 raise StoreError("store", "record a change", f"{error}") from error
         else:
             with self._lock:
-                state = self._own.get(corpus.digest, _NEVER)
-                self._own[corpus.digest] = state.after(documents)
+                state = self._own_state(corpus.digest).after(documents)
+                let_go = _hold(self._own, corpus.digest, state)
+                if let_go is not None:
+                    last = max(self._unheld.revision, let_go.revision)
+                    self._unheld = CorpusState(revision=last, everything=last)
         self._emit(events.CorpusChanged(None if documents is None else len(documents)))
 
     def after_fork(self) -> None:
@@ -227,8 +239,13 @@ class Corpora:
             everything=changes.everything,
             documents={**earlier, **changes.documents},
         )
-        self._seen[corpus] = _Seen(glance, state)
+        with self._lock:
+            _hold(self._seen, corpus, _Seen(glance, state))
         return state
+
+    def _own_state(self, corpus: bytes) -> CorpusState:
+        """Return the state of a corpus that is this process's; under the lock."""
+        return self._own.get(corpus, self._unheld)
 
     async def _settled(self, io: Io, log: ChangeLog, corpus: bytes) -> bool:
         """Record what is owed; False while another caller does, so that nothing is believed."""
@@ -262,6 +279,13 @@ class Corpora:
             # Each debt is an object of its own: what came meanwhile stays owed.
             if self._owed.get(corpus) is owed:
                 self._owed.pop(corpus, None)
+
+
+def _hold(held: dict[bytes, T], corpus: bytes, state: T) -> T | None:
+    """Hold a corpus's state as the newest; return the oldest one, let go where there are many."""
+    held.pop(corpus, None)
+    held[corpus] = state
+    return held.pop(next(iter(held))) if len(held) > _REMEMBERED else None
 
 
 def _both(

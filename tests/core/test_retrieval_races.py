@@ -238,3 +238,25 @@ def test_nobody_waits_for_a_change_that_another_records(
     desk.ask("what about apples?")
     desk.ask("what about apples?")
     assert desk.times() == (5 if owed else 2)
+
+
+def test_corpora_that_come_and_go_are_forgotten(
+    make: Callable[..., Desk], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record of changes is bounded, and what was changed stays changed when it falls out."""
+    monkeypatch.setattr("accel_core.corpora._REMEMBERED", 3)
+    desk = make(store=SqliteStore(tmp_path / "cache.db"))
+    desk.ask("what about apples?")
+    desk.library.documents["d1"] = "apples are yellow"
+    desk.change(["d1"])
+    old = desk.library
+    for number in range(10):
+        desk.library = Library()
+        desk.change()
+        desk.name = f"handbook {number}"
+        desk.ask("what about apples?", version=desk.name)
+        desk.name = None
+    corpora = desk.accel._built.corpora
+    assert max(len(corpora._own), len(corpora._seen)) == 3
+    desk.library = old
+    assert desk.ask("what about apples?") == {"d1": "apples are yellow"}
