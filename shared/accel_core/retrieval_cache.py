@@ -261,6 +261,8 @@ class RetrievalCache:
         if landed is DECLINED:
             return sought.gap("declined")
         hit = landed if isinstance(landed, Recalled) else self._hit(landed)
+        if self._invalidations.since(flight.mark, hit.entry):
+            return None  # the leader began before that, this caller perhaps after
         return hit._replace(shared=True, renew=None)
 
     async def _lead(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -9,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from accel_core.policy.admission import Answer
+from accel_core.policy.identity import Prompt, Turn
+from accel_core.semantic_cache import Hit, Miss
 from accel_core.store.sqlite import SqliteStore
 from tests.core.test_retrieval_cache import Desk
 
@@ -83,3 +87,56 @@ def test_what_is_removed_while_it_is_fetched_is_not_kept(
         store.opened.set()
         before.result()
     assert desk.ask("what about apples?") == {"d1": "apples are yellow"}
+
+
+def test_who_asks_after_a_removal_is_not_given_what_another_fetched_before(
+    make: Callable[..., Desk], tmp_path: Path
+) -> None:
+    """Nor by waiting for whoever began to fetch it before the removal."""
+    store = Held(tmp_path / "cache.db")
+    desk = shelved(make, store)
+    store.holds = "fetch"
+    with ThreadPoolExecutor(2) as threads:
+        before = threads.submit(desk.ask, "what about apples?")
+        assert store.read.wait(WAIT_S)
+        desk.accel.invalidate()
+        flights = desk.accel.retrieval._flights
+        (flight,) = flights._flights.values()
+        after = threads.submit(desk.ask, "what about apples?")
+        while not flight._followers:
+            pass
+        store.opened.set()
+        assert before.result() == {"d1": "apples are red"}
+        assert after.result() == {"d1": "apples are yellow"}
+
+
+def test_nor_is_who_asks_a_model(make: Callable[..., Desk], tmp_path: Path) -> None:
+    """The same holds for answers."""
+    store = Held(tmp_path / "cache.db")
+    desk = make(store=store)
+    accel = desk.accel
+
+    def look() -> Hit | Miss:
+        if desk.colour == "sync":
+            return accel.cache.lookup(request)
+        return asyncio.run(accel.cache.alookup(request))
+
+    request = accel.identify(
+        Prompt("test", "m", (Turn("user", ("what about apples?",)),), None, "ns")
+    )
+    assert request is not None
+    accel.cache.store(request, Answer(payload=b"{}", text="red"))
+    accel.flush()
+    accel._built.tiers._memory.close()
+    store.holds = "fetch"
+    with ThreadPoolExecutor(2) as threads:
+        before = threads.submit(look)
+        assert store.read.wait(WAIT_S)
+        accel.invalidate()
+        flight = accel.cache._flights.current(request.key)
+        after = threads.submit(look)
+        while not flight._followers:
+            pass
+        store.opened.set()
+        assert isinstance(before.result(), Hit)
+        assert isinstance(after.result(), Miss)
