@@ -169,11 +169,15 @@ class Accel(Asking):
     def corpus(self, name: str) -> Corpus:
         """Return the documents that go by `name`, in every process that shares the store.
 
+        A store that does not number changes (`ports.ChangeLog`) is given nothing that rests on
+        them.
+
         Args:
             name: what ``accelerate(retriever, corpus=name)`` names it.
         """
-        key = named_corpus(self.config.namespace, name)
-        return Corpus(key, self._built.corpora, self._built.colours)
+        corpora = self._built.corpora
+        key = named_corpus(self.config.namespace, name, shared=corpora.shares)
+        return Corpus(key, corpora, self._built.colours)
 
     def corpus_of(self, documents: object) -> Corpus:
         """Return the corpus that a live object is, such as a vector store, in this process."""
@@ -312,6 +316,7 @@ class Accel(Asking):
         self._built.tiers.after_fork()
         self.cache.after_fork()
         self.embeddings.after_fork()
+        self.retrieval.after_fork()
         self._built.corpora.after_fork()
         if self.gate is not None:
             self.gate.after_fork()

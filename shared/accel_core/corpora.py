@@ -5,13 +5,14 @@ there. One without belongs to a live object of this process, and so do the entri
 
 Invariants: a lookup begun after `changed` returned knows of the change, in every process; where
 that cannot be known, because the store fails, there is no state, and nothing is served; a change
-that could not be recorded is recorded before anything else is read.
+that could not be recorded is recorded before anything else is read, by one caller, for whom nobody
+waits.
 """
 
 from __future__ import annotations
 
 from hashlib import blake2b
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from accel_core import events
 from accel_core.drive import blocking
@@ -25,19 +26,29 @@ if TYPE_CHECKING:
 
     from accel_core.ports import ChangeLog, Io, Observer
 
+T = TypeVar("T")
+
 _DIGEST_BYTES = 24
 _DOCUMENT_BYTES = 8
 _NEVER = CorpusState()
 
+_REMEMBERED = 10_000
+"""Corpora whose state is held, of either kind: applications make an index for every upload."""
 
-def named_corpus(namespace: str, name: str) -> CorpusKey:
+
+def named_corpus(namespace: str, name: str, *, shared: bool = True) -> CorpusKey:
     """Return the key of the corpus that every process means by `name`.
 
     Not keyed by a secret: processes must agree on it while secrets are being exchanged.
+
+    Args:
+        namespace: the configured one.
+        name: the corpus's name.
+        shared: whether processes learn of its changes (`Corpora.shares`).
     """
     parts = [part.encode("utf-8", "surrogatepass") for part in (namespace, name)]
     framed = b"".join(len(part).to_bytes(8, "big") + part for part in parts)
-    return CorpusKey(blake2b(framed, digest_size=_DIGEST_BYTES).digest(), shared=True)
+    return CorpusKey(blake2b(framed, digest_size=_DIGEST_BYTES).digest(), shared)
 
 
 def own_corpus(name: str) -> CorpusKey:
@@ -136,28 +147,36 @@ class Corpora:
         self._new_lock, self._lock = lock, lock()
         self._breaker = Breaker()
         self._own: dict[bytes, CorpusState] = {}
+        # The state of every one that is not held: as if all had changed when the last was let go.
+        self._unheld = _NEVER
         self._seen: dict[bytes, _Seen] = {}
+        # Changes that could not be recorded, and whose recording is tried again just now.
         self._owed: dict[bytes, tuple[frozenset[bytes] | None]] = {}
+        self._settling: set[bytes] = set()
 
     @property
     def shares(self) -> bool:
-        """Whether there is a store that processes share."""
+        """Whether there is a store that numbers changes for all processes."""
         return self._log is not None
 
     async def states(self, io: Io, corpora: Sequence[CorpusKey]) -> list[CorpusState] | None:
         """Return the state of each, at this moment or later; None where one cannot be known."""
         log = self._log
         if log is None or not any(corpus.shared for corpus in corpora):
-            return [self._own.get(corpus.digest, _NEVER) for corpus in corpora]
+            with self._lock:
+                return [self._own_state(corpus.digest) for corpus in corpora]
         if not self._breaker.allows(self._mono_now()):
             return None
         try:
-            found = [
-                await self._shared(io, log, corpus.digest)
-                if corpus.shared
-                else self._own.get(corpus.digest, _NEVER)
-                for corpus in corpora
-            ]
+            found: list[CorpusState] = []
+            for corpus in corpora:
+                if not corpus.shared:
+                    with self._lock:
+                        found.append(self._own_state(corpus.digest))
+                elif await self._settled(io, log, corpus.digest):
+                    found.append(await self._shared(io, log, corpus.digest))
+                else:
+                    return None
         except Exception as error:  # a third party's store raises what it likes
             self._breaker.failed(self._mono_now())
             self._emit(events.BackendFailed("store", "read changes", type(error).__name__))
@@ -177,27 +196,28 @@ class Corpora:
             StoreError: other processes could not be told.
         """
         if corpus.shared and self._log is not None:
-            self._owe(corpus.digest, documents)
             try:
-                await self._settle(io, self._log, corpus.digest)
+                await self._record(io, self._log, corpus.digest, documents)
             except Exception as error:
                 self._emit(events.BackendFailed("store", "record a change", type(error).__name__))
                 raise StoreError("store", "record a change", f"{error}") from error
         else:
             with self._lock:
-                state = self._own.get(corpus.digest, _NEVER)
-                self._own[corpus.digest] = state.after(documents)
+                state = self._own_state(corpus.digest).after(documents)
+                let_go = _hold(self._own, corpus.digest, state)
+                if let_go is not None:
+                    last = max(self._unheld.revision, let_go.revision)
+                    self._unheld = CorpusState(revision=last, everything=last)
         self._emit(events.CorpusChanged(None if documents is None else len(documents)))
 
     def after_fork(self) -> None:
         """Start anew in a child process."""
         self._lock = self._new_lock()
         self._seen.clear()
+        self._settling.clear()
 
     async def _shared(self, io: Io, log: ChangeLog, corpus: bytes) -> CorpusState:
         """Return the state of a corpus that processes share."""
-        if corpus in self._owed:
-            await self._settle(io, log, corpus)
         # Inline in both colours: it reads a counter, and a thread hop costs more. Before reading,
         # so that what is read is at least as new as the glance says.
         glance = log.glance()
@@ -220,22 +240,59 @@ class Corpora:
             everything=changes.everything,
             documents={**earlier, **changes.documents},
         )
-        self._seen[corpus] = _Seen(glance, state)
+        with self._lock:
+            _hold(self._seen, corpus, _Seen(glance, state))
         return state
 
-    def _owe(self, corpus: bytes, documents: frozenset[bytes] | None) -> None:
-        with self._lock:
-            (owed,) = self._owed.get(corpus, (frozenset[bytes](),))
-            both = None if owed is None or documents is None else owed | documents
-            self._owed[corpus] = (both,)
+    def _own_state(self, corpus: bytes) -> CorpusState:
+        """Return the state of a corpus that is this process's; under the lock."""
+        return self._own.get(corpus, self._unheld)
 
-    async def _settle(self, io: Io, log: ChangeLog, corpus: bytes) -> None:
-        """Record what is owed; until that is done nothing about the corpus is believed."""
+    async def _settled(self, io: Io, log: ChangeLog, corpus: bytes) -> bool:
+        """Record what is owed; False while another caller does, so that nothing is believed."""
+        if corpus not in self._owed:
+            return True
+        with self._lock:
+            if corpus not in self._owed:
+                return True
+            if corpus in self._settling:
+                return False
+            self._settling.add(corpus)
+        try:
+            await self._record(io, log, corpus, frozenset())
+        finally:
+            with self._lock:
+                self._settling.discard(corpus)
+        return True
+
+    async def _record(
+        self, io: Io, log: ChangeLog, corpus: bytes, documents: frozenset[bytes] | None
+    ) -> None:
+        """Record a change with what is owed; where that fails, or is given up, all is owed."""
         owed = self._owed.get(corpus)
-        if owed is None:
-            return
-        await io.call(log.add_change, corpus, owed[0])
+        try:
+            await io.call(log.add_change, corpus, _both(owed, documents))
+        except BaseException:
+            with self._lock:
+                self._owed[corpus] = (_both(self._owed.get(corpus), documents),)
+            raise
         with self._lock:
             # Each debt is an object of its own: what came meanwhile stays owed.
             if self._owed.get(corpus) is owed:
-                del self._owed[corpus]
+                self._owed.pop(corpus, None)
+
+
+def _hold(held: dict[bytes, T], corpus: bytes, state: T) -> T | None:
+    """Hold a corpus's state as the newest; return the oldest one, let go where there are many."""
+    held.pop(corpus, None)
+    held[corpus] = state
+    return held.pop(next(iter(held))) if len(held) > _REMEMBERED else None
+
+
+def _both(
+    owed: tuple[frozenset[bytes] | None] | None, documents: frozenset[bytes] | None
+) -> frozenset[bytes] | None:
+    """Return the documents of a debt and of another change; None: they may concern everything."""
+    if owed is None:
+        return documents
+    return None if owed[0] is None or documents is None else owed[0] | documents

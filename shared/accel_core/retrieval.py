@@ -45,6 +45,15 @@ class Ask(NamedTuple):
         """Whether other processes may be served what this one keeps."""
         return all(corpus.shared for corpus in self.corpora)
 
+    def bases(
+        self, revisions: Sequence[int], documents: tuple[str, ...] | None
+    ) -> tuple[Basis, ...]:
+        """Return what an entry rests on whose making began at `revisions` of the corpora."""
+        return tuple(
+            Basis(corpus.digest, revision, corpus.documents(documents))
+            for corpus, revision in zip(self.corpora, revisions, strict=True)
+        )
+
 
 class Made(NamedTuple):
     """What was retrieved, as it is stored.

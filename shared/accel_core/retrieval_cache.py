@@ -3,14 +3,14 @@
 A lookup goes exact → single flight → shared store → meaning; whoever finds nothing retrieves, and
 the others wait for that. What it finds is fresh, or due: then it is served once more while one
 caller makes it anew in the background. What fails to be made anew is served while that is allowed.
-Answers made of documents (query engines) are kept the same way.
+Answers made of documents are kept the same way.
 
 Invariants: nothing is served by a lookup begun after a change of its documents returned, if its
 making began before (`policy.corpus`), neither stale nor in spite of an error; one caller retrieves
 at a time for one question; the application's error stays the application's error, and is not kept;
 a store, index or encoder that fails costs speed and an event.
 
-Flows are written once, over `Io`. This module imports neither threads nor loops nor clocks.
+Flows are written once, over `Io`; no threads, loops or clocks are imported here.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
 from accel_core.policy.controls import user_tag
-from accel_core.policy.corpus import Basis
 from accel_core.ports import Entry
+from accel_core.renewals import Renewals
 from accel_core.retrieval import Gap, Made, Recalled, Sought
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class RetrievalCache:
     Args:
         parts: what it is made of.
         max_entry_bytes: what is larger is not stored.
+        follows: whether a caller waits for another one who retrieves the same.
         colours: the blocking and the asyncio `Io`.
         emit: receives every event.
         wall_now: wall clock, seconds since the epoch.
@@ -87,6 +88,7 @@ class RetrievalCache:
         parts: Parts,
         *,
         max_entry_bytes: int,
+        follows: bool,
         colours: tuple[Io, Io],
         emit: Observer,
         wall_now: Callable[[], float],
@@ -94,10 +96,11 @@ class RetrievalCache:
         chance: Callable[[], float],
     ) -> None:
         self._tiers, self._flights, self._meaning = parts.tiers, parts.flights, parts.meaning
+        self._renewals = Renewals(parts.flights, emit)
         self._corpora, self._invalidations = parts.corpora, parts.invalidations
         self._freshness, self._popularity = parts.freshness, parts.popularity
         self._never = parts.never
-        self._max_entry_bytes = max_entry_bytes
+        self._max_entry_bytes, self._follows = max_entry_bytes, follows
         self._blocking, self._aio = colours
         self._emit, self._chance = emit, chance
         self._wall_now, self._mono_now = wall_now, mono_now
@@ -134,25 +137,27 @@ class RetrievalCache:
             cost_s: how long it took.
         """
         entry = made if isinstance(made, str) else self._entry(ask, gap, made, cost_s)
-        if isinstance(entry, str):
-            self._emit(events.RetrievalRefused(entry))
-            self._land(gap.flight, DECLINED)
-            return
-        vector = None if gap.flight is None else gap.flight.vector
-        self._tiers.keep(entry, vector, shared=ask.shared)
-        # After keeping, so that an invalidation is either seen here or sees the entry.
-        if self._invalidations.since(gap.mark, entry):
+        if isinstance(entry, Entry):
+            self._tiers.keep(entry, gap.flight and gap.flight.vector, shared=ask.shared)
+            # After keeping, so that an invalidation is either seen here or sees the entry.
+            if not self._invalidations.since(gap.mark, entry):
+                lifetime_s = (entry.fresh_until_s or entry.expires_s) - entry.created_s
+                self._emit(events.RetrievalStored(entry.id, lifetime_s))
+                self._land(gap.flight, entry)
+                return
             self._tiers.drop(entry)
-            self._emit(events.RetrievalRefused("invalidated"))
-            self._land(gap.flight, DECLINED)
-            return
-        assert entry.fresh_until_s is not None
-        self._emit(events.RetrievalStored(entry.id, entry.fresh_until_s - entry.created_s))
-        self._land(gap.flight, entry)
+            entry = "invalidated"
+        self._emit(events.RetrievalRefused(entry))
+        self._land(gap.flight, DECLINED)
 
     def abandon(self, gap: Gap) -> None:
         """End the flight of `gap`, whose caller gave up: a follower leads next."""
         self._land(gap.flight, FAILED)
+
+    def after_fork(self) -> None:
+        """Start anew in a child process."""
+        self._flights.after_fork()
+        self._meaning.after_fork()
 
     def reject(self, entry: Entry, error: Exception) -> None:
         """Drop an entry whose payload its adapter could not read."""
@@ -165,7 +170,7 @@ class RetrievalCache:
         found = await self._lookup(io, ask, renews=True)
         if isinstance(found, Recalled):
             if found.renew is not None:
-                io.spawn(self._renew(ask, found.renew, make, form))
+                self._renew(io, ask, found.renew, make, form)
             value = self._value(form, found)
             return await make() if value is None else value
         try:
@@ -192,17 +197,16 @@ class RetrievalCache:
         self._keep(ask, gap, form, value, self._mono_now() - began_s)
         return value
 
-    async def _renew(
-        self, ask: Ask, gap: Gap, make: Callable[[], Awaitable[T]], form: Form[T]
+    def _renew(
+        self, io: Io, ask: Ask, gap: Gap, make: Callable[[], Awaitable[T]], form: Form[T]
     ) -> None:
         """Make an entry anew while it is served."""
-        began_s = self._mono_now()
-        try:
+
+        async def renew() -> None:
+            began_s = self._mono_now()
             self._keep(ask, gap, form, await make(), self._mono_now() - began_s)
-        except Exception as error:  # nobody waits for it: who asks next meets it
-            self._emit(events.BackendFailed("retriever", "renew", type(error).__name__))
-        finally:
-            self.abandon(gap)
+
+        self._renewals.begin(io, gap.flight, renew)
 
     def _value(self, form: Form[T], hit: Recalled) -> T | None:
         """Read a hit; None where it cannot be read, and is dropped."""
@@ -242,14 +246,15 @@ class RetrievalCache:
         due = self._valid(self._tiers.near(sought.ask.request.key), sought)
         if due is not None and self._phase(due) != "due":
             due = None
-        # Who renews in the background leads nothing that the caller could wait in.
-        owner = object() if due is not None and renews else io.owner()
-        flight, leads = self._flights.claim(sought.flight_key(), owner, sought.mark)
+        if due is not None and renews:
+            flight, leads = self._renewals.claim(sought.flight_key(), sought.mark)
+        else:
+            flight, leads = self._flights.claim(sought.flight_key(), io.owner(), sought.mark)
         if flight is not None and leads:
             return await self._lead(io, sought, flight, renews=renews)
         if due is not None:
             return self._hit(due, stale="renewing")
-        if flight is None or not io.may_wait():
+        if flight is None or not self._follows or not io.may_wait():
             return await self._search(io, sought, None)
         landed = await io.join(flight, self._flights.remaining_s(flight))
         if landed is FAILED:
@@ -257,6 +262,8 @@ class RetrievalCache:
         if landed is DECLINED:
             return sought.gap("declined")
         hit = landed if isinstance(landed, Recalled) else self._hit(landed)
+        if self._invalidations.since(flight.mark, hit.entry):
+            return None  # the leader began before that, this caller perhaps after
         return hit._replace(shared=True, renew=None)
 
     async def _lead(
@@ -327,12 +334,7 @@ class RetrievalCache:
         return self._freshness.phase(until_s, self._wall_now(), entry.cost_s, self._chance())
 
     def _hit(
-        self,
-        entry: Entry,
-        tier: events.Tier = "exact",
-        similarity: float = 1.0,
-        *,
-        stale: str = "",
+        self, entry: Entry, tier: events.Tier = "exact", similarity: float = 1.0, *, stale: str = ""
     ) -> Recalled:
         return Recalled(entry, tier, similarity, self._wall_now() - entry.created_s, stale)
 
@@ -388,10 +390,7 @@ class RetrievalCache:
             source=request.source,
             fresh_until_s=now_s + lifetime_s,
             cost_s=cost_s,
-            bases=tuple(
-                Basis(corpus.digest, revision, corpus.documents(made.documents))
-                for corpus, revision in zip(ask.corpora, gap.revisions, strict=True)
-            ),
+            bases=ask.bases(gap.revisions, made.documents),
         )
 
     def _land(self, flight: Flight | None, outcome: object) -> None:

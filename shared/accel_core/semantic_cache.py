@@ -250,6 +250,9 @@ class SemanticCache:
             return None
         if landed is DECLINED:
             return Miss("declined")
+        entry = landed.entry if isinstance(landed, Hit) else landed
+        if self.invalidations.since(flight.mark, entry):
+            return None  # the leader began before that, this caller perhaps after
         if isinstance(landed, Hit):
             return landed._replace(shared=True)
         return Hit(landed, "exact", 1.0, self._wall_now() - landed.created_s, shared=True)

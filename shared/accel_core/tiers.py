@@ -117,8 +117,10 @@ class Tiers:
         """Whether other processes write the shared store too."""
         self.near = memory.fetch
         """Returns the entry under a key in memory, and counts it as wanted."""
+        # Stands for the last removal, others' or ours; set before memory is cleared of it.
+        self._removal = object()
+        # Nothing was taken over from the shared store yet.
         self._behind = True
-        """Nothing was taken over from the shared store yet."""
 
     @property
     def shared(self) -> bool:
@@ -133,10 +135,13 @@ class Tiers:
         """Return the entry under `key` from the shared store, whatever memory holds."""
         if self._far is None:
             return None
+        last = self._removal
         entry = await self._ask(io, "fetch", self._far.fetch, key)
         if entry is not None:
             entry = self._nearer(replace(entry, vector=None))
             self._memory.save([entry])
+            if self._removal is not last:
+                self._memory.remove([key])  # perhaps it was this one, after it was read
         return entry
 
     async def sense(self, io: Io, text: str) -> Vector | str:
@@ -205,6 +210,7 @@ class Tiers:
         """Remove `keys` everywhere; a shared store's failure is raised: they are still there."""
         if self._far is not None:
             await io.call(self._far.remove, keys)
+        self._removal = object()
         for key in keys:
             entry = self._memory.peek(key)
             if entry is not None:
@@ -228,6 +234,7 @@ class Tiers:
         with self._following:
             changes = far.changes(self._revision, limit)
             self._revision = changes.revision
+            self._removal = object()
             if changes.reset:
                 self._memory.remove(self._memory.select(Selector()))
                 self._index.clear()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from array import array
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -44,7 +46,7 @@ def test_near_is_never_fresher_than_far(
     policy = Freshness()
     near_s = policy.near_until_s(created_s, until_s, created_s + later_s, chance)
     assert near_s <= until_s
-    factor = max(1.0, lifetime_s / policy.ttl.base_s)
+    factor = max(1.0, (until_s - created_s) / policy.ttl.base_s)
     assert near_s <= created_s + later_s + policy.near_ttl.base_s * factor
 
 
@@ -127,3 +129,21 @@ def test_old_fame_fades() -> None:
     for _ in range(640 * 12):
         popularity.note(b"\0" * 24)
     assert popularity.count(once) < famous / 100
+
+
+class _Raced(array):  # type: ignore[type-arg]
+    """Counts of which another thread counts one more after every look."""
+
+    def __getitem__(self, place: Any) -> Any:
+        count = super().__getitem__(place)
+        super().__setitem__(place, min(255, count + 1))
+        return count
+
+
+def test_two_threads_that_count_the_same_raise_nothing() -> None:
+    """A count is full whichever thread fills it."""
+    popularity = Popularity(width=64)
+    popularity._rows = [_Raced("B", bytes(64)) for _ in range(4)]
+    for _ in range(300):
+        popularity.note(b"\0" * 24)
+    assert popularity.count(b"\0" * 24) == 255

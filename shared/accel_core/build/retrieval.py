@@ -80,10 +80,11 @@ def build_retrieval(
         mono_now=clocks.mono_now,
         lock=threading.Lock,
     )
+    single_flight = config.cache.single_flight
     flights = shared.flights
     if flights is None:
-        # With no lease nobody follows another caller, as the setting asks.
-        flights = FlightTable(0.0, clocks.mono_now)
+        # Nobody follows another caller then, but what is renewed is renewed once.
+        flights = FlightTable(single_flight.lease_s, clocks.mono_now)
     cache = RetrievalCache(
         Parts(
             tiers=shared.tiers,
@@ -96,6 +97,7 @@ def build_retrieval(
             never=config.cache.never,
         ),
         max_entry_bytes=settings.max_entry_bytes,
+        follows=single_flight.enabled,
         colours=shared.colours,
         emit=emit,
         wall_now=clocks.wall_now,

@@ -93,10 +93,17 @@ class BlockingIo:
         """Return a signal that this thread can wait for."""
         return BlockingSignal()
 
-    def spawn(self, flow: Coroutine[Any, Any, None]) -> None:
+    def spawn(self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]) -> None:
         """Carry out `flow` in a thread of its own, which no exit of the process waits for."""
-        job = functools.partial(contextvars.copy_context().run, run, flow)
-        threading.Thread(target=job, name="accel-spawned", daemon=True).start()
+
+        def job() -> None:
+            try:
+                run(flow)
+            finally:
+                ended()
+
+        in_context = functools.partial(contextvars.copy_context().run, job)
+        threading.Thread(target=in_context, name="accel-spawned", daemon=True).start()
 
 
 class BlockingSignal:

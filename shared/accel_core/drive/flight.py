@@ -105,6 +105,13 @@ class FlightTable:
                 return None, False
             return flight, False
 
+    def led_by(self, owner: Hashable) -> int:
+        """Return how many flights `owner` leads; those past their lease do not count."""
+        now = self._mono_now()
+        with self._lock:
+            self._drop_expired(now)
+            return self._leading.get(owner, 0)
+
     def current(self, key: bytes) -> Flight | None:
         """Return the flight in progress under `key`."""
         return self._flights.get(key)

@@ -32,8 +32,8 @@ class Popularity:
     def note(self, key: bytes) -> None:
         """Count one request for `key`, a digest of at least 16 bytes."""
         for row, place in zip(self._rows, self._places(key), strict=True):
-            if row[place] < _MOST:
-                row[place] += 1
+            # Looked at once: another thread may count between two looks.
+            row[place] = min(_MOST, row[place] + 1)
         self._left -= 1
         if self._left <= 0:
             self._halve()
