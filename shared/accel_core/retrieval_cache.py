@@ -138,7 +138,8 @@ class RetrievalCache:
         """
         entry = made if isinstance(made, str) else self._entry(ask, gap, made, cost_s)
         if isinstance(entry, Entry):
-            self._tiers.keep(entry, gap.flight and gap.flight.vector, shared=ask.shared)
+            vector = None if gap.flight is None else gap.flight.vector
+            self._tiers.keep(entry, vector, shared=ask.shared)
             # After keeping, so that an invalidation is either seen here or sees the entry.
             if not self._invalidations.since(gap.mark, entry):
                 lifetime_s = (entry.fresh_until_s or entry.expires_s) - entry.created_s

@@ -110,7 +110,8 @@ class Tiers:
             on_drop=lambda count: emit(events.WriteDropped(count)),
             on_error=lambda error: self._failed("store", "write", error),
         )
-        self._revision = 0
+        # Nothing was taken over from the shared store yet.
+        self._revision, self._behind = 0, True
         self._following = threading.Lock()
         self._followed = far if isinstance(far, SharedStore) else None
         self.follows = self._followed is not None
@@ -119,8 +120,6 @@ class Tiers:
         """Returns the entry under a key in memory, and counts it as wanted."""
         # Stands for the last removal, others' or ours; set before memory is cleared of it.
         self._removal = object()
-        # Nothing was taken over from the shared store yet.
-        self._behind = True
 
     @property
     def shared(self) -> bool:
@@ -222,8 +221,9 @@ class Tiers:
         far = self._followed
         if far is not None and self._breakers["store"].allows(self._mono_now()):
             try:
-                # Inline in both colours: it reads a counter, and a thread hop costs more.
-                if self._behind or far.stirred():
+                # Inline in both colours: it reads a counter, and a thread hop costs more. Then, in
+                # this order: what another caller has read, memory may not be cleared of yet.
+                if self._behind or far.stirred() or self._following.locked():
                     await io.call(self._follow, far, _CATCH_UP)
                     self._behind = False
             except Exception as error:

@@ -140,3 +140,46 @@ def test_nor_is_who_asks_a_model(make: Callable[..., Desk], tmp_path: Path) -> N
         store.opened.set()
         assert isinstance(before.result(), Hit)
         assert isinstance(after.result(), Miss)
+
+
+class Crowded:
+    """A lock that tells when somebody has to wait for it."""
+
+    def __init__(self) -> None:
+        self._lock, self.awaited = threading.Lock(), threading.Event()
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(blocking=False):
+            self.awaited.set()
+            self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def locked(self) -> bool:
+        return self._lock.locked()
+
+
+def test_a_removal_that_another_caller_takes_over_is_waited_for(
+    make: Callable[..., Desk], tmp_path: Path
+) -> None:
+    """Who looks while the changes of others are read serves nothing that they removed."""
+    store = Held(tmp_path / "cache.db")
+    desk = make(store=store)
+    desk.name = "handbook"
+    desk.ask("what about apples?")
+    desk.accel.flush()
+    desk.ask("what about apples?")
+    following = desk.accel._built.tiers._following = Crowded()
+    desk.library.documents["d1"] = "apples are yellow"
+    make(store=SqliteStore(tmp_path / "cache.db")).accel.invalidate()
+    store.holds = "changes"
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(desk.ask, "what about pears?")
+        assert store.read.wait(WAIT_S)
+        second = threads.submit(desk.ask, "what about apples?")
+        while not (following.awaited.is_set() or second.done()):
+            pass
+        store.opened.set()
+        first.result()
+        assert second.result() == {"d1": "apples are yellow"}

@@ -260,3 +260,23 @@ def test_corpora_that_come_and_go_are_forgotten(
     assert max(len(corpora._own), len(corpora._seen)) == 3
     desk.library = old
     assert desk.ask("what about apples?") == {"d1": "apples are yellow"}
+
+
+def test_where_no_writer_can_be_started_the_answer_is_returned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was retrieved reaches its caller, the loss is an event, and flushing does not wait."""
+    with ExitStack() as close:
+        desk = Desk("sync", close, store=SqliteStore(tmp_path / "cache.db"))
+        desk.name = "handbook"
+
+        def none_left(_: threading.Thread) -> None:
+            raise RuntimeError("can't start new thread")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", none_left)
+            assert desk.ask("what about apples?") == {"d1": "apples are red"}
+        assert desk.seen.of(events.WriteDropped)
+        assert desk.accel._built.tiers._writer.flush(1.0)
+        desk.ask("what about pears?")
+        assert desk.accel._built.tiers._writer.flush(10.0)

@@ -445,3 +445,13 @@ def test_another_file_is_a_reset(path: Path, tmp_path: Path) -> None:
         changes = store.changes(revision, 10)
         assert changes.reset
         assert [place.key for place in changes.located] == [digest("one")]
+
+
+def test_a_file_that_somebody_writes_can_be_opened(path: Path) -> None:
+    """Opening waits for no writer where all the tables are there."""
+    SqliteStore(path).close()
+    with raw(path) as writer:
+        writer.execute("BEGIN IMMEDIATE")
+        with closing(SqliteStore(path)) as store:
+            assert store.read_changes(b"corpus", 0).revision == 0
+        writer.execute("ROLLBACK")

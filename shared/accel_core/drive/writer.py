@@ -51,10 +51,10 @@ class Writer(Generic[Item]):
         self._thread: threading.Thread | None = None
 
     def submit(self, item: Item) -> None:
-        """Queue `item`; returns at once. After `close` it is dropped."""
+        """Queue `item`; returns at once. After `close`, or without a thread, it is dropped."""
         dropped = 0
         with self._wake:
-            if self._closed:
+            if self._closed or not self._started():
                 dropped = 1
             else:
                 if len(self._queue) >= self._capacity:
@@ -63,11 +63,6 @@ class Writer(Generic[Item]):
                     dropped = 1
                 self._queue.append(item)
                 self._queued += 1
-                if self._thread is None:
-                    self._thread = threading.Thread(
-                        target=self._run, name="accel-writer", daemon=True
-                    )
-                    self._thread.start()
                 self._wake.notify_all()
         if dropped:
             self._on_drop(dropped)
@@ -90,6 +85,17 @@ class Writer(Generic[Item]):
         if thread is not None and thread is not threading.current_thread():
             thread.join(timeout_s)
         return flushed
+
+    def _started(self) -> bool:
+        """Whether there is a thread; begins it, unless none is to be had."""
+        if self._thread is None:
+            thread = threading.Thread(target=self._run, name="accel-writer", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:
+                return False
+            self._thread = thread
+        return True
 
     def _run(self) -> None:
         batch: list[Item] = []

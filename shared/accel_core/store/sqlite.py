@@ -19,7 +19,7 @@ from accel_core.events import BackendFailed
 from accel_core.policy.seal import Seal
 from accel_core.ports import Changes, Located
 from accel_core.store import codec
-from accel_core.store.sqlite_changes import add_change, make_tables, read_changes
+from accel_core.store.sqlite_changes import add_change, has_tables, make_tables, read_changes
 from accel_core.store.sqlite_file import SqliteFile
 from accel_core.store.sqlite_rows import SCHEMA, Ledger, query
 
@@ -65,8 +65,11 @@ class SqliteStore:
         self._on_event = on_event
         self._wall_now = wall_now
         self._file = SqliteFile(path, SCHEMA)
-        with self._file.writing("open") as connection:
-            make_tables(connection)
+        with self._file.asking("open") as connection:
+            complete = has_tables(connection)
+        if not complete:
+            with self._file.writing("open") as connection:
+                make_tables(connection)
         # Everything up to this revision was told by `changes` or written here.
         self._known = 0
         # The last look at the counter: by which connection, at which version of the data.

@@ -50,6 +50,15 @@ ON CONFLICT (corpus, document) DO UPDATE SET revision = excluded.revision
 """
 
 
+def has_tables(connection: sqlite3.Connection) -> bool:
+    """Whether the file has the tables: looking waits for no writer, unlike making them."""
+    found = connection.execute(
+        "SELECT count(*) FROM sqlite_master WHERE name IN ('corpora', 'changed')"
+    )
+    (count,) = found.fetchone()
+    return bool(count == len(_TABLES))
+
+
 def make_tables(connection: sqlite3.Connection) -> None:
     """Add the tables to a file that has none yet."""
     for table in _TABLES:
