@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from benchmarks.harness import Context
 
 _ROOT = Path(__file__).resolve().parents[1]
-_PAGES = ("README.md", "ARCHITECTURE.md", "CHANGELOG.md", "CONTRIBUTING.md")
 _LEAST_WORDS = 8
 _QUESTION = "How does a change of the documents reach another process?"
 _CALLS, _BARE_CALLS = 200, 10
@@ -28,7 +27,8 @@ _CALLS, _BARE_CALLS = 200, 10
 
 def passages() -> list[str]:
     """Return the paragraphs of this project's documentation."""
-    texts = [(_ROOT / page).read_text() for page in _PAGES]
+    pages = [*_ROOT.glob("*.md"), *(_ROOT / "docs").glob("*.md")]
+    texts = [page.read_text(encoding="utf-8") for page in sorted(pages)]
     found = [part.strip() for text in texts for part in text.split("\n\n")]
     return [part for part in found if len(part.split()) >= _LEAST_WORDS]
 
