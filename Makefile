@@ -31,10 +31,10 @@ demo: $(VENV)/.app
 	$(PY) examples/demo.py
 
 test: $(VENV)/.dev
-	$(PY) -m pytest
+	$(PY) -m pytest --numprocesses auto --dist worksteal
 
 test-fast: $(VENV)/.dev
-	$(PY) -m pytest -m "not slow"
+	$(PY) -m pytest --numprocesses auto --dist worksteal -m "not slow"
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
