@@ -138,7 +138,7 @@ class RetrievalCache:
             self._land(gap.flight, DECLINED)
             return
         vector = None if gap.flight is None else gap.flight.vector
-        self._tiers.keep(entry, vector, shared=ask.shared)
+        self._tiers.keep(entry, vector)
         # After keeping, so that an invalidation is either seen here or sees the entry.
         if self._invalidations.since(gap.mark, entry):
             self._tiers.drop(entry)
@@ -390,6 +390,7 @@ class RetrievalCache:
             fresh_until_s=now_s + lifetime_s,
             cost_s=cost_s,
             bases=ask.bases(gap.revisions, made.documents),
+            shared=ask.shared,
         )
 
     def _land(self, flight: Flight | None, outcome: object) -> None:
