@@ -265,7 +265,7 @@ def test_corpora_that_come_and_go_are_forgotten(
 def test_where_no_writer_can_be_started_the_answer_is_returned(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was retrieved reaches its caller, the loss is an event, and nothing waits for it."""
+    """What was retrieved reaches its caller, the loss is an event, and flushing does not wait."""
     with ExitStack() as close:
         desk = Desk("sync", close, store=SqliteStore(tmp_path / "cache.db"))
         desk.name = "handbook"
