@@ -53,6 +53,7 @@ class Entry:
         fresh_until_s: wall-clock stamp from which it should be made anew; None: as it expires.
         cost_s: how long it took to make, in seconds.
         bases: what it rests on; it is served while all of that holds (`policy.corpus`).
+        shared: whether other processes may be served it; a store does not keep what they may not.
     """
 
     key: bytes
@@ -71,6 +72,7 @@ class Entry:
     fresh_until_s: float | None = None
     cost_s: float = 0.0
     bases: tuple[Basis, ...] = ()
+    shared: bool = True
 
     @property
     def id(self) -> str:

@@ -139,7 +139,7 @@ class RetrievalCache:
         entry = made if isinstance(made, str) else self._entry(ask, gap, made, cost_s)
         if isinstance(entry, Entry):
             vector = None if gap.flight is None else gap.flight.vector
-            self._tiers.keep(entry, vector, shared=ask.shared)
+            self._tiers.keep(entry, vector)
             # After keeping, so that an invalidation is either seen here or sees the entry.
             if not self._invalidations.since(gap.mark, entry):
                 lifetime_s = (entry.fresh_until_s or entry.expires_s) - entry.created_s
@@ -392,6 +392,7 @@ class RetrievalCache:
             fresh_until_s=now_s + lifetime_s,
             cost_s=cost_s,
             bases=ask.bases(gap.revisions, made.documents),
+            shared=ask.shared,
         )
 
     def _land(self, flight: Flight | None, outcome: object) -> None:

@@ -164,16 +164,15 @@ class Tiers:
             self._failed("index", "search", error)
             return []
 
-    def keep(self, entry: Entry, vector: Vector | None, *, shared: bool = True) -> None:
+    def keep(self, entry: Entry, vector: Vector | None) -> None:
         """Keep `entry` in memory now, and elsewhere in the background.
 
         Args:
             entry: to keep.
             vector: of its text, where it is known.
-            shared: whether it belongs in the shared store too.
         """
         self._memory.save([self._nearer(entry)])
-        shared = shared and self._far is not None
+        shared = entry.shared and self._far is not None
         if entry.semantic or shared:
             self._writer.submit(_Write(entry, vector, shared))
 
@@ -194,7 +193,7 @@ class Tiers:
     def evicted(self, entry: Entry) -> None:
         """Take note that memory let `entry` go for space."""
         self._emit(events.CacheEvicted(entry.id, "space"))
-        if self._far is None:
+        if self._far is None or not entry.shared:
             self.forget_place(entry.scope, entry.key)
 
     async def select(self, io: Io, selector: Selector) -> set[bytes]:

@@ -104,7 +104,8 @@ def test_any_changed_bit_breaks_the_seal(entry: Entry, place: int, bit: int) -> 
     assert isinstance(decode(bytes(data), Seal(KEY)), str)
 
 
-@pytest.mark.parametrize("name", [field.name for field in fields(Entry)])
+# Not `shared`: what is stored is.
+@pytest.mark.parametrize("name", [field.name for field in fields(Entry) if field.name != "shared"])
 def test_every_field_is_sealed(name: str) -> None:
     """A code made for one entry does not fit the same entry with any field changed."""
     mac = encode(SAMPLE, Seal(KEY))[-16:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from accel_core.policy.corpus import Basis
 from accel_core.ports import Selector
 from accel_core.store.memory import ENTRY_OVERHEAD_BYTES, MemoryStore
 from accel_core.testing.stores import StoreContract, digest
@@ -85,4 +86,14 @@ def test_fork_keeps_whole_entries() -> None:
     store.after_fork()
     assert store.fetch(digest("one")) is None
     store.save([entry()])
+    assert len(store) == 1
+
+
+def test_what_an_entry_rests_on_counts() -> None:
+    """Names of documents take room: a short answer made of a thousand of them is not small."""
+    documents = frozenset(number.to_bytes(8, "big") for number in range(1000))
+    store = MemoryStore(max_bytes=150_000)
+    for number in range(5):
+        rests = (Basis(b"c" * 24, 1, documents),)
+        store.save([entry(number, bases=rests)])
     assert len(store) == 1

@@ -280,3 +280,14 @@ def test_where_no_writer_can_be_started_the_answer_is_returned(
         assert desk.accel._built.tiers._writer.flush(1.0)
         desk.ask("what about pears?")
         assert desk.accel._built.tiers._writer.flush(10.0)
+
+
+def test_what_leaves_memory_leaves_the_index(make: Callable[..., Desk], tmp_path: Path) -> None:
+    """Also where there is a shared store, if the entry is not in it."""
+    few = {"cache": {"memory": {"max_entries": 4}}}
+    desk = make(config=few, store=SqliteStore(tmp_path / "cache.db"))
+    for number in range(20):
+        desk.ask("what about apples?", version=str(number))
+        desk.accel.flush()
+    assert len(desk.accel._built.tiers._memory) == 4
+    assert len(desk.accel._built.tiers._index) <= 4

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 ENTRY_OVERHEAD_BYTES = 700
 """What an entry costs beside its payload, text and vector: objects, digests, two table places."""
 
+_DOCUMENT_BYTES = 100
+"""What the digest of a document that an entry rests on costs, with its place in a set."""
+
 
 class _Slot(Node):
     __slots__ = ("bytes", "entry")
@@ -142,4 +145,6 @@ class MemoryStore:
 
 def _size_bytes(entry: Entry) -> int:
     vector_bytes = len(entry.vector) if entry.vector is not None else 0
-    return len(entry.payload) + len(entry.text) + vector_bytes + ENTRY_OVERHEAD_BYTES
+    documents = sum(len(basis.documents or ()) for basis in entry.bases)
+    texts_bytes = len(entry.payload) + len(entry.text)
+    return texts_bytes + vector_bytes + documents * _DOCUMENT_BYTES + ENTRY_OVERHEAD_BYTES
