@@ -32,7 +32,7 @@ from accel_core.whose import Whose
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Hashable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
     from accel_core.drive.flight import Flight
@@ -86,8 +86,9 @@ class Accel:
         clocks: build.Clocks | None = None,
     ) -> None:
         self.config = config or AccelConfig()
-        self.generated: dict[type, type] = {}
-        """Classes that adapters generated for this object; they live as long as it does."""
+        self.generated: dict[Hashable, type] = {}
+        """Classes that adapters generated for this object, by what they were generated from; they
+        live as long as it does."""
         self._token = uuid.uuid4().hex
         self._portable = _Portable(
             self._token, config, tenant, encoder, gates, same_answer, verifier
