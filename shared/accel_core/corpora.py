@@ -181,6 +181,7 @@ class Corpora:
             try:
                 await self._settle(io, self._log, corpus.digest)
             except Exception as error:
+                self._emit(events.BackendFailed("store", "record a change", type(error).__name__))
                 raise StoreError("store", "record a change", f"{error}") from error
         else:
             with self._lock:
