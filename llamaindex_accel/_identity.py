@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.tools.types import AsyncBaseTool, BaseTool
+from llama_index_instrumentation.dispatcher import active_instrument_tags
 
 from accel_core.policy.identity import Prompt
 from accel_core.policy.nameless import class_name, named
@@ -26,7 +27,9 @@ if TYPE_CHECKING:
     from accel_core.policy.identity import Request, Turn
 
 MARK = "__accel__"
-"""Class attribute of generated classes: the `Accel` they belong to."""
+"""Class attribute of generated classes: the `Accel`, or the place, that they answer from."""
+
+_SWITCHES = ("accel:no-cache", "accel:no-store", "accel:refresh")
 
 _SECRET = re.compile(
     r"(^|_)((api|access|account|auth|private|secret|subscription)_?key|password|secret|credentials?"
@@ -43,11 +46,19 @@ _INFRASTRUCTURE = re.compile(
 _CLIENT = re.compile(r"(^|_)a?client$")
 
 
+def controls_of_call(accel: Accel) -> Controls | None:
+    """Read a call's own wishes from LlamaIndex's instrument tags; None: it bypasses the cache."""
+    tags = active_instrument_tags.get()
+    if not tags:
+        return accel.controls(None, None)
+    return accel.controls(tags, [switch for switch in _SWITCHES if tags.get(switch)])
+
+
 def chat_request(
     accel: Accel, llm: BaseLLM, messages: Any, arguments: Mapping[str, Any], controls: Controls
 ) -> Request | None:
     """Name a chat call; None: it bypasses the cache."""
-    if not accel.admits(_temperature(llm, arguments)):
+    if not accel.admits(temperature(llm, arguments)):
         return None
     turns = from_messages(messages)
     return _name(accel, llm, Prompt("llamaindex.chat", _seen(arguments), turns), controls)
@@ -57,7 +68,7 @@ def completion_request(
     accel: Accel, llm: BaseLLM, prompt: Any, arguments: Mapping[str, Any], controls: Controls
 ) -> Request | None:
     """Name a completion call; None: it bypasses the cache. ``formatted`` is an argument."""
-    if not accel.admits(_temperature(llm, arguments)):
+    if not accel.admits(temperature(llm, arguments)):
         return None
     turns: tuple[Turn, ...] = from_prompt(prompt)
     arguments = {"formatted": False, **arguments}
@@ -67,7 +78,7 @@ def completion_request(
 def _name(accel: Accel, llm: BaseLLM, prompt: Prompt, controls: Controls) -> Request | None:
     return accel.identify(
         prompt._replace(
-            model={"llm": _described(llm), "call": prompt.model},
+            model={"llm": describe(llm), "call": prompt.model},
             tenant=accel.current_tenant(),
             namespace=accel.namespace(controls.namespace),
             source=str(getattr(llm, "model", None) or getattr(llm, "model_name", None) or ""),
@@ -75,10 +86,10 @@ def _name(accel: Accel, llm: BaseLLM, prompt: Prompt, controls: Controls) -> Req
     )
 
 
-def _described(llm: BaseLLM) -> dict[str, Any]:
-    """Spell the model: its own class and every field that can change an answer."""
+def describe(llm: BaseLLM) -> dict[str, Any]:
+    """Spell a model: its own class and every field that can change an answer."""
     fields = dict(_fields(llm))
-    described = {name: named(value) for name, value in fields.items() if _counts(name)}
+    described = {name: named(value) for name, value in fields.items() if counts(name)}
     kind = class_name(own_class(type(llm)))
     return {"class": kind, "fields": described, "elsewhere": _addresses(fields)}
 
@@ -107,7 +118,7 @@ def _addresses(fields: Mapping[str, Any]) -> list[str]:
 
 
 @functools.lru_cache(maxsize=1024)
-def _counts(name: str) -> bool:
+def counts(name: str) -> bool:
     """Whether a field or argument of this name can change an answer."""
     return not (_SECRET.search(name) or _INFRASTRUCTURE.search(name))
 
@@ -119,7 +130,7 @@ def _carries(name: str) -> bool:
 
 
 def _seen(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: _argument(value) for name, value in arguments.items() if _counts(name)}
+    return {name: _argument(value) for name, value in arguments.items() if counts(name)}
 
 
 def _argument(value: Any) -> Any:
@@ -139,7 +150,7 @@ def _tool(tool: BaseTool | AsyncBaseTool) -> Any:
         return object()
 
 
-def _temperature(llm: BaseLLM, arguments: Mapping[str, Any]) -> float | None:
+def temperature(llm: BaseLLM, arguments: Mapping[str, Any]) -> float | None:
     """Return the temperature of a call: its own or the model's; None where it is unset.
 
     Integrations differ in whether an argument or ``additional_kwargs`` wins; the higher one counts.

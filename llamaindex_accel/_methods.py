@@ -13,11 +13,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llama_index_instrumentation.dispatcher import active_instrument_tags
-
 from accel_core.errors import limits_error
 from llamaindex_accel import _answers, _chunks
-from llamaindex_accel._identity import chat_request, completion_request
+from llamaindex_accel._identity import chat_request, completion_request, controls_of_call
 from llamaindex_accel.events import announce
 
 if TYPE_CHECKING:
@@ -27,10 +25,8 @@ if TYPE_CHECKING:
 
     from accel_core.accel import Accel
     from accel_core.call import Call
-    from accel_core.policy.controls import Controls
     from accel_core.semantic_cache import Hit
 
-_SWITCHES = ("accel:no-cache", "accel:no-store", "accel:refresh")
 _END: Any = object()
 
 _asking: ContextVar[tuple[BaseLLM, ...]] = ContextVar("accel_llamaindex_asking", default=())
@@ -83,20 +79,13 @@ def _begin(
     kind: _Kind, accel: Accel, llm: BaseLLM, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Call:
     """Open the call of `llm`, or a bypass."""
-    controls = None if any(llm is one for one in _asking.get()) else _controls(accel)
+    controls = None if any(llm is one for one in _asking.get()) else controls_of_call(accel)
     if controls is None:
         return accel.call(None, None)
     names = (kind.asked, *kind.parameters, *map(str, range(len(args))))
     given: dict[str, Any] = {**dict(zip(names, args, strict=False)), **kwargs}
     asked = given.pop(kind.asked, None)
     return accel.call(kind.request(accel, llm, asked, given, controls), controls)
-
-
-def _controls(accel: Accel) -> Controls | None:
-    tags = active_instrument_tags.get()
-    if not tags:
-        return accel.controls(None, None)
-    return accel.controls(tags, [switch for switch in _SWITCHES if tags.get(switch)])
 
 
 @contextmanager
