@@ -1,8 +1,8 @@
-"""`accelerate`: one verb for LlamaIndex's language models, retrievers and indices.
+"""`accelerate`: one verb for LlamaIndex's language models, retrievers, engines and indices.
 
-Engines and agents keep the model they were built with, so the model is what is accelerated, before
-they are built. What cannot be accelerated is refused with a message that names what works, rather
-than returned unchanged.
+Agents keep the model they were built with, so the model is what is accelerated, before they are
+built. What cannot be accelerated is refused with a message that names what works, rather than
+returned unchanged.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accel_core.accel import Accel
     from accel_core.limiter import Limiter
     from llamaindex_accel._retrieval import Place
@@ -18,7 +20,8 @@ T = TypeVar("T")
 
 _WORKS = (
     "accelerate() takes a LlamaIndex LLM, for example OpenAI(...) or a CustomLLM (accelerate it "
-    "before engines and agents are built: Settings.llm = accelerate(llm)), a retriever or an index"
+    "before agents are built: Settings.llm = accelerate(llm)), a retriever, a query engine, a chat "
+    "engine or an index"
 )
 
 
@@ -32,12 +35,14 @@ def accelerate(
 ) -> T:
     """Return a copy of `value` that answers from `accel`.
 
-    An index is no copy: it is watched in place and returned, and its ``as_retriever()`` makes
-    accelerated retrievers.
+    An index is no copy: it is watched in place and returned, and what its ``as_retriever()``,
+    ``as_query_engine()`` and ``as_chat_engine()`` make is accelerated. A chat engine's copy shares
+    its memory: its retriever, query engine and LLM are accelerated. The LLM of a query engine is
+    left as it is; the engine's answers are kept.
 
-    What retrievers found is kept until their documents change. Changes are noticed that go through
-    the live index, vector store, document store or graph store in a retriever, that very object:
-    ``insert``, ``delete_ref_doc``, ``update_ref_doc``, ``refresh_ref_docs``, an
+    What retrievers found and engines answered is kept until their documents change. Changes are
+    noticed that go through the live index, vector store, document store or graph store inside, that
+    very object: ``insert``, ``delete_ref_doc``, ``update_ref_doc``, ``refresh_ref_docs``, an
     ``IngestionPipeline`` into its vector store. What removes documents drops what held one of them,
     as far as that can be told; an addition or update drops everything, since any question may be
     about it. Other changes (another process, program or object, a remote service) are said by
@@ -45,7 +50,7 @@ def accelerate(
     these documents is stale. What nobody says is noticed when its lifetime ends.
 
     Args:
-        value: any LlamaIndex LLM, retriever or index.
+        value: any LlamaIndex LLM, retriever, query engine, chat engine or index.
         accel: the configured object; None takes this process's default.
         limiter: keeps what is not answered from `accel` within a provider's limits; None takes
             the one that `accel` is configured with, if any. LLMs of OpenAI's clients only.
@@ -61,52 +66,67 @@ def accelerate(
 
     Example:
         >>> Settings.llm = accelerate(OpenAI(model="gpt-4o-mini"))  # doctest: +SKIP
-        >>> retriever = accelerate(index.as_retriever())  # doctest: +SKIP
+        >>> engine = accelerate(index.as_query_engine())  # doctest: +SKIP
     """
-    from llama_index.core.base.base_retriever import BaseRetriever
-    from llama_index.core.base.llms.base import BaseLLM
-    from llama_index.core.indices.base import BaseIndex
-
     from accel_core.accel import default_accel
     from accel_core.errors import UnsupportedError
     from llamaindex_accel._retrieval import Place
-    from llamaindex_accel.retriever import accelerate_retriever
 
     used = accel if accel is not None else default_accel()
-    place = Place(used, corpus, version)
-    made: Any
-    if isinstance(value, BaseLLM):
-        made = _accelerated(value, used, limiter if limiter is not None else used.limiter)
-    elif isinstance(value, BaseRetriever):
-        made = accelerate_retriever(value, place)
-    elif isinstance(value, BaseIndex):
-        made = _serving(value, place)
-    else:
+    within = limiter if limiter is not None else used.limiter
+    made: T | None = _accelerated(value, Place(used, corpus, version), within)
+    if made is None:
         raise UnsupportedError(f"{_WORKS}; got {_kind(value)}{_advice(value)}")
-    accelerated: T = made
-    return accelerated
+    return made
 
 
-def _accelerated(llm: Any, accel: Accel, limiter: Limiter | None) -> Any:
+def _accelerated(value: Any, place: Place, limiter: Limiter | None) -> Any:
+    """Return the accelerated copy; None where there is none of such a thing."""
+    from llama_index.core.base.base_query_engine import BaseQueryEngine
+    from llama_index.core.base.base_retriever import BaseRetriever
+    from llama_index.core.base.llms.base import BaseLLM
+    from llama_index.core.chat_engine.types import BaseChatEngine
+    from llama_index.core.indices.base import BaseIndex
+
+    from llamaindex_accel.engine import accelerate_chat_engine, accelerate_query_engine
+    from llamaindex_accel.retriever import accelerate_retriever
+
+    changes: dict[type, Callable[[Any], Any]] = {
+        BaseLLM: lambda llm: _llm(llm, place.accel, limiter),
+        BaseRetriever: lambda retriever: accelerate_retriever(retriever, place),
+        BaseQueryEngine: lambda engine: accelerate_query_engine(engine, place),
+    }
+    for kind, change in changes.items():
+        if isinstance(value, kind):
+            return change(value)
+    if isinstance(value, BaseChatEngine):
+        return accelerate_chat_engine(value, changes)
+    return _serving(value, place, limiter) if isinstance(value, BaseIndex) else None
+
+
+def _llm(llm: Any, accel: Accel, limiter: Limiter | None) -> Any:
     from llama_index.core.llms.structured_llm import StructuredLLM
 
     from llamaindex_accel.llm import accelerate_llm
 
     if isinstance(llm, StructuredLLM):
         # Its answers hold the parsed object, which no store can; the model inside asks for it.
-        inner = accelerate(llm.llm, accel, limiter=limiter)
+        inner = _llm(llm.llm, accel, limiter)
         return llm if inner is llm.llm else llm.model_copy(update={"llm": inner})
     return accelerate_llm(llm, accel, limiter)
 
 
-def _serving(index: Any, place: Place) -> Any:
+def _serving(index: Any, place: Place, limiter: Limiter | None) -> Any:
     """Watch `index` in place, and accelerate what is made of it."""
     from accel_core.watching import serve
     from llamaindex_accel._watch import watch
-    from llamaindex_accel.retriever import accelerate_retriever
+
+    def accelerated(made: Any) -> Any:
+        found = _accelerated(made, place, limiter)
+        return made if found is None else found
 
     watch(index, place.accel, place.corpus)
-    serve(index, lambda made: accelerate_retriever(made, place))
+    serve(index, accelerated)
     return index
 
 

@@ -47,6 +47,9 @@ def spell_nodes(nodes: Sequence[NodeWithScore]) -> list[Any]:
         if type(each) is not NodeWithScore or _KINDS.get(kind.__name__) is not kind:
             raise TypeError(f"a node of {kind.__name__} cannot be stored")
         rows.append([kind.__name__, each.node.to_dict(), each.score])
+    # A dump makes dicts of objects in metadata: only reading it tells what was lost.
+    if read_nodes(rows) != list(nodes):
+        raise TypeError("a node would not be read back as it is")
     return rows
 
 
@@ -57,7 +60,7 @@ def read_nodes(rows: Sequence[Any]) -> list[NodeWithScore]:
         KeyError, TypeError, ValueError: the rows are not that.
     """
     return [
-        NodeWithScore(node=_KINDS[kind].from_dict(fields), score=score)
+        NodeWithScore(node=_KINDS[kind].from_dict(dict(fields)), score=score)
         for kind, fields, score in rows
     ]
 
@@ -87,9 +90,6 @@ class Nodes:
         if len(value) > self._max_documents:
             return "too_large"
         payload = spell_typed(spell_nodes(value))
-        # A dump makes dicts of objects in metadata: only reading it tells what was lost.
-        if read_nodes(read_typed(payload)) != value:
-            return "unserialisable"
         names = [name for each in value for name in (each.node.node_id, each.node.ref_doc_id)]
         known = tuple(name for name in names if name) if self._precise else None
         return Made(payload, known, empty=not value)

@@ -65,12 +65,19 @@ class Place(NamedTuple):
 
 
 def ask_of(
-    place: Place, asked: Any, kind: str, question: QueryBundle, *, speaks: bool = False
+    place: Place,
+    settings: Settings,
+    asked: Any,
+    kind: str,
+    question: QueryBundle,
+    *,
+    speaks: bool = False,
 ) -> Ask | None:
     """Name a call of a retriever or an engine; None: it bypasses the cache.
 
     Args:
         place: where its answers are kept.
+        settings: reads what it is made of.
         asked: the retriever or engine.
         kind: which shape of answer it gives.
         question: what it is asked.
@@ -79,7 +86,6 @@ def ask_of(
     controls = admitted(place.accel)
     if controls is None:
         return None
-    settings = place.settings()
     made = settings.of(asked)
     for store in settings.stores:
         watch(store, place.accel, place.corpus)

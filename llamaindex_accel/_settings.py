@@ -59,6 +59,7 @@ class Settings:
     Attributes:
         stores: the stores and indices met.
         llms: the LLMs met.
+        streams: whether a synthesizer met streams its answers.
     """
 
     def __init__(self, *, by_name: bool) -> None:
@@ -66,6 +67,7 @@ class Settings:
         self._inside: set[int] = set()
         self._stores: dict[int, Any] = {}
         self.llms: list[BaseLLM] = []
+        self.streams = False
 
     @property
     def stores(self) -> list[Any]:
@@ -74,7 +76,8 @@ class Settings:
 
     def of(self, value: Any, *, but: frozenset[str] = frozenset()) -> Any:
         """Describe `value`, JSON-like; `but` names fields of it that do not count."""
-        return self._fields(value, vars(value).items(), but)
+        fields = _all(value) if isinstance(value, BaseModel) else vars(value).items()
+        return self._fields(value, fields, but)
 
     def _described(self, value: Any, owner: Any) -> Any:
         if type(value) in _PLAIN:
@@ -130,6 +133,7 @@ class Settings:
         if id(value) in self._inside:
             return {"again": kind}
         self._inside.add(id(value))
+        self.streams = self.streams or getattr(value, "_streaming", False) is True
         try:
             described = {
                 name: self._described(field, value)

@@ -1,7 +1,7 @@
 """Copies of LlamaIndex's objects in generated subclasses of their own classes.
 
-For those that are plain objects: retrievers, engines, synthesizers. A generated class belongs to an
-`Accel`, which holds it, and to a place there.
+Of retrievers, engines and synthesizers. A generated class belongs to an `Accel`, which holds it,
+and to a place there.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from llama_index.core.bridge.pydantic import BaseModel
 from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR
 
 from llamaindex_accel._identity import MARK, own_class
@@ -44,7 +45,7 @@ def placed(
     value: Any,
     place: Place,
     accelerate: Callable[[Any, Place], Any],
-    methods: Mapping[str, Callable[[Any, Place], Callable[..., Any]]],
+    methods: Mapping[str, Callable[[Any, Place, str], Callable[..., Any]]],
 ) -> Any:
     """Return a copy of `value` whose class overrides `methods`; itself where it is one already.
 
@@ -52,7 +53,7 @@ def placed(
         value: an object of the application's class, or of one generated from that.
         place: where its answers are kept.
         accelerate: makes the copy anew where it was pickled.
-        methods: make a method, given the application's class and the place.
+        methods: make a method, given the application's class, the place and the method's name.
     """
     if vars(type(value)).get(MARK) == place:
         return value
@@ -63,18 +64,22 @@ def placed(
     kind = place.accel.generated.get(key)
     if kind is None:
         kind = place.accel.generated.setdefault(key, _subclass(base, place, accelerate, methods))
-    made.__class__ = kind
+    object.__setattr__(made, "__class__", kind)  # a frozen model would refuse
     return made
 
 
 def original(value: Any) -> Any:
-    """Return a copy of `value` of the application's own class."""
+    """Return a shallow copy of `value` of the application's own class."""
     kind = own_class(type(value))
-    made: Any = object.__new__(kind)
+    if isinstance(value, BaseModel):
+        made: Any = value.model_copy()
+        object.__setattr__(made, "__class__", kind)
+        return made
+    made = object.__new__(kind)
     for name, field in vars(value).items():
-        if isinstance(field, types.MethodType) and field.__self__ is value:
-            field = types.MethodType(field.__func__, made)  # noqa: PLW2901 - the copy's own
-        made.__dict__[name] = field
+        bound = isinstance(field, types.MethodType) and field.__self__ is value
+        # What it holds of itself is the copy's own.
+        made.__dict__[name] = types.MethodType(field.__func__, made) if bound else field
     return made
 
 
@@ -82,7 +87,7 @@ def _subclass(
     base: Any,
     place: Place,
     accelerate: Callable[[Any, Place], Any],
-    methods: Mapping[str, Callable[[Any, Place], Callable[..., Any]]],
+    methods: Mapping[str, Callable[[Any, Place, str], Callable[..., Any]]],
 ) -> type:
     namespace: dict[str, Any] = {
         "__module__": base.__module__,
@@ -92,7 +97,7 @@ def _subclass(
         MARK: place,
     }
     for name, make in methods.items():
-        method = functools.update_wrapper(make(base, place), getattr(base, name))
+        method = functools.update_wrapper(make(base, place, name), getattr(base, name))
         setattr(method, DISPATCHER_SPAN_DECORATED_ATTR, True)
         namespace[name] = method
     return types.new_class(base.__name__, (base,), exec_body=lambda body: body.update(namespace))

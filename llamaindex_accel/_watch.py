@@ -45,7 +45,7 @@ _REMOVING = {
 _BESIDE = frozenset({"delete_from_docstore", "raise_error"})
 """Parameters of theirs that add nothing to what they remove."""
 
-_MAKERS = ("as_retriever",)
+_MAKERS = ("as_retriever", "as_query_engine", "as_chat_engine")
 
 
 @functools.lru_cache(maxsize=1024)

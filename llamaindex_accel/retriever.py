@@ -37,7 +37,7 @@ def accelerate_retriever(retriever: BaseRetriever, place: Place) -> BaseRetrieve
     return made
 
 
-def _make_retrieve(base: type[BaseRetriever], place: Place) -> Callable[..., Any]:
+def _make_retrieve(base: type[BaseRetriever], place: Place, _: str) -> Callable[..., Any]:
     def _retrieve(self: BaseRetriever, query_bundle: QueryBundle) -> list[NodeWithScore]:
         # Copied, because some retrievers write the embedding into the caller's.
         question = replace(query_bundle)
@@ -54,7 +54,7 @@ def _make_retrieve(base: type[BaseRetriever], place: Place) -> Callable[..., Any
     return _retrieve
 
 
-def _make_aretrieve(base: type[BaseRetriever], place: Place) -> Callable[..., Any]:
+def _make_aretrieve(base: type[BaseRetriever], place: Place, _: str) -> Callable[..., Any]:
     async def _aretrieve(self: BaseRetriever, query_bundle: QueryBundle) -> list[NodeWithScore]:
         question = replace(query_bundle)
 
@@ -73,7 +73,7 @@ def _make_aretrieve(base: type[BaseRetriever], place: Place) -> Callable[..., An
 def _asked(place: Place, retriever: BaseRetriever, question: QueryBundle) -> Ask | None:
     if runs_own_method(retriever):
         return None
-    return ask_of(place, retriever, "retriever", question)
+    return ask_of(place, place.settings(), retriever, "retriever", question)
 
 
 def _form(place: Place, retriever: BaseRetriever) -> Nodes:

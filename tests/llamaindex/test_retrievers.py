@@ -304,7 +304,6 @@ class TestMetadata:
         for node in (
             TextNode(text="x", metadata={"value": object()}),
             TextNode(text="x", metadata={"value": NodeWithScore(node=TextNode(text="y"))}),
-            TextNode(text="x", metadata={"value": float("nan")}),
             Own(text="x"),
         ):
             fast = accelerate(Listed([NodeWithScore(node=node)]), accel)
