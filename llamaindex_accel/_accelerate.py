@@ -62,16 +62,23 @@ def accelerate(
 
     Raises:
         UnsupportedError: it is none of these, cannot be limited, or holds a store that cannot be
-            watched while the corpus has no name.
+            watched while the corpus has no name; or it is an LLM, and `corpus` or `version` was
+            given.
 
     Example:
         >>> Settings.llm = accelerate(OpenAI(model="gpt-4o-mini"))  # doctest: +SKIP
         >>> engine = accelerate(index.as_query_engine())  # doctest: +SKIP
     """
+    from llama_index.core.base.llms.base import BaseLLM
+
     from accel_core.accel import default_accel
     from accel_core.errors import UnsupportedError
     from llamaindex_accel._retrieval import Place
 
+    if (corpus is not None or version) and isinstance(value, BaseLLM):
+        raise UnsupportedError(
+            f"corpus= and version= name documents; {type(value).__name__} retrieves none"
+        )
     used = accel if accel is not None else default_accel()
     within = limiter if limiter is not None else used.limiter
     made: T | None = _accelerated(value, Place(used, corpus, version), within)

@@ -6,6 +6,7 @@ call on, or the corpus that it was given by name.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llama_index.core.indices.vector_store.retrievers.retriever import VectorIndexRetriever
@@ -53,13 +54,14 @@ class Place(NamedTuple):
         return Settings(by_name=self.corpus is not None)
 
     def watch_stores_in(self, value: Any) -> None:
-        """Watch the stores in `value`.
+        """Watch the stores in `value`; none where it cannot be read, which its calls then report.
 
         Raises:
             UnsupportedError: one cannot be watched, and the corpus has no name.
         """
         settings = self.settings()
-        settings.of(value)
+        with contextlib.suppress(Exception):  # foreign objects raise what they like
+            settings.of(value)
         for store in settings.stores:
             watch(store, self.accel, self.corpus)
 
@@ -86,9 +88,13 @@ def ask_of(
     controls = admitted(place.accel)
     if controls is None:
         return None
-    made = settings.of(asked)
-    for store in settings.stores:
-        watch(store, place.accel, place.corpus)
+    try:
+        made = settings.of(asked)
+        for store in settings.stores:
+            watch(store, place.accel, place.corpus)
+    except Exception:  # foreign objects raise what they like, and stores may come later
+        place.accel.bypass("unidentifiable")
+        return None
     if place.corpus is not None:
         corpora = [place.accel.corpus(place.corpus)]
     else:

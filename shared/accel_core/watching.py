@@ -25,7 +25,7 @@ from accel_core.errors import StoreError, UnsupportedError
 from accel_core.policy.nameless import token
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from accel_core.accel import Accel
     from accel_core.corpora import Corpus
@@ -68,7 +68,7 @@ class _Watched:
     """What is known of one watched object."""
 
     def __init__(self) -> None:
-        self.watchers: set[_Watcher] = set()
+        self.watchers: dict[_Watcher, None] = {}
         self.accelerate: Callable[[Any], Any] | None = None
 
 
@@ -133,7 +133,7 @@ def watch(watched: Any, accel: Accel, corpus: str | None, kind: Kind) -> None:
                 "accelerate() a corpus by name, and call accel.corpus(name).changed() after every "
                 "change"
             ) from error
-    _of(watched).watchers.add(watcher)
+    _of(watched).watchers[watcher] = None
 
 
 def serve(watched: object, accelerate: Callable[[Any], Any]) -> None:
@@ -168,7 +168,7 @@ def _told(changed: list[tuple[object, Documents]]) -> list[tuple[Corpus, Documen
         for watcher in list(watchers):
             accel = watcher.accel()
             if accel is None:
-                watchers.discard(watcher)
+                watchers.pop(watcher, None)
                 continue
             name = watcher.corpus
             corpus = accel.corpus_of(watched) if name is None else accel.corpus(name)
@@ -210,10 +210,7 @@ def _calling(method: Callable[..., Any], kind: Kind) -> Callable[..., Any]:
             return method(self, *args, **kwargs)
         finally:
             _change.reset(outer)
-            for corpus, documents in change.end():
-                # Where others could not be told, it is tried again before this process reads.
-                with contextlib.suppress(StoreError):
-                    corpus.changed(documents)
+            _tell(change.end())
 
     return told
 
@@ -227,11 +224,28 @@ def _awaiting(method: Callable[..., Any], kind: Kind) -> Callable[..., Any]:
             return await method(self, *args, **kwargs)
         finally:
             _change.reset(outer)
-            for corpus, documents in change.end():
-                with contextlib.suppress(StoreError):
-                    await corpus.achanged(documents)
+            await _atell(change.end())
 
     return told
+
+
+def _tell(changes: Iterable[tuple[Corpus, Documents]]) -> None:
+    for corpus, documents in changes:
+        # Where others could not be told, it is tried again before this process reads.
+        with contextlib.suppress(StoreError):
+            corpus.changed(documents)
+
+
+async def _atell(changes: list[tuple[Corpus, Documents]]) -> None:
+    try:
+        while changes:
+            corpus, documents = changes[0]
+            with contextlib.suppress(StoreError):
+                await corpus.achanged(documents)
+            del changes[0]
+    finally:
+        # Cancelled while it waited: the documents have changed all the same.
+        _tell(changes)
 
 
 def _reduce_ex(self: Any, protocol: Any) -> Any:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 import random
+import threading
 import weakref
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +31,6 @@ from llamaindex_accel import accelerate
 from tests.llamaindex.retrieving import COLOURS, Retrieve, WordEmbedding, document, index_of, texts
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import Callable, Iterator
 
     from llama_index.core.indices.base import BaseIndex
@@ -197,6 +199,37 @@ def test_failed_changes(
     with pytest.raises(ValueError, match="embedding not set"):
         retrieve.change(index.vector_store, "add", [broken])
     assert changed(observed) == [None]
+
+
+def test_cancelled_changes(
+    make_accel: Callable[..., Accel], runner: asyncio.Runner, index: VectorStoreIndex, tmp_path: Any
+) -> None:
+    """A change whose caller is cancelled while it is told is told all the same."""
+    accel = make_accel({"cache": {"store": {"kind": "sqlite", "path": str(tmp_path / "a.db")}}})
+    plain = index.as_retriever(similarity_top_k=1)
+    # Told in this order: where the first one is waited for, the second one is not told yet.
+    fast = [accelerate(plain, accel, corpus=name) for name in ("handbook", None)]
+    log = accel._built.corpora._log
+    assert log is not None
+    [each.retrieve(QUESTION) for each in fast]
+    told, record = threading.Event(), log.add_change
+
+    def slowly(*change: Any) -> Any:
+        told.set()
+        return record(*change)
+
+    log.add_change = slowly  # type: ignore[method-assign]
+
+    async def change() -> None:
+        changing = asyncio.ensure_future(index.adelete_ref_doc("a"))
+        while not told.is_set():
+            await asyncio.sleep(0)
+        changing.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await changing
+
+    runner.run(change())
+    assert [each.retrieve(QUESTION) for each in fast] == [plain.retrieve(QUESTION)] * 2
 
 
 def test_only_what_held_it(accel: Accel, retrieve: Retrieve, embedding: WordEmbedding) -> None:

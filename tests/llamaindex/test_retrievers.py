@@ -355,6 +355,21 @@ class TestBadInput:
         assert retrieve(fast, QUESTION) == [node]  # LlamaIndex drops the same nodes
         assert [e.reason for e in observed.of(events.RetrievalRefused)] == ["too_large"] * 2
 
+    def test_unreadable(
+        self, accel: Accel, retrieve: Retrieve, observed: RecordingObserver
+    ) -> None:
+        """A retriever whose settings cannot be read is asked each time, and that is an event."""
+
+        class Unreadable(QueryBundle):
+            @property
+            def __dict__(self) -> Any:  # type: ignore[override]
+                raise OSError("unreadable")
+
+        fast: Any = accelerate(Counted(), accel)
+        fast.bundle = Unreadable("x")
+        assert [texts(retrieve(fast, QUESTION)) for _ in range(2)] == [["1"], ["2"]]
+        assert {e.reason for e in observed.of(events.CacheBypassed)} == {"unidentifiable"}
+
     def test_unhashable_filters(
         self, accel: Accel, retrieve: Retrieve, index: VectorStoreIndex
     ) -> None:
@@ -438,6 +453,8 @@ class TestShape:
             accelerate(WordEmbedding(), accel)
         with pytest.raises(UnsupportedError, match="the class Listed: give it an instance"):
             accelerate(Listed, accel)
+        with pytest.raises(UnsupportedError, match="name documents; MockLLM retrieves none"):
+            accelerate(MockLLM(), accel, corpus="handbook")
 
     def test_an_index_makes_accelerated_retrievers(
         self, accel: Accel, retrieve: Retrieve, index: VectorStoreIndex, embedding: WordEmbedding
