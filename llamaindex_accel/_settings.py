@@ -64,7 +64,7 @@ class Settings:
 
     def __init__(self, *, by_name: bool) -> None:
         self._by_name = by_name
-        self._inside: set[int] = set()
+        self._seen: dict[int, int] = {}
         self._stores: dict[int, Any] = {}
         self.llms: list[BaseLLM] = []
         self.streams = False
@@ -76,8 +76,9 @@ class Settings:
 
     def of(self, value: Any, *, but: frozenset[str] = frozenset()) -> Any:
         """Describe `value`, JSON-like; `but` names fields of it that do not count."""
+        self._seen[id(value)] = len(self._seen)
         fields = _all(value) if isinstance(value, BaseModel) else vars(value).items()
-        return self._fields(value, fields, but)
+        return self._fields(value, [(name, field) for name, field in fields if name not in but])
 
     def _described(self, value: Any, owner: Any) -> Any:
         if type(value) in _PLAIN:
@@ -95,6 +96,9 @@ class Settings:
         return self._object(value)
 
     def _object(self, value: Any) -> Any:
+        seen = self._seen.setdefault(id(value), place := len(self._seen))
+        if seen != place:
+            return {"seen": seen}
         kind: Any = type(value)
         if isinstance(value, BaseLLM):
             self.llms.append(value)
@@ -126,35 +130,36 @@ class Settings:
             return {"store": which}
         return {"index": which, "made": self._fields(store, vars(store).items())}
 
-    def _fields(
-        self, value: Any, fields: Iterable[tuple[str, Any]], but: frozenset[str] = frozenset()
-    ) -> Any:
-        kind = class_name(unwatched(own_class(type(value))))
-        if id(value) in self._inside:
-            return {"again": kind}
-        self._inside.add(id(value))
+    def _fields(self, value: Any, fields: Iterable[tuple[str, Any]]) -> Any:
         self.streams = self.streams or getattr(value, "_streaming", False) is True
-        try:
-            described = {
-                name: self._described(field, value)
-                for name, field in list(fields)
-                if name not in _ASIDE and name not in but and counts(name)
-            }
-        finally:
-            self._inside.discard(id(value))
-        return {"class": kind, "fields": described}
+        kind: Any = type(value)
+        described = {
+            name: self._described(field, value) for name, field in list(fields) if _matters(name)
+        }
+        return {"class": _name(kind), "fields": described}
 
 
-def _declared(model: BaseModel) -> Iterable[tuple[str, Any]]:
+def _declared(model: BaseModel) -> list[tuple[str, Any]]:
     declared = type(model).model_fields
-    return ((name, value) for name, value in vars(model).items() if name in declared)
+    return [(name, value) for name, value in vars(model).items() if name in declared]
 
 
-def _all(model: BaseModel) -> Iterable[tuple[str, Any]]:
-    """Yield all fields of a model: a dump leaves out what a declared type lacks."""
-    yield from _declared(model)
-    for more in (model.model_extra, model.__pydantic_private__):
-        yield from (more or {}).items()
+def _all(model: BaseModel) -> list[tuple[str, Any]]:
+    """Return all fields of a model: a dump leaves out what a declared type lacks."""
+    fields = _declared(model)
+    for more in (model.__pydantic_extra__, model.__pydantic_private__):
+        fields += (more or {}).items()
+    return fields
+
+
+@functools.lru_cache(maxsize=1024)
+def _matters(name: str) -> bool:
+    return name not in _ASIDE and counts(name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _name(kind: type) -> str:
+    return class_name(unwatched(own_class(kind)))
 
 
 def _is_index(store: Any) -> bool:
