@@ -49,13 +49,19 @@ def test_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     from langchain_core.embeddings import DeterministicFakeEmbedding
     from langchain_core.globals import set_llm_cache
     from langchain_core.messages import AIMessage
-    from llama_index.core import Settings
+    from llama_index.core import Document, MockEmbedding, Settings, VectorStoreIndex
 
     from accel_core.accel import default_accel
 
     monkeypatch.chdir(ROOT / "examples")
+    Settings.tokenizer = str.split
     names: dict[str, Any] = {
         "my_embeddings": DeterministicFakeEmbedding(size=8),
+        "index": VectorStoreIndex.from_documents(
+            [Document(text="A refund is paid within 14 days.")],
+            embed_model=MockEmbedding(embed_dim=8),
+        ),
+        "Document": Document,
         "message": AIMessage("", response_metadata={"accel": {}}),
     }
     with ModelServer() as server:
@@ -65,10 +71,11 @@ def test_readme_runs(monkeypatch: pytest.MonkeyPatch) -> None:
         try:
             for fence in FENCES:
                 exec(compile(fence, "README.md", "exec"), names)
-            assert server.call_count == 1
+            # A chat model's question, and one of a query engine.
+            assert server.call_count == 2
         finally:
             set_llm_cache(None)
-            Settings._llm = None
+            Settings._llm = Settings._tokenizer = None
             default_accel().close()
             default_accel.cache_clear()
     assert len(FENCES) >= 5
