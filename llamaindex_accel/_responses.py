@@ -62,11 +62,10 @@ class Responses:
             return lambda _: "too_large"
         if not streamed and type(value) is not Response:
             return lambda _: "unserialisable"
-        metadata = value.metadata
-        chosen = metadata.get(_SELECTED) if metadata else None
-        if type(chosen) is SelectorResult:
+        metadata, chosen = value.metadata, None
+        if metadata and type(metadata.get(_SELECTED)) is SelectorResult:
+            chosen = [[one.index, one.reason] for one in metadata[_SELECTED].selections]
             metadata = {key: item for key, item in metadata.items() if key != _SELECTED}
-            chosen = [[one.index, one.reason] for one in chosen.selections]
         # Copied, since who reads a stream may change what came with it.
         beside = [streamed, spell_nodes(nodes), copy.deepcopy(metadata), chosen]
         sourced = bool(nodes)
