@@ -449,8 +449,8 @@ class TestShape:
 
     def test_refused(self, accel: Accel) -> None:
         """What is no retriever is refused by a message that names what works."""
-        with pytest.raises(UnsupportedError, match=r"a retriever.*got WordEmbedding: for embed"):
-            accelerate(WordEmbedding(), accel)
+        with pytest.raises(UnsupportedError, match=r"retriever.*index; got list"):
+            accelerate([], accel)
         with pytest.raises(UnsupportedError, match="the class Listed: give it an instance"):
             accelerate(Listed, accel)
         with pytest.raises(UnsupportedError, match="name documents; MockLLM retrieves none"):
