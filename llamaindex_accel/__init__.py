@@ -1,7 +1,8 @@
-"""LlamaIndex: answers cached exactly and by meaning, embeddings exactly.
+"""LlamaIndex: answers cached exactly and by meaning, and what was retrieved until it changes.
 
 ``Settings.llm = accelerate(OpenAI(...))``: chat, completion and streams, with tools, agents, query
-and chat engines built on it.
+and chat engines built on it. ``accelerate(index)``, or a retriever or engine made of it: what was
+found, and what was answered from it.
 """
 
 from __future__ import annotations

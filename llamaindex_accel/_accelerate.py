@@ -1,8 +1,8 @@
-"""`accelerate`: one verb for LlamaIndex's language and embedding models.
+"""`accelerate`: one verb for LlamaIndex's models, embeddings, retrievers, engines and indices.
 
-Engines and agents keep the model they were built with, so the model is what is accelerated, before
-they are built. Anything else is refused with a message that names what works, rather than returned
-unchanged.
+Agents keep the model they were built with, so the model is what is accelerated, before they are
+built. What cannot be accelerated is refused with a message that names what works, rather than
+returned unchanged.
 """
 
 from __future__ import annotations
@@ -10,49 +10,86 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from accel_core.accel import Accel
     from accel_core.limiter import Limiter
+    from llamaindex_accel._retrieval import Place
 
 T = TypeVar("T")
 
 _WORKS = (
-    "accelerate() takes a LlamaIndex LLM, for example OpenAI(...) or a CustomLLM, or an embedding "
-    "model (BaseEmbedding); accelerate it before engines and agents are built: Settings.llm = "
-    "accelerate(llm)"
+    "accelerate() takes a LlamaIndex LLM, for example OpenAI(...) or a CustomLLM (accelerate it "
+    "before agents are built: Settings.llm = accelerate(llm)), an embedding model (BaseEmbedding), "
+    "a retriever, a query engine, a chat engine or an index"
 )
 
 
-def accelerate(llm: T, accel: Accel | None = None, *, limiter: Limiter | None = None) -> T:
-    """Return a copy of `llm` that answers from `accel`.
+def accelerate(
+    value: T,
+    accel: Accel | None = None,
+    *,
+    limiter: Limiter | None = None,
+    corpus: str | None = None,
+    version: str = "",
+) -> T:
+    """Return a copy of `value` that answers from `accel`.
+
+    An index is no copy: it is watched in place and returned, and what its ``as_retriever()``,
+    ``as_query_engine()`` and ``as_chat_engine()`` make is accelerated. A chat engine's copy shares
+    its memory: its retriever, query engine and LLM are accelerated. The LLM of a query engine is
+    left as it is; the engine's answers are kept.
+
+    What retrievers found and engines answered is kept until their documents change. Changes are
+    noticed that go through the live index, vector store, document store or graph store inside, that
+    very object: ``insert``, ``delete_ref_doc``, ``update_ref_doc``, ``refresh_ref_docs``, an
+    ``IngestionPipeline`` into its vector store. What removes documents drops what held one of them,
+    as far as that can be told; an addition or update drops everything, since any question may be
+    about it. Other changes (another process, program or object, a remote service) are said by
+    ``accel.corpus(name).changed()``; ``changed(ids)`` is the caller's word that only what rests on
+    these documents is stale. What nobody says is noticed when its lifetime ends.
 
     Args:
-        llm: any LlamaIndex LLM or embedding model; it is left untouched.
+        value: any LlamaIndex LLM, embedding model, retriever, query engine, chat engine or index.
         accel: the configured object; None takes this process's default.
         limiter: keeps what is not answered from `accel` within a provider's limits; None takes
             the one that `accel` is configured with, if any. Limits that headers show are learned
             of models that ask through OpenAI's clients only.
+        corpus: a name for the documents behind retrievers, by which every process that shares a
+            store knows them: one name, one index with one embedding model. None: they are the live
+            stores, in this process.
+        version: of the documents, where the application counts it; what was found in another one
+            is not served.
 
     Raises:
-        UnsupportedError: it is not a LlamaIndex LLM.
+        UnsupportedError: it is none of these, cannot be limited, or holds a store that cannot be
+            watched while the corpus has no name; or it retrieves nothing, and `corpus` or
+            `version` was given.
 
     Example:
         >>> Settings.llm = accelerate(OpenAI(model="gpt-4o-mini"))  # doctest: +SKIP
+        >>> engine = accelerate(index.as_query_engine())  # doctest: +SKIP
     """
     from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.base.llms.base import BaseLLM
 
     from accel_core.accel import default_accel
     from accel_core.errors import UnsupportedError
+    from llamaindex_accel._retrieval import Place
 
-    if isinstance(llm, BaseEmbedding):
-        embedding: T = _embedding(llm, accel or default_accel(), limiter)
-        return embedding
-    if not isinstance(llm, BaseLLM):
-        raise UnsupportedError(f"{_WORKS}; got {_kind(llm)}{_advice(llm)}")
+    if (corpus is not None or version) and isinstance(value, (BaseEmbedding, BaseLLM)):
+        raise UnsupportedError(
+            f"corpus= and version= name documents; {type(value).__name__} retrieves none"
+        )
     used = accel if accel is not None else default_accel()
-    made: Any = _accelerated(llm, used, limiter if limiter is not None else used.limiter)
-    accelerated: T = made
-    return accelerated
+    if isinstance(value, BaseEmbedding):
+        embedding: T = _embedding(value, used, limiter)
+        return embedding
+    within = limiter if limiter is not None else used.limiter
+    made: T | None = _accelerated(value, Place(used, corpus, version), within)
+    if made is None:
+        raise UnsupportedError(f"{_WORKS}; got {_kind(value)}{_advice(value)}")
+    return made
 
 
 def _embedding(embedding: Any, accel: Accel, limiter: Limiter | None) -> Any:
@@ -67,16 +104,54 @@ def _embedding(embedding: Any, accel: Accel, limiter: Limiter | None) -> Any:
     return accelerate_embedding(embedding, accel)
 
 
-def _accelerated(llm: Any, accel: Accel, limiter: Limiter | None) -> Any:
+def _accelerated(value: Any, place: Place, limiter: Limiter | None) -> Any:
+    """Return the accelerated copy; None where there is none of such a thing."""
+    from llama_index.core.base.base_query_engine import BaseQueryEngine
+    from llama_index.core.base.base_retriever import BaseRetriever
+    from llama_index.core.base.llms.base import BaseLLM
+    from llama_index.core.chat_engine.types import BaseChatEngine
+    from llama_index.core.indices.base import BaseIndex
+
+    from llamaindex_accel.engine import accelerate_chat_engine, accelerate_query_engine
+    from llamaindex_accel.retriever import accelerate_retriever
+
+    changes: dict[type, Callable[[Any], Any]] = {
+        BaseLLM: lambda llm: _llm(llm, place.accel, limiter),
+        BaseRetriever: lambda retriever: accelerate_retriever(retriever, place),
+        BaseQueryEngine: lambda engine: accelerate_query_engine(engine, place),
+    }
+    for kind, change in changes.items():
+        if isinstance(value, kind):
+            return change(value)
+    if isinstance(value, BaseChatEngine):
+        return accelerate_chat_engine(value, changes)
+    return _serving(value, place, limiter) if isinstance(value, BaseIndex) else None
+
+
+def _llm(llm: Any, accel: Accel, limiter: Limiter | None) -> Any:
     from llama_index.core.llms.structured_llm import StructuredLLM
 
     from llamaindex_accel.llm import accelerate_llm
 
     if isinstance(llm, StructuredLLM):
         # Its answers hold the parsed object, which no store can; the model inside asks for it.
-        inner = accelerate(llm.llm, accel, limiter=limiter)
+        inner = _llm(llm.llm, accel, limiter)
         return llm if inner is llm.llm else llm.model_copy(update={"llm": inner})
     return accelerate_llm(llm, accel, limiter)
+
+
+def _serving(index: Any, place: Place, limiter: Limiter | None) -> Any:
+    """Watch `index` in place, and accelerate what is made of it."""
+    from accel_core.watching import serve
+    from llamaindex_accel._watch import watch
+
+    def accelerated(made: Any) -> Any:
+        found = _accelerated(made, place, limiter)
+        return made if found is None else found
+
+    watch(index, place.accel, place.corpus)
+    serve(index, accelerated)
+    return index
 
 
 def _kind(value: Any) -> str:
@@ -90,6 +165,6 @@ def _advice(value: Any) -> str:
     kinds = {kind.__name__ for kind in type(value).__mro__}
     if kinds & {"BaseChatModel", "BaseLLM", "Runnable", "Embeddings"}:
         return ": for LangChain use langchain_accel.accelerate(...)"
-    if kinds & {"BaseQueryEngine", "BaseChatEngine", "BaseRetriever", "BaseWorkflowAgent"}:
+    if "BaseWorkflowAgent" in kinds:
         return ": accelerate the LLM it is built with"
     return ""

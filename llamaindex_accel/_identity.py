@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.tools.types import AsyncBaseTool, BaseTool
+from llama_index_instrumentation.dispatcher import active_instrument_tags
 
 from accel_core.policy.identity import Prompt
 from accel_core.policy.model_fields import counts, described
@@ -24,14 +25,24 @@ if TYPE_CHECKING:
     from accel_core.policy.identity import Request, Turn
 
 MARK = "__accel__"
-"""Class attribute of generated classes: the `Accel` they belong to."""
+"""Class attribute of generated classes: the `Accel`, or the place, that they answer from."""
+
+_SWITCHES = ("accel:no-cache", "accel:no-store", "accel:refresh")
+
+
+def controls_of_call(accel: Accel) -> Controls | None:
+    """Read a call's own wishes from LlamaIndex's instrument tags; None: it bypasses the cache."""
+    tags = active_instrument_tags.get()
+    if not tags:
+        return accel.controls(None, None)
+    return accel.controls(tags, [switch for switch in _SWITCHES if tags.get(switch)])
 
 
 def chat_request(
     accel: Accel, llm: BaseLLM, messages: Any, arguments: Mapping[str, Any], controls: Controls
 ) -> Request | None:
     """Name a chat call; None: it bypasses the cache."""
-    if not accel.admits(_temperature(llm, arguments)):
+    if not accel.admits(temperature(llm, arguments)):
         return None
     turns = from_messages(messages)
     return _name(accel, llm, Prompt("llamaindex.chat", seen(arguments), turns), controls)
@@ -41,7 +52,7 @@ def completion_request(
     accel: Accel, llm: BaseLLM, prompt: Any, arguments: Mapping[str, Any], controls: Controls
 ) -> Request | None:
     """Name a completion call; None: it bypasses the cache. ``formatted`` is an argument."""
-    if not accel.admits(_temperature(llm, arguments)):
+    if not accel.admits(temperature(llm, arguments)):
         return None
     turns: tuple[Turn, ...] = from_prompt(prompt)
     arguments = {"formatted": False, **arguments}
@@ -51,12 +62,17 @@ def completion_request(
 def _name(accel: Accel, llm: BaseLLM, prompt: Prompt, controls: Controls) -> Request | None:
     return accel.identify(
         prompt._replace(
-            model={"llm": described(llm, own_class(type(llm))), "call": prompt.model},
+            model={"llm": describe(llm), "call": prompt.model},
             tenant=accel.current_tenant(),
             namespace=accel.namespace(controls.namespace),
             source=str(getattr(llm, "model", None) or getattr(llm, "model_name", None) or ""),
         )
     )
+
+
+def describe(llm: BaseLLM) -> dict[str, Any]:
+    """Spell a model: its own class and every field that can change an answer."""
+    return described(llm, own_class(type(llm)))
 
 
 def own_class(kind: type) -> type:
@@ -86,7 +102,7 @@ def _tool(tool: BaseTool | AsyncBaseTool) -> Any:
         return object()
 
 
-def _temperature(llm: BaseLLM, arguments: Mapping[str, Any]) -> float | None:
+def temperature(llm: BaseLLM, arguments: Mapping[str, Any]) -> float | None:
     """Return the temperature of a call: its own or the model's; None where it is unset.
 
     Integrations differ in whether an argument or ``additional_kwargs`` wins; the higher one counts.

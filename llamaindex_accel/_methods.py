@@ -12,11 +12,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from llama_index_instrumentation.dispatcher import active_instrument_tags
-
 from accel_core.errors import limits_error
 from llamaindex_accel import _answers, _chunks
-from llamaindex_accel._identity import chat_request, completion_request
+from llamaindex_accel._identity import chat_request, completion_request, controls_of_call
 from llamaindex_accel._limits import call_request, calls_of
 from llamaindex_accel.events import announce
 
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
     from accel_core.accel import Accel
     from accel_core.call import Call
     from accel_core.model_calls import ModelCalls
-    from accel_core.policy.controls import Controls
     from accel_core.policy.limits.model_request import ModelRequest
     from accel_core.semantic_cache import Hit
 
@@ -85,7 +82,7 @@ def _begin(
     kind: _Kind, accel: Accel, llm: BaseLLM, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Call:
     """Open the call of `llm`, or a bypass."""
-    controls = None if _asks_itself(llm) else _controls(accel)
+    controls = None if _asks_itself(llm) else controls_of_call(accel)
     if controls is None:
         return accel.call(None, None)
     asked, given = _given(kind, args, kwargs)
@@ -114,13 +111,6 @@ def _limits(
     if calls is None or _asks_itself(llm):
         return None
     return calls, call_request(llm, *_given(kind, args, kwargs))
-
-
-def _controls(accel: Accel) -> Controls | None:
-    tags = active_instrument_tags.get()
-    if not tags:
-        return accel.controls(None, None)
-    return accel.controls(tags, [switch for switch in _SWITCHES if tags.get(switch)])
 
 
 @contextmanager

@@ -165,7 +165,7 @@ def _field(name: str, value: Any, ids: list[str]) -> Any:
     if name in _CONTENT:
         return _content(value)
     if name == "path":
-        return _file(value)
+        return file_content(value)
     return str(value) if name == "url" else value
 
 
@@ -186,7 +186,7 @@ def _content(value: Any) -> Any:
         return value
 
 
-def _file(path: Any) -> Any:
+def file_content(path: Any) -> Any:
     try:
         return Path(path).read_bytes()
     except (OSError, ValueError):

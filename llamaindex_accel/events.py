@@ -12,16 +12,18 @@ from llama_index.core.instrumentation.events import BaseEvent
 from llama_index_instrumentation import get_dispatcher
 
 if TYPE_CHECKING:
+    from accel_core.retrieval import Recalled
     from accel_core.semantic_cache import Hit
 
 _dispatcher = get_dispatcher("llamaindex_accel")
 
 
 class CacheHitEvent(BaseEvent):
-    """A stored answer was served.
+    """A stored answer, or what was retrieved before, was served.
 
     Attributes:
-        method: the LLM's method that was called, for example ``astream_chat``.
+        method: what was called: an LLM's method, for example ``astream_chat``, or ``retrieve``,
+            ``query`` or ``get_response``.
         tier: ``exact`` or ``semantic``.
         similarity: cosine between the question asked and the one answered before, in [-1, 1].
         age_s: seconds since the answer was stored.
@@ -40,7 +42,7 @@ class CacheHitEvent(BaseEvent):
         return "CacheHitEvent"
 
 
-def announce(hit: Hit, method: str) -> None:
+def announce(hit: Hit | Recalled, method: str) -> None:
     """Tell LlamaIndex's event handlers that `method` was answered by `hit`."""
     _dispatcher.event(
         CacheHitEvent(

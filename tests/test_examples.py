@@ -57,18 +57,26 @@ def test_pages_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from langchain_core.messages import AIMessage
     from langchain_core.vectorstores import InMemoryVectorStore
     from langchain_openai import ChatOpenAI
-    from llama_index.core import Settings
+    from llama_index.core import Document, MockEmbedding, Settings, VectorStoreIndex
+    from llama_index.llms.openai import OpenAI
 
     from accel_core.accel import default_accel
 
     fences = python_of(page)
     monkeypatch.chdir(ROOT / "examples")
+    Settings.tokenizer = str.split
     with ModelServer() as server:
         monkeypatch.setenv("OPENAI_API_KEY", "none")
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
         monkeypatch.setenv("OPENAI_API_BASE", server.url)
+        Settings.llm = OpenAI(model="gpt-4o-mini")
         names: dict[str, Any] = {
             "ChatOpenAI": ChatOpenAI,
+            "Document": Document,
+            "index": VectorStoreIndex.from_documents(
+                [Document(text="A refund is paid within 14 days.")],
+                embed_model=MockEmbedding(embed_dim=8),
+            ),
             "llm": ChatOpenAI(model="gpt-4o-mini"),
             "message": AIMessage("", response_metadata={"accel": {}}),
             "my_embeddings": DeterministicFakeEmbedding(size=8),
@@ -80,7 +88,7 @@ def test_pages_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert page.name != "README.md" or server.call_count == 1
         finally:
             set_llm_cache(None)
-            Settings._llm = None
+            Settings._llm = Settings._tokenizer = None
             default_accel().close()
             default_accel.cache_clear()
     assert fences or page.name == "measurements.md"

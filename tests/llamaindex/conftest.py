@@ -119,3 +119,9 @@ def spans() -> Iterator[SimpleSpanHandler]:
     root_dispatcher.span_handlers.append(handler)
     yield handler
     root_dispatcher.span_handlers.remove(handler)
+
+
+@pytest.fixture(params=["sync", "async"])
+def runner_colour(request: pytest.FixtureRequest) -> str:
+    """Name a colour, for tests that make what they need of it themselves."""
+    return str(request.param)

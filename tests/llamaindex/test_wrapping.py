@@ -11,7 +11,6 @@ import pytest
 from llama_index.core import Settings
 from llama_index.core.llms.function_calling import FunctionCallingLLM
 from llama_index.core.llms.mock import MockLLM
-from llama_index.core.memory import ChatMemoryBuffer
 from llama_index.llms.openai import OpenAI
 
 from accel_core.accel import Accel
@@ -140,14 +139,12 @@ def test_anything_else_is_refused(given: Any, told: str, accel: Accel) -> None:
     assert isinstance(refusal.value, TypeError)
 
 
-def test_engines_are_pointed_to_their_model(accel: Accel) -> None:
-    """An engine is refused with the advice to accelerate the model first."""
-    from llama_index.core.chat_engine import SimpleChatEngine
+def test_agents_are_pointed_to_their_model(accel: Accel) -> None:
+    """An agent is refused with the advice to accelerate the model first."""
+    from llama_index.core.agent.workflow import ReActAgent
 
-    memory = ChatMemoryBuffer.from_defaults(token_limit=100, tokenizer_fn=str.split)
-    engine = SimpleChatEngine.from_defaults(llm=MockLLM(), memory=memory)
     with pytest.raises(UnsupportedError, match="accelerate the LLM it is built with"):
-        accelerate(engine, accel)
+        accelerate(ReActAgent(llm=MockLLM(), tools=[]), accel)
 
 
 def test_langchain_models_are_pointed_to_their_package(accel: Accel) -> None:

@@ -1,0 +1,103 @@
+"""Copies of LlamaIndex's objects in generated subclasses of their own classes.
+
+Of retrievers, engines and synthesizers. A generated class belongs to an `Accel`, which holds it,
+and to a place there.
+"""
+
+from __future__ import annotations
+
+import functools
+import types
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.bridge.pydantic import BaseModel
+from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR
+
+from llamaindex_accel._identity import MARK, own_class
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from llamaindex_accel._retrieval import Place
+
+_running: ContextVar[frozenset[int]] = ContextVar("accel_llamaindex_running", default=frozenset())
+"""Objects whose own method runs: it may call another of the overridden ones."""
+
+
+def runs_own_method(value: object) -> bool:
+    """Whether `value` is called by its own method."""
+    return id(value) in _running.get()
+
+
+@contextmanager
+def own_method(value: object) -> Iterator[None]:
+    """Let calls of `value` to itself pass, while its own method runs."""
+    token = _running.set(_running.get() | {id(value)})
+    try:
+        yield
+    finally:
+        _running.reset(token)
+
+
+def placed(
+    value: Any,
+    place: Place,
+    accelerate: Callable[[Any, Place], Any],
+    methods: Mapping[str, Callable[[Any, Place, str], Callable[..., Any]]],
+) -> Any:
+    """Return a copy of `value` whose class overrides `methods`; itself where it is one already.
+
+    Args:
+        value: an object of the application's class, or of one generated from that.
+        place: where its answers are kept.
+        accelerate: makes the copy anew where it was pickled.
+        methods: make a method, given the application's class, the place and the method's name.
+    """
+    if vars(type(value)).get(MARK) == place:
+        return value
+    place.watch_stores_in(value)
+    made = original(value)
+    base = type(made)
+    key = (base, place.corpus, place.version)
+    kind = place.accel.generated.get(key)
+    if kind is None:
+        kind = place.accel.generated.setdefault(key, _subclass(base, place, accelerate, methods))
+    object.__setattr__(made, "__class__", kind)  # a frozen model would refuse
+    return made
+
+
+def original(value: Any) -> Any:
+    """Return a shallow copy of `value` of the application's own class."""
+    kind = own_class(type(value))
+    if isinstance(value, BaseModel):
+        made: Any = value.model_copy()
+        object.__setattr__(made, "__class__", kind)
+        return made
+    made = object.__new__(kind)
+    for name, field in vars(value).items():
+        bound = isinstance(field, types.MethodType) and field.__self__ is value
+        # What it holds of itself is the copy's own.
+        made.__dict__[name] = types.MethodType(field.__func__, made) if bound else field
+    return made
+
+
+def _subclass(
+    base: Any,
+    place: Place,
+    accelerate: Callable[[Any, Place], Any],
+    methods: Mapping[str, Callable[[Any, Place, str], Callable[..., Any]]],
+) -> type:
+    namespace: dict[str, Any] = {
+        "__module__": base.__module__,
+        "__qualname__": base.__qualname__,
+        "__doc__": base.__doc__,
+        "__reduce__": lambda self: (accelerate, (original(self), place)),
+        MARK: place,
+    }
+    for name, make in methods.items():
+        method = functools.update_wrapper(make(base, place, name), getattr(base, name))
+        setattr(method, DISPATCHER_SPAN_DECORATED_ATTR, True)
+        namespace[name] = method
+    return types.new_class(base.__name__, (base,), exec_body=lambda body: body.update(namespace))

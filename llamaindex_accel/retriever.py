@@ -1,0 +1,88 @@
+"""Retrievers accelerated by a generated subclass of the user's own class.
+
+The copy stays an instance of its class with its fields. Overridden are only the two private methods
+in which LlamaIndex asks a retriever, marked as already in a span: a miss has exactly the spans and
+events of the user's own method, a hit none but `CacheHitEvent`; the events of retrieval itself, and
+what nodes refer to, are LlamaIndex's own in both. State lives on the generated class.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from llamaindex_accel._nodes import Nodes
+from llamaindex_accel._retrieval import Place, ask_of, is_precise
+from llamaindex_accel._subclass import own_method, placed, runs_own_method
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from llama_index.core.base.base_retriever import BaseRetriever
+    from llama_index.core.schema import NodeWithScore, QueryBundle
+
+    from accel_core.retrieval import Ask
+
+
+def accelerate_retriever(retriever: BaseRetriever, place: Place) -> BaseRetriever:
+    """Return a copy of `retriever` that answers from `place`; `retriever` is untouched.
+
+    The stores and indices in it are watched in place: what changes them through these objects is
+    seen.
+
+    Raises:
+        UnsupportedError: a store in it cannot be watched, and the corpus has no name.
+    """
+    made: BaseRetriever = placed(retriever, place, accelerate_retriever, _METHODS)
+    return made
+
+
+def _make_retrieve(base: type[BaseRetriever], place: Place, _: str) -> Callable[..., Any]:
+    def _retrieve(self: BaseRetriever, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        # Copied, because some retrievers write the embedding into the caller's.
+        question = replace(query_bundle)
+
+        async def make() -> list[NodeWithScore]:
+            with own_method(self):
+                return base._retrieve(self, question)
+
+        asked = _asked(place, self, query_bundle)
+        if asked is None:
+            return base._retrieve(self, query_bundle)
+        if not place.accel.needs_retrieval(question.query_str):
+            return []
+        return place.accel.retrieval.read_through(asked, make, _form(place, self))
+
+    return _retrieve
+
+
+def _make_aretrieve(base: type[BaseRetriever], place: Place, _: str) -> Callable[..., Any]:
+    async def _aretrieve(self: BaseRetriever, query_bundle: QueryBundle) -> list[NodeWithScore]:
+        question = replace(query_bundle)
+
+        async def make() -> list[NodeWithScore]:
+            with own_method(self):
+                return await base._aretrieve(self, question)
+
+        asked = _asked(place, self, query_bundle)
+        if asked is None:
+            return await base._aretrieve(self, query_bundle)
+        if not await place.accel.aneeds_retrieval(question.query_str):
+            return []
+        return await place.accel.retrieval.aread_through(asked, make, _form(place, self))
+
+    return _aretrieve
+
+
+def _asked(place: Place, retriever: BaseRetriever, question: QueryBundle) -> Ask | None:
+    if runs_own_method(retriever):
+        return None
+    return ask_of(place, place.settings(), retriever, "retriever", question)
+
+
+def _form(place: Place, retriever: BaseRetriever) -> Nodes:
+    longest = place.accel.config.retrieval.max_documents
+    return Nodes(longest, precise=is_precise(retriever), method="retrieve")
+
+
+_METHODS = {"_retrieve": _make_retrieve, "_aretrieve": _make_aretrieve}
