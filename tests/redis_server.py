@@ -35,7 +35,7 @@ class RedisServer:
         if start is None:
             reason = f"{build.name} is not here: run `make servers`"
             pytest.fail(reason) if os.environ.get("CI") else pytest.skip(reason)
-        self._start = start
+        self.build, self._start = build, start
         self._settings = {"save": "", "appendonly": "no", "bind": "127.0.0.1", **settings}
         self._folder = TemporaryDirectory()
         self.port = _free_port()

@@ -226,6 +226,9 @@ class Tiers:
     def _follow(self, far: SharedStore, limit: int) -> bool:
         """Take over one batch of changes; return whether there are more."""
         with self._following:
+            if not self._breakers["store"].allows(self._mono_now()):
+                # It failed for those before this one, who need not each wait for it.
+                return False
             changes = far.changes(self._revision, limit)
             self._revision = changes.revision
             if changes.reset:
