@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -161,6 +162,15 @@ def test_what_is_not_confirmed_is_asked_again(make: Stores) -> None:
     store.changes(0, 10)
     assert not store.stirred()
     assert store.glance() == store.glance()
+
+
+def test_own_saves_are_no_news(make: Stores) -> None:
+    """Who alone writes never has to ask what happened."""
+    store = make()
+    store.changes(0, 10)
+    store.save([entry()])
+    store.remove([digest("one")])
+    assert not store.stirred()
 
 
 def test_news_lost_with_their_connection(make: Stores, hand: redis.Redis) -> None:
@@ -459,3 +469,20 @@ def test_a_server_away_is_an_error_in_time(fault: Any) -> None:
             assert store.fetch(digest("two")) == entry("two")
             store.changes(0, 10)
             assert not store.stirred()
+
+
+def test_threads_do_not_queue_to_connect() -> None:
+    """While a server is frozen, many callers at once wait a few deadlines, not one each."""
+    with RedisServer(BUILDS[0]) as server:
+        server.freeze()
+        with closing(RedisStore(server.url, lookup_timeout_s=0.1)) as store:
+
+            def timed(_: int) -> float:
+                began_s = time.monotonic()
+                with pytest.raises(StoreError):
+                    store.read_changes(b"corpus", 0)
+                return time.monotonic() - began_s
+
+            with ThreadPoolExecutor(16) as threads:
+                assert max(threads.map(timed, range(16))) < 3 * 0.1 + SLACK_S
+        server.thaw()
