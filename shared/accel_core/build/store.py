@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from accel_core.errors import ConfigError, MissingExtraError
+from accel_core.errors import ConfigError
 from accel_core.policy.seal import Seal
 
 if TYPE_CHECKING:
@@ -52,7 +52,5 @@ def _redis(config: StoreConfig, secrets: Secrets, emit: Observer, clocks: Clocks
             on_event=emit,
             mono_now=clocks.mono_now,
         )
-    except ModuleNotFoundError as error:
-        raise MissingExtraError("redis", "cache.store.kind: redis") from error
     except ConfigError as error:
         raise ConfigError(f"cache.store.{error.path}", error.value, error.expected) from None

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from accel_core.errors import ConfigError, StoreError
+from accel_core.errors import ConfigError, MissingExtraError, StoreError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,13 +57,16 @@ class RedisLink:
 
     Raises:
         ConfigError: `server` is neither.
+        MissingExtraError: redis-py is not installed.
     """
 
     def __init__(
         self, server: str | redis.Redis, *, lookup_timeout_s: float, write_timeout_s: float
     ) -> None:
-        import redis
-
+        try:
+            import redis
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("redis", "a Redis server") from error
         pool = _pool(server)
         # A client may own what its pool refers to weakly.
         self._owner = server
@@ -81,16 +84,18 @@ class RedisLink:
         with reported(operation):
             return self._quick.get(name)
 
-    def read(self, operation: str, script: Script, names: Sequence[str], *arguments: Any) -> Any:
-        """Return the answer of a script that changes nothing, by a lookup's deadline."""
+    def ask(self, operation: str, script: Script, names: Sequence[str], *arguments: Any) -> Any:
+        """Return the answer of a script, by a lookup's deadline."""
         return self._run(self._quick, operation, script, names, arguments)
 
-    def scan(self, operation: str, script: Script, names: Sequence[str], *arguments: Any) -> Any:
-        """Return the answer of a script that changes nothing, by a write's deadline."""
+    def ask_at_length(
+        self, operation: str, script: Script, names: Sequence[str], *arguments: Any
+    ) -> Any:
+        """Return the answer of a script, by a write's deadline."""
         return self._run(self._patient, operation, script, names, arguments)
 
-    def write(self, operation: str, script: Script, names: Sequence[str], *arguments: Any) -> Any:
-        """Return the answer of a script, given after what it published is on its way."""
+    def publish(self, operation: str, script: Script, names: Sequence[str], *arguments: Any) -> Any:
+        """Return the answer of a script, when what it published is on its way."""
         return self._run(self._patient, operation, script, names, arguments, published=True)
 
     def eviction_policy(self) -> str:

@@ -8,20 +8,17 @@ microseconds and no round trip. Who is not connected knows nothing: that is told
 from __future__ import annotations
 
 import contextlib
-import os
 import threading
 from typing import TYPE_CHECKING, NamedTuple
-from weakref import WeakSet
 
 from accel_core.errors import StoreError
+from accel_core.forking import renewed_in_children
 from accel_core.store.redis_link import reported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from accel_core.store.redis_link import Wire
-
-_LISTENING: WeakSet[RedisNews] = WeakSet()
 
 
 class Heard(NamedTuple):
@@ -52,7 +49,7 @@ class RedisNews:
         self._heard = Heard(0, 0, 0)
         self._lock, self._connecting = threading.Lock(), threading.Lock()
         self._connection: Wire | None = None
-        _LISTENING.add(self)
+        renewed_in_children(self)
 
     def listen(self) -> int:
         """Return the connection's number, of a new one where there is none.
@@ -131,12 +128,3 @@ class RedisNews:
             with contextlib.suppress(Exception):
                 self._connection.disconnect()
             self._connection = None
-
-
-def _after_fork_in_child() -> None:
-    for news in list(_LISTENING):
-        news.after_fork()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -143,7 +143,7 @@ class RedisStore:
         after: object = 0
         looked = _SELECTED
         while looked == _SELECTED:
-            after, looked, found = self._link.scan(
+            after, looked, found = self._link.ask_at_length(
                 "select",
                 redis_scripts.SELECT,
                 self._names.entries,
@@ -207,7 +207,7 @@ class RedisStore:
         """Return what happened to `corpus` after revision `since`; all 0 where nothing ever did."""
         self._listen()
         names = self._names.corpus(corpus)[:2]
-        revision, everything, changed = self._link.read(
+        revision, everything, changed = self._link.ask(
             "read changes of", redis_scripts.READ_CHANGES, names, since
         )
         documents = dict(zip(changed[::2], map(int, changed[1::2]), strict=True))
@@ -216,7 +216,7 @@ class RedisStore:
     def add_change(self, corpus: bytes, documents: Collection[bytes] | None) -> None:
         """Number a change of `corpus`; None for `documents`: it may concern everything."""
         named = documents is not None and len(documents) <= MAX_NAMED
-        self._link.write(
+        self._link.publish(
             "change",
             redis_scripts.ADD_CHANGE,
             self._names.corpus(corpus),
@@ -254,14 +254,14 @@ class RedisStore:
         return connection
 
     def _change(self, operation: str, script: Script, *arguments: Any) -> int:
-        changed: int = self._link.write(
+        changed: int = self._link.publish(
             operation, script, self._names.entries, self._names.entry, self._writer, *arguments
         )
         return changed
 
     def _page(self, told: int, after: int, limit: int, *, first: bool) -> _Page:
         most = min(limit, _READ)
-        revision, reset, removed, reached, looked, located = self._link.read(
+        revision, reset, removed, reached, looked, located = self._link.ask(
             "read changes of",
             redis_scripts.CHANGES,
             self._names.entries,
