@@ -94,6 +94,26 @@ def test_what_was_not_heard_is_told_again(
     assert room(other, 59.0)
 
 
+def test_calls_that_overtake_one_another(
+    handle: Callable[..., RedisLevels], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a thread's call arrives after a later one, what that told is not taken back."""
+    one, other = handle(), handle()
+    assert room(one, 80.0)
+    ask = one._link.ask
+
+    def overtaken(*arguments: Any) -> Any:
+        monkeypatch.undo()
+        one.settle(tokens(80.0), tokens(30.0))
+        one.reserve(NOTHING, 0.0, 0.0)
+        return ask(*arguments)
+
+    monkeypatch.setattr(one._link, "ask", overtaken)
+    one.reserve(NOTHING, 0.0, 0.0)
+    assert not room(other, 71.0)
+    assert room(other, 69.0)
+
+
 def _away(*_: Any) -> Any:
     raise StoreError("redis", "reserve", "away")
 
@@ -117,7 +137,6 @@ def test_a_forked_child_settles_for_itself(handle: Callable[..., RedisLevels]) -
     """A child takes of the same levels as a handle of its own."""
     one = handle()
     assert room(one, 40.0)
-    one.settle(NOTHING, tokens(10.0))
     child = os.fork()
     if not child:
         took = room(one, 20.0)
@@ -125,6 +144,7 @@ def test_a_forked_child_settles_for_itself(handle: Callable[..., RedisLevels]) -
         one.reserve(NOTHING, 0.0, 0.0)
         os._exit(0 if took else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    one.settle(NOTHING, tokens(10.0))
     one.reserve(NOTHING, 0.0, 0.0)
     assert not room(one, 21.0)
     assert room(one, 19.0)
