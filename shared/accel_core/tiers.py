@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from accel_core import events
 from accel_core.drive.writer import Writer
-from accel_core.policy.breaker import Breaker
+from accel_core.policy.breaker import STORE_REST_S, Breaker
 from accel_core.ports import Selector, SharedStore
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ class Tiers:
         self._memory, self._index, self._encoder, self._far = memory, index, encoder, far
         self._nearer = nearer
         self._emit, self._mono_now = emit, mono_now
-        self._breakers = {"encoder": Breaker(), "store": Breaker()}
+        self._breakers = {"encoder": Breaker(), "store": Breaker(rest_s=STORE_REST_S)}
         self._writer: Writer[_Item] = Writer(
             self._work,
             capacity=_QUEUE,

@@ -92,7 +92,6 @@ def test_empty_file_is_valid(tmp_path: Path, text: str) -> None:
         ({"cache": {"store": {"kind": "mongo"}}}, "cache.store.kind", "'sqlite'"),
         ({"cache": {"store": {"kind": "redis"}}}, "cache.store.url", "REDIS_URL"),
         ({"cache": {"store": {"url": "redis://h"}}}, "cache.store.kind", "'redis'"),
-        ({"cache": {"store": {"prefix": "{"}}}, "cache.store.prefix", "braces"),
         ({"cache": {"admission": {"max_temperature": -1}}},
          "cache.admission.max_temperature", ">= 0"),
         ({"cache": []}, "cache", "mapping"),

@@ -199,7 +199,7 @@ def test_no_call_fails_or_waits_for_a_broken_server(
         assert one.seen.of(BackendFailed)
     finally:
         mend()
-    one.clock.advance(31.0)
+    one.clock.advance(4.0)
     two = joined(make, server.url)
     one.ask("is it mended", "it is")
     found = two.ask("is it mended", "asked again")

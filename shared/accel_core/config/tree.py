@@ -218,8 +218,6 @@ class StoreConfig:
         positive("lookup_timeout_s", self.lookup_timeout_s)
         if not self.path:
             raise ConfigError("path", self.path, "must name a file")
-        if not self.prefix or set(self.prefix) & set("{}"):
-            raise ConfigError("prefix", self.prefix, "must be a text without braces")
         # A URL is never shown: it may hold a password.
         if self.kind == "redis" and not self.url:
             raise ConfigError("url", None, "kind 'redis' needs the server's, such as ${REDIS_URL}")

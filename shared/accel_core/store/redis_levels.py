@@ -112,7 +112,7 @@ class RedisLevels:
         timeout_s: the longest wait for a connection, and for each answer.
 
     Raises:
-        ConfigError: the URL is none.
+        ConfigError: the URL, or the prefix, is none.
 
     Example:
         >>> from accel_core import Limiter, RedisLevels

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from accel_core.store.redis_scripts import Script
 
-
 _TAKEN_OVER = frozenset(
     "host port path db username password credential_provider client_name connection_pool "
     "socket_keepalive socket_keepalive_options".split()
@@ -100,8 +99,13 @@ class RedisLink:
 
     def eviction_policy(self) -> str:
         """Return the server's ``maxmemory-policy``; nothing where the user may not know."""
+        import redis
+
         with reported("describe"):
-            return str(self._quick.info("memory").get("maxmemory_policy", ""))
+            try:
+                return str(self._quick.info("memory").get("maxmemory_policy", ""))
+            except redis.exceptions.NoPermissionError:
+                return ""
 
     def connection(self) -> Wire:
         """Return a new connection that belongs to no pool; close it."""

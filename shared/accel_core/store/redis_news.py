@@ -2,13 +2,14 @@
 
 One connection subscribes; whoever looks takes what has come from its socket, which costs
 microseconds and no round trip. Who is not connected knows nothing: that is told as None, never as
-"no news". Wires are numbered, because what was published between two of them is lost.
+"no news". Connections are numbered, because what was published between two of them is lost.
 """
 
 from __future__ import annotations
 
 import contextlib
 import threading
+from secrets import token_hex
 from typing import TYPE_CHECKING, NamedTuple
 
 from accel_core.errors import StoreError
@@ -41,14 +42,15 @@ class RedisNews:
     Args:
         connect: returns a connection of its own, not yet connected.
         channel: where changes are published.
-        writer: by which name this process publishes its own.
+
+    Attributes:
+        writer: by which name this process publishes its own, which are no news to it.
     """
 
-    def __init__(self, connect: Callable[[], Wire], channel: str, writer: str) -> None:
-        self._connect, self._channel, self._writer = connect, channel, writer.encode()
+    def __init__(self, connect: Callable[[], Wire], channel: str) -> None:
+        self._connect, self._channel = connect, channel
         self._heard = Heard(0, 0, 0)
-        self._lock, self._connecting = threading.Lock(), threading.Lock()
-        self._connection: Wire | None = None
+        self.after_fork()
         renewed_in_children(self)
 
     def listen(self) -> int:
@@ -91,9 +93,10 @@ class RedisNews:
             self._drop()
 
     def after_fork(self) -> None:
-        """Start anew in a child process: the connection is the parent's."""
+        """Start anew in a child process: connection and name are the parent's."""
+        self.writer = token_hex(8)
         self._lock, self._connecting = threading.Lock(), threading.Lock()
-        self._connection = None
+        self._connection: Wire | None = None
 
     def _start(self) -> None:
         connection = self._subscribed()
@@ -120,7 +123,7 @@ class RedisNews:
         heard = self._heard
         if kind == b"corpora":
             self._heard = heard._replace(corpora=heard.corpora + 1)
-        elif writer != self._writer:
+        elif writer != self.writer.encode():
             self._heard = heard._replace(revision=max(heard.revision, int(rest[0])))
 
     def _drop(self) -> None:

@@ -27,6 +27,7 @@ from __future__ import annotations
 from hashlib import blake2b, sha1
 from typing import TYPE_CHECKING
 
+from accel_core.errors import ConfigError
 from accel_core.policy.corpus import MAX_NAMED
 from accel_core.store.codec import utf8
 
@@ -254,9 +255,14 @@ class Names:
 
     Args:
         prefix: stores of different prefixes share nothing.
+
+    Raises:
+        ConfigError: it would not be the hash tag.
     """
 
     def __init__(self, prefix: str) -> None:
+        if not prefix or set(prefix) & set("{}"):
+            raise ConfigError("prefix", prefix, "must be a text without braces")
         self.root = f"{{{prefix}}}:{FORMAT}:"
         self.entry = f"{self.root}entry:"
         self.news = f"{self.root}news"

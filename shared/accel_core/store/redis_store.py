@@ -19,10 +19,9 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
-from secrets import token_hex
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from accel_core.errors import ConfigError, StoreError
+from accel_core.errors import StoreError
 from accel_core.events import BackendFailed
 from accel_core.policy.corpus import MAX_NAMED
 from accel_core.policy.seal import Seal
@@ -92,17 +91,14 @@ class RedisStore:
         on_event: Observer | None = None,
         mono_now: Callable[[], float] = time.monotonic,
     ) -> None:
-        if not prefix or set(prefix) & set("{}"):
-            raise ConfigError("prefix", prefix, "must be a text without braces")
         self._seal = seal if seal is not None else Seal()
         self._prefix, self._max_entries = prefix, max_entries
         self._on_event, self._mono_now = on_event, mono_now
         self._names = Names(prefix)
-        self._writer = token_hex(8)
         self._link = RedisLink(
             server, lookup_timeout_s=lookup_timeout_s, write_timeout_s=write_timeout_s
         )
-        self._news = RedisNews(self._link.connection, self._names.news, self._writer)
+        self._news = RedisNews(self._link.connection, self._names.news)
         # Others' changes up to this revision were told, later ones are pushed by this connection;
         # as of then.
         self._known, self._by, self._confirmed_s = 0, 0, float("-inf")
@@ -147,7 +143,7 @@ class RedisStore:
                 "select",
                 redis_scripts.SELECT,
                 self._names.entries,
-                *(self._names.entry, self._writer, after, _SELECTED, key),
+                *(self._names.entry, self._news.writer, after, _SELECTED, key),
                 *conditions(selector),
             )
             meant.update(dict.fromkeys(_keys(found)))
@@ -220,7 +216,11 @@ class RedisStore:
             "change",
             redis_scripts.ADD_CHANGE,
             self._names.corpus(corpus),
-            *(self._writer, int(named), *(documents if documents is not None and named else ())),
+            *(
+                self._news.writer,
+                int(named),
+                *(documents if documents is not None and named else ()),
+            ),
         )
         self._glances += 1
 
@@ -255,7 +255,7 @@ class RedisStore:
 
     def _change(self, operation: str, script: Script, *arguments: Any) -> int:
         changed: int = self._link.publish(
-            operation, script, self._names.entries, self._names.entry, self._writer, *arguments
+            operation, script, self._names.entries, self._names.entry, self._news.writer, *arguments
         )
         return changed
 
@@ -265,7 +265,7 @@ class RedisStore:
             "read changes of",
             redis_scripts.CHANGES,
             self._names.entries,
-            *(self._names.entry, self._writer, told, after, most, int(first)),
+            *(self._names.entry, self._news.writer, told, after, most, int(first)),
         )
         bodies = list(zip(located[::2], located[1::2], strict=True))
         last = looked < most
