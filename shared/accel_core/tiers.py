@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from accel_core import events
 from accel_core.drive.writer import Writer
 from accel_core.policy.breaker import STORE_REST_S, Breaker
-from accel_core.ports import Selector, SharedStore
+from accel_core.ports import Changes, Selector, SharedStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -224,12 +224,10 @@ class Tiers:
                 self._failed("store", "follow", error)
 
     def _follow(self, far: SharedStore, limit: int) -> bool:
-        """Take over one batch of changes; return whether there are more."""
+        """Take over one batch of changes unless the store rests; return whether there are more."""
         with self._following:
-            if not self._breakers["store"].allows(self._mono_now()):
-                # It failed for those before this one, who need not each wait for it.
-                return False
-            changes = far.changes(self._revision, limit)
+            rests, since = not self._breakers["store"].allows(self._mono_now()), self._revision
+            changes = Changes([], [], since) if rests else far.changes(since, limit)
             self._revision = changes.revision
             if changes.reset:
                 self._memory.remove(self._memory.select(Selector()))
