@@ -38,7 +38,7 @@ class RedisServer:
         self.build, self._start = build, start
         self._settings = {"save": "", "appendonly": "no", "bind": "127.0.0.1", **settings}
         self._folder = TemporaryDirectory()
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
 
     def __enter__(self) -> RedisServer:
@@ -88,7 +88,8 @@ class RedisServer:
             return False
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
