@@ -8,12 +8,13 @@ PY     := $(BIN)/python
 # Models are read from installed packages; a hub is asked only where this is emptied.
 export HF_HUB_OFFLINE ?= 1
 
-.PHONY: help demo test test-fast lint types contracts check bench bench-setup clean
+.PHONY: help demo test test-fast servers lint types contracts check bench bench-setup clean
 
 help:
 	@echo "make demo         install and run the demo: what is saved, on real clients and a real encoder"
 	@echo "make test         install and run all tests"
 	@echo "make test-fast    the tests that take no seconds"
+	@echo "make servers      obtain the Redis and Valkey servers that tests run against"
 	@echo "make check        lint, types, import contracts and all tests"
 	@echo "make bench        measure against the peers (make bench-setup once before)"
 
@@ -30,7 +31,11 @@ $(VENV)/.dev: $(VENV)/.app
 demo: $(VENV)/.app
 	$(PY) examples/demo.py
 
-test: $(VENV)/.dev
+# Real Redis and Valkey servers, unpacked into .servers; quick where they are there.
+servers: $(VENV)/.dev
+	$(PY) -m tools.redis_servers
+
+test: $(VENV)/.dev servers
 	$(PY) -m pytest --numprocesses auto --dist worksteal
 
 test-fast: $(VENV)/.dev
@@ -59,4 +64,4 @@ bench: $(VENV)/.dev
 	$(PY) -m benchmarks cache
 
 clean:
-	rm -rf $(VENV) .venv-gptcache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .servers .venv-gptcache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -91,4 +91,4 @@ def test_pages_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             Settings._llm = Settings._tokenizer = None
             default_accel().close()
             default_accel.cache_clear()
-    assert fences or page.name == "measurements.md"
+    assert fences or page.name in {"measurements.md", "stores.md"}

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from accel_core.limiter import Limiter
     from accel_core.observer.statistics import Statistics
     from accel_core.policy.limits.retry import RetryPolicy
+    from accel_core.store.redis_levels import RedisLevels
     from accel_core.verifier.cross_encoder import CrossEncoderVerifier, NLIVerifier
     from accel_core.warming.run import awarm, warm
 
@@ -26,6 +27,7 @@ __all__ = [
     "Limiter",
     "NLIVerifier",
     "Receipt",
+    "RedisLevels",
     "Retries",
     "RetryPolicy",
     "Statistics",
@@ -41,6 +43,7 @@ _PLACES = {
     "Limiter": "accel_core.limiter",
     "NLIVerifier": "accel_core.verifier.cross_encoder",
     "Receipt": "accel_core.forgetting",
+    "RedisLevels": "accel_core.store.redis_levels",
     "Retries": "accel_core.limited_call",
     "RetryPolicy": "accel_core.policy.limits.retry",
     "Statistics": "accel_core.observer.statistics",

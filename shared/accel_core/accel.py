@@ -17,8 +17,8 @@ from accel_core.call import Call
 from accel_core.clocks import Clocks
 from accel_core.config import AccelConfig, from_mapping, from_yaml
 from accel_core.corpora import Corpus, named_corpus, own_corpus
-from accel_core.drive.forking import renewed_in_children
 from accel_core.forgetting import Forgetting
+from accel_core.forking import renewed_in_children
 from accel_core.limiter import limiter_of
 from accel_core.observer.fanout import Fanout
 from accel_core.observer.log import LoggingObserver

@@ -16,8 +16,8 @@ from accel_core.clocks import Clocks
 from accel_core.config.limits import AMOUNTS
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo, is_mine
-from accel_core.drive.forking import renewed_in_children
 from accel_core.errors import ConfigError, UnsupportedError
+from accel_core.forking import renewed_in_children
 from accel_core.limited_call import LimitedCalls, Retries
 from accel_core.model_calls import ModelCalls
 from accel_core.policy.limits.account import Limits

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from accel_core import events
 from accel_core.drive.writer import Writer
-from accel_core.policy.breaker import Breaker
-from accel_core.ports import Selector, SharedStore
+from accel_core.policy.breaker import STORE_REST_S, Breaker
+from accel_core.ports import Changes, Selector, SharedStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -103,7 +103,7 @@ class Tiers:
         self._memory, self._index, self._encoder, self._far = memory, index, encoder, far
         self._nearer = nearer
         self._emit, self._mono_now = emit, mono_now
-        self._breakers = {"encoder": Breaker(), "store": Breaker()}
+        self._breakers = {"encoder": Breaker(), "store": Breaker(rest_s=STORE_REST_S)}
         self._writer: Writer[_Item] = Writer(
             self._work,
             capacity=_QUEUE,
@@ -229,9 +229,10 @@ class Tiers:
                 self._failed("store", "follow", error)
 
     def _follow(self, far: SharedStore, limit: int) -> bool:
-        """Take over one batch of changes; return whether there are more."""
+        """Take over one batch of changes unless the store rests; return whether there are more."""
         with self._following:
-            changes = far.changes(self._revision, limit)
+            rests, since = not self._breakers["store"].allows(self._mono_now()), self._revision
+            changes = Changes([], [], since) if rests else far.changes(since, limit)
             self._revision = changes.revision
             self._removal = object()
             if changes.reset:

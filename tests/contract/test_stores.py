@@ -1,4 +1,4 @@
-"""Both stores keep every promise of the ports."""
+"""Every store keeps every promise of the ports, Redis on every server that there is."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import pytest
 
 from accel_core.policy.seal import Seal
 from accel_core.store.memory import MemoryStore
+from accel_core.store.redis_store import RedisStore
 from accel_core.store.sqlite import SqliteStore
 from accel_core.testing.change_logs import ChangeLogContract
+from accel_core.testing.doubles import ManualClock
 from accel_core.testing.shared_stores import SharedStoreContract
 from accel_core.testing.stores import StoreContract
+from tests.redis_server import RedisServer
+from tools.redis_servers import BUILDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,5 +55,63 @@ class TestChangesInSqlite(ChangeLogContract):
     @pytest.fixture
     def other(self, tmp_path: Path, log: SqliteStore) -> Iterator[SqliteStore]:
         other = SqliteStore(tmp_path / "accel.db")
+        yield other
+        other.close()
+
+
+@pytest.fixture(scope="module", params=BUILDS, ids=lambda build: build.name)
+def running(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    with RedisServer(request.param) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: RedisServer) -> RedisServer:
+    """One that holds nothing."""
+    with running.client() as client:
+        client.flushall()
+    return running
+
+
+def redis_store(server: RedisServer, seal: Seal | None = None) -> RedisStore:
+    # Time stands still, and the machine may be slow: nothing is asked again, or given up.
+    return RedisStore(
+        server.url,
+        seal=seal,
+        lookup_timeout_s=10,
+        write_timeout_s=10,
+        mono_now=ManualClock().clocks().mono_now,
+    )
+
+
+class TestRedisStore(SharedStoreContract):
+    @pytest.fixture
+    def seal(self, running: RedisServer) -> Seal:
+        """Half of the servers keep sealed entries: whether they are is no matter of theirs."""
+        return Seal(b"k" * 32) if running.build.search else Seal()
+
+    @pytest.fixture
+    def store(self, server: RedisServer, seal: Seal) -> Iterator[RedisStore]:
+        store = redis_store(server, seal)
+        yield store
+        store.close()
+
+    @pytest.fixture
+    def other(self, server: RedisServer, seal: Seal, store: RedisStore) -> Iterator[RedisStore]:
+        other = redis_store(server, seal)
+        yield other
+        other.close()
+
+
+class TestChangesInRedis(ChangeLogContract):
+    @pytest.fixture
+    def log(self, server: RedisServer) -> Iterator[RedisStore]:
+        store = redis_store(server)
+        yield store
+        store.close()
+
+    @pytest.fixture
+    def other(self, server: RedisServer, log: RedisStore) -> Iterator[RedisStore]:
+        other = redis_store(server)
         yield other
         other.close()

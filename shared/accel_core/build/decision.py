@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from accel_core import events
 from accel_core.build.encoder import build_encoder, extra_of
 from accel_core.calibration.shipped import forest, read_calibration, shipped
-from accel_core.drive.forking import renewed_in_children
 from accel_core.errors import ConfigError
+from accel_core.forking import renewed_in_children
 from accel_core.lexicon.english import English
 from accel_core.policy.calibration import EVERYTHING
 from accel_core.policy.gated import Gated

@@ -86,5 +86,6 @@ def build_embeddings(
 
 
 def _beside(store: StoreConfig) -> StoreConfig:
-    """Return the configuration of the file beside that of answers."""
-    return replace(store, path=str(Path(store.path).with_suffix(".embeddings.db")))
+    """Return the configuration of what lies beside the store of answers: a file, or a prefix."""
+    path = str(Path(store.path).with_suffix(".embeddings.db"))
+    return replace(store, path=path, prefix=f"{store.prefix}-embeddings")

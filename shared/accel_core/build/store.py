@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from accel_core.errors import ConfigError
 from accel_core.policy.seal import Seal
 
 if TYPE_CHECKING:
@@ -16,9 +17,17 @@ if TYPE_CHECKING:
 def build_store(
     config: StoreConfig, secrets: Secrets, emit: Observer, clocks: Clocks
 ) -> Store | None:
-    """Open the shared store `config` names; None for none."""
+    """Open the shared store `config` names; None for none.
+
+    Raises:
+        ConfigError: the server's URL is none.
+        MissingExtraError: the library of a server's client is not installed.
+        StoreError: the file cannot be opened.
+    """
     if config.kind == "none":
         return None
+    if config.kind == "redis":
+        return _redis(config, secrets, emit, clocks)
     from accel_core.store.sqlite import SqliteStore
 
     return SqliteStore(
@@ -28,3 +37,20 @@ def build_store(
         on_event=emit,
         wall_now=clocks.wall_now,
     )
+
+
+def _redis(config: StoreConfig, secrets: Secrets, emit: Observer, clocks: Clocks) -> Store:
+    from accel_core.store.redis_store import RedisStore
+
+    try:
+        return RedisStore(
+            config.url or "",
+            prefix=config.prefix,
+            seal=Seal(secrets.current, secrets.previous),
+            max_entries=config.max_entries,
+            lookup_timeout_s=config.lookup_timeout_s,
+            on_event=emit,
+            mono_now=clocks.mono_now,
+        )
+    except ConfigError as error:
+        raise ConfigError(f"cache.store.{error.path}", error.value, error.expected) from None

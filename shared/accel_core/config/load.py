@@ -132,6 +132,7 @@ def _expanded(text: str, place: str) -> str:
             return os.environ[match[1]]
         except KeyError:
             expected = f"environment variable {match[1]} must be set"
-            raise ConfigError(place, text, expected) from None
+            # Not the whole text: it may hold a secret.
+            raise ConfigError(place, match[0], expected) from None
 
     return _VARIABLE.sub(lookup, text)

@@ -196,19 +196,33 @@ class StoreConfig:
     """The store behind memory.
 
     Attributes:
-        kind: ``none``, or ``sqlite``: a file that several processes of one machine share.
+        kind: ``none``; ``sqlite``: a file that several processes of one machine share; ``redis``
+            (extra ``redis``): a server that processes of several machines share.
         path: the file, for ``sqlite``.
+        url: the server, for ``redis``: ``redis://user:password@host:6379/0``, ``rediss://`` for
+            TLS. Taken from the environment where it holds a password: ``${REDIS_URL}``.
+        prefix: what names on the server begin with; caches of different prefixes share nothing.
+        lookup_timeout_s: the longest a lookup waits for the server to be connected, and to answer.
         max_entries: entries it holds; the oldest leave.
     """
 
-    kind: Literal["none", "sqlite"] = "none"
+    kind: Literal["none", "sqlite", "redis"] = "none"
     path: str = ".accel/cache.db"
+    url: str | None = field(default=None, repr=False)
+    prefix: str = "accel"
+    lookup_timeout_s: float = 0.05
     max_entries: int = 100_000
 
     def __post_init__(self) -> None:
         positive("max_entries", self.max_entries)
+        positive("lookup_timeout_s", self.lookup_timeout_s)
         if not self.path:
             raise ConfigError("path", self.path, "must name a file")
+        # A URL is never shown: it may hold a password.
+        if self.kind == "redis" and not self.url:
+            raise ConfigError("url", None, "kind 'redis' needs the server's, such as ${REDIS_URL}")
+        if self.kind != "redis" and self.url:
+            raise ConfigError("kind", self.kind, "must be 'redis' where a url is given")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

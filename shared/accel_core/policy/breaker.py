@@ -6,6 +6,9 @@ rest tries again, and one success closes the circuit (Nygard, *Release It!*, "Ci
 
 from __future__ import annotations
 
+STORE_REST_S = 4.0
+"""How long a store rests, seconds: asking one costs little, and invalidations wait for it."""
+
 
 class Breaker:
     """Counts failures in a row.

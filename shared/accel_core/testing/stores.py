@@ -74,7 +74,7 @@ class StoreContract:
     def test_absent_fields_stay_absent(self, store: Store) -> None:
         """An entry without tenant, text, tags, vector and source comes back without them."""
         bare = Entry(
-            key=digest("bare"), scope=b"s", payload=b"{}", created_s=1, expires_s=2, semantic=False
+            key=digest("bare"), scope=b"s", payload=b"", created_s=1, expires_s=9e9, semantic=False
         )
         store.save([bare])
         assert store.fetch(bare.key) == bare
