@@ -18,10 +18,11 @@ from pydantic import BaseModel
 from accel_core.policy.identity import Prompt, Turn
 from accel_core.policy.nameless import class_name, named, token
 from accel_core.retrieval import Ask
+from accel_core.watching import unwatched
 from langchain_accel._description import describe
 from langchain_accel._documents import Documents
 from langchain_accel._requests import identify
-from langchain_accel._watch import STORES, unwatched, watch
+from langchain_accel._watch import STORES, watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -21,8 +21,9 @@ from langchain_core.callbacks.manager import (
 from langchain_core.runnables.config import var_child_runnable_config
 
 from accel_core.drive import blocking
+from accel_core.watching import serve
 from langchain_accel._retrieval import Asked, Place, ask_of, stores_in
-from langchain_accel._watch import serve, watch
+from langchain_accel._watch import watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
