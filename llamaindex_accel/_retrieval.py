@@ -16,8 +16,9 @@ from llama_index.core.vector_stores.types import VectorStoreQueryMode
 from accel_core.policy.identity import Prompt, Turn
 from accel_core.policy.nameless import token
 from accel_core.retrieval import Ask
+from accel_core.subclasses import own_class
 from accel_core.watching import unwatched
-from llamaindex_accel._identity import controls_of_call, own_class, temperature
+from llamaindex_accel._identity import controls_of_call, temperature
 from llamaindex_accel._settings import Settings
 from llamaindex_accel._turns import file_content
 from llamaindex_accel._watch import watch

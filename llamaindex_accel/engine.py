@@ -19,10 +19,11 @@ from llama_index.core.query_engine import CustomQueryEngine
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import QueryBundle
 
+from accel_core.subclasses import own_method, runs_own_method
 from llamaindex_accel._responses import Responses
 from llamaindex_accel._retrieval import Place, ask_of
 from llamaindex_accel._streamed import aanswered, answered
-from llamaindex_accel._subclass import original, own_method, placed, runs_own_method
+from llamaindex_accel._subclass import original, placed
 from llamaindex_accel.retriever import accelerate_retriever
 from llamaindex_accel.synthesizer import accelerate_synthesizer
 

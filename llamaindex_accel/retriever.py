@@ -11,9 +11,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from accel_core.subclasses import own_method, runs_own_method
 from llamaindex_accel._nodes import Nodes
 from llamaindex_accel._retrieval import Place, ask_of, is_precise
-from llamaindex_accel._subclass import own_method, placed, runs_own_method
+from llamaindex_accel._subclass import placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

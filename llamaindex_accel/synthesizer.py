@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from accel_core.policy.nameless import named
 from accel_core.retrieval import Ask, Made
+from accel_core.subclasses import own_method, runs_own_method
 from accel_core.typed_json import read_typed, spell_typed
 from llamaindex_accel._retrieval import Place, admitted, request_of
 from llamaindex_accel._streamed import aanswered, answered, apieces_of, pieces_of
-from llamaindex_accel._subclass import own_method, placed, runs_own_method
+from llamaindex_accel._subclass import placed
 from llamaindex_accel.events import announce
 
 if TYPE_CHECKING:

@@ -16,13 +16,13 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import types
 import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core.errors import StoreError, UnsupportedError
 from accel_core.policy.nameless import token
+from accel_core.subclasses import subclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -194,14 +194,11 @@ def _watching(base: type, kind: Kind) -> type:
         if vars(known).get(_MARK) is base:
             return known
     namespace: dict[str, Any] = {
-        "__module__": base.__module__,
-        "__qualname__": base.__qualname__,
-        "__doc__": base.__doc__,
         "__reduce_ex__": _reduce_ex,
         **{name: _telling(getattr(base, name), kind) for name in kind.changes(base)},
         **{name: _making(getattr(base, name)) for name in kind.makers(base)},
     }
-    made = types.new_class(base.__name__, (base,), exec_body=lambda body: body.update(namespace))
+    made: type = subclass(base, namespace)
     # Not before: a class that its base refused stays among the subclasses until it is collected.
     setattr(made, _MARK, base)
     return made
