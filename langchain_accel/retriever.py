@@ -28,7 +28,7 @@ from accel_core.subclasses import (
     subclass,
 )
 from accel_core.watching import serve
-from langchain_accel._retrieval import Asked, Place, ask_of, stores_in
+from langchain_accel._retrieval import Asked, ask_of, stores_in
 from langchain_accel._watch import watch
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from langchain_core.retrievers import BaseRetriever
     from langchain_core.vectorstores import VectorStore
 
-    from accel_core.accel import Accel
+    from accel_core.place import Place
     from accel_core.retrieval import Ask
     from langchain_accel._documents import Documents
 
@@ -49,35 +49,34 @@ _ASKED = (
 """Methods in which retrievers are asked, in both colours; a class is asked in the first it has."""
 
 
-def accelerate_retriever(
-    retriever: BaseRetriever, accel: Accel, corpus: str | None = None, version: str = ""
-) -> BaseRetriever:
-    """Return a copy of `retriever` that answers from `accel`; `retriever` is untouched.
+def accelerate_retriever(retriever: BaseRetriever, place: Place) -> BaseRetriever:
+    """Return a copy of `retriever` that answers from `place`; `retriever` is untouched.
 
     The vector stores and document stores in it are watched in place: what changes them through
     these objects is seen.
+
+    Raises:
+        UnsupportedError: a store in it cannot be watched, and the corpus has no name.
     """
-    place = Place(accel, corpus, version)
     if getattr(type(retriever), MARK, None) == place:
         return retriever
     made = original(retriever)
     for store in stores_in(made):
-        watch(store, accel, corpus)
+        watch(store, place.accel, place.corpus)
     base = type(made)
-    made.__class__ = generated(accel, (base, corpus, version), lambda: _subclass(base, place))
+    key = (base, place.corpus, place.version)
+    made.__class__ = generated(place.accel, key, lambda: _subclass(base, place))
     return made
 
 
-def accelerate_store(
-    store: VectorStore, accel: Accel, corpus: str | None = None, version: str = ""
-) -> VectorStore:
-    """Watch `store` in place, accelerate what `as_retriever` makes of it, and return it."""
-    watch(store, accel, corpus)
+def accelerate_store(store: VectorStore, place: Place) -> VectorStore:
+    """Watch `store` in place, accelerate what `as_retriever` makes of it, and return it.
 
-    def accelerated(retriever: Any) -> Any:
-        return accelerate_retriever(retriever, accel, corpus, version)
-
-    serve(store, accelerated)
+    Raises:
+        UnsupportedError: it cannot be watched.
+    """
+    watch(store, place.accel, place.corpus)
+    serve(store, lambda retriever: accelerate_retriever(retriever, place))
     return store
 
 
@@ -91,7 +90,7 @@ def original(retriever: BaseRetriever) -> BaseRetriever:
 def _subclass(base: type[BaseRetriever], place: Place) -> type[BaseRetriever]:
     method, amethod = next(pair for pair in _ASKED if hasattr(base, pair[0]))
     namespace: dict[str, Any] = {
-        "__reduce__": lambda self: (accelerate_retriever, (original(self), *place)),
+        "__reduce__": lambda self: (accelerate_retriever, (original(self), place)),
         method: _asking(base, place, method),
         amethod: _aasking(base, place, amethod),
         MARK: place,

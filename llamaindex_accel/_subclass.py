@@ -14,11 +14,12 @@ from llama_index.core.bridge.pydantic import BaseModel
 from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR
 
 from accel_core.subclasses import MARK, generated, own_class, subclass
+from llamaindex_accel._retrieval import watch_stores_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from llamaindex_accel._retrieval import Place
+    from accel_core.place import Place
 
 
 def placed(
@@ -37,7 +38,7 @@ def placed(
     """
     if vars(type(value)).get(MARK) == place:
         return value
-    place.watch_stores_in(value)
+    watch_stores_in(value, place)
     made = original(value)
     base = type(made)
     key = (base, place.corpus, place.version)
