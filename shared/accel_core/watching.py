@@ -164,7 +164,8 @@ def unwatched(kind: type) -> type:
 def _of(watched: object) -> _Watched:
     name = token(watched)
     if name not in _watched:
-        weakref.finalize(watched, _watched.pop, name, None).atexit = False
+        with contextlib.suppress(TypeError):  # one without weak references is held by its token
+            weakref.finalize(watched, _watched.pop, name, None).atexit = False
     return _watched.setdefault(name, _Watched())
 
 

@@ -46,6 +46,13 @@ class Sealed(Shelf):
         raise TypeError("sealed")
 
 
+class Slotted:
+    """Its objects have neither another class nor weak references."""
+
+    __slots__ = ()
+    put = aput = reader = Shelf.put
+
+
 @pytest.fixture
 def observed() -> RecordingObserver:
     return RecordingObserver()
@@ -119,11 +126,12 @@ def test_makers(accel: Accel) -> None:
     assert unwatched(type(shelf)) is Shelf
 
 
-def test_that_cannot_be_watched(accel: Accel) -> None:
+@pytest.mark.parametrize("kind", [Sealed, Slotted])
+def test_that_cannot_be_watched(accel: Accel, kind: type) -> None:
     """It is refused, unless its corpus has a name; it never serves, named or not."""
-    shelf = Sealed()
-    with pytest.raises(UnsupportedError, match=r"Sealed cannot be watched.*sealed.*by name"):
-        watch(shelf, accel, None, KIND)
-    watch(shelf, accel, "shelves", KIND)
-    with pytest.raises(UnsupportedError, match="Sealed cannot be watched, and makes"):
-        serve(shelf, list)
+    it = kind()
+    with pytest.raises(UnsupportedError, match=f"{kind.__name__} cannot be watched.*by name"):
+        watch(it, accel, None, KIND)
+    watch(it, accel, "shelves", KIND)
+    with pytest.raises(UnsupportedError, match=f"{kind.__name__} cannot be watched, and makes"):
+        serve(it, list)
