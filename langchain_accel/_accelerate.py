@@ -65,7 +65,8 @@ def accelerate(
 
     Raises:
         UnsupportedError: there is nothing in it that can be accelerated, or limited; or nothing
-            that retrieves, and `corpus` or `version` was given.
+            that retrieves, and `corpus` or `version` was given; or it is a vector store that cannot
+            be watched, or holds one while the corpus has no name.
 
     Example:
         >>> llm = accelerate(ChatOpenAI(model="gpt-4o-mini"))  # doctest: +SKIP
@@ -79,6 +80,7 @@ def accelerate(
 
     from accel_core.accel import default_accel
     from accel_core.errors import UnsupportedError
+    from accel_core.place import Place
     from langchain_accel._prompts import ask_alone
     from langchain_accel.chat_model import accelerate_chat_model
     from langchain_accel.retriever import accelerate_retriever, accelerate_store
@@ -95,10 +97,11 @@ def accelerate(
         )
     # What is retrieved may stand beside the question, and would be compared with it.
     exact = bool(retrieving) and not ask_alone(_parts(runnable, BasePromptTemplate))
+    place = Place(used, corpus, version)
     changes: dict[type, Callable[[Any], Any]] = {
         BaseChatModel: lambda model: accelerate_chat_model(model, used, within, exact=exact),
-        BaseRetriever: lambda found: accelerate_retriever(found, used, corpus, version),
-        VectorStore: lambda store: accelerate_store(store, used, corpus, version),
+        BaseRetriever: lambda found: accelerate_retriever(found, place),
+        VectorStore: lambda store: accelerate_store(store, place),
     }
     made: T | None = replaced(runnable, changes)
     if made is None:

@@ -18,17 +18,18 @@ from pydantic import BaseModel
 from accel_core.policy.identity import Prompt, Turn
 from accel_core.policy.nameless import class_name, named, token
 from accel_core.retrieval import Ask
+from accel_core.watching import unwatched
 from langchain_accel._description import describe
 from langchain_accel._documents import Documents
 from langchain_accel._requests import identify
-from langchain_accel._watch import STORES, unwatched, watch
+from langchain_accel._watch import STORES, watch
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from langchain_core.retrievers import BaseRetriever
 
-    from accel_core.accel import Accel
+    from accel_core.place import Place
     from accel_core.policy.controls import Controls
 
 _NEAREST_ONLY = frozenset(
@@ -47,20 +48,6 @@ _NEAREST_ARGUMENTS = frozenset({"k", "score_threshold"})
 
 
 _PLAIN = frozenset({str, int, float, bool, type(None)})
-
-
-class Place(NamedTuple):
-    """Where a retriever's answers are kept.
-
-    Attributes:
-        accel: keeps them.
-        corpus: the name of the documents; None: they are the live stores in the retriever.
-        version: of the documents, as the application counts it.
-    """
-
-    accel: Accel
-    corpus: str | None
-    version: str
 
 
 class Asked(NamedTuple):
@@ -88,7 +75,7 @@ def stores_in(retriever: BaseRetriever) -> list[Any]:
 
 def ask_of(place: Place, retriever: BaseRetriever, call: Asked) -> tuple[Ask, Documents] | None:
     """Name a call, and say how its answer is stored; None: it bypasses the cache."""
-    accel, corpus, _ = place
+    accel = place.accel
     if not accel.config.retrieval.enabled:
         accel.bypass("disabled")
         return None
@@ -101,29 +88,25 @@ def ask_of(place: Place, retriever: BaseRetriever, call: Asked) -> tuple[Ask, Do
     request = identify(accel, prompt, call.controls)
     if request is None:
         return None
-    if corpus is not None:
-        corpora = [accel.corpus(corpus)]
-    else:
-        corpora = [accel.corpus_of(live) for live in stores or [retriever]]
+    corpora = place.corpora(stores or [retriever])
     form = Documents(accel.config.retrieval.max_documents, precise=precise)
     return Ask(request, tuple(one.key for one in corpora), controls=call.controls), form
 
 
 def _read(place: Place, retriever: BaseRetriever, call: Asked) -> tuple[Prompt, list[Any]]:
     """Return what is asked, and the stores it is asked of, which are watched from now on."""
-    accel, corpus, version = place
     if not isinstance(call.query, str):
         raise TypeError("the question is not a text")
-    reading = _Reading(by_name=corpus is not None)
+    reading = _Reading(by_name=place.by_name)
     described, stores = reading.describe(retriever), reading.stores
     for store in stores:
-        watch(store, accel, corpus)
+        watch(store, place.accel, place.corpus)
     model = {
         "asked": described,
         "arguments": {name: named(value) for name, value in call.arguments.items()},
         "switches": {name: named(call.switches.get(name)) for name in reading.switches},
-        "corpus": corpus,
-        "version": version,
+        "corpus": place.corpus,
+        "version": place.version,
     }
     turns = (Turn("user", (call.query,)),)
     return Prompt("langchain.retriever", model, turns, source=type(retriever).__qualname__), stores

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import types
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
@@ -22,6 +21,7 @@ from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.outputs import ChatGeneration, ChatResult
 
 from accel_core.errors import limits_error
+from accel_core.subclasses import MARK, generated, own_class, subclass
 from langchain_accel import _answers, _chunks
 from langchain_accel._context import current_run, listen
 from langchain_accel._deferred import Deferred
@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from accel_core.call import Call
     from accel_core.limiter import Limiter
     from accel_core.semantic_cache import Hit
-
-_MARK = "__accel__"
-"""Class attribute of generated classes: the `Accel` they belong to."""
 
 _EXACT = "__accel_exact__"
 """Class attribute of generated classes: whether their questions are not compared by meaning."""
@@ -64,7 +61,7 @@ def accelerate_chat_model(
     answered from another one only where they are the same.
     """
     kind = type(model)
-    if getattr(kind, _MARK, None) is accel and getattr(kind, _EXACT) is exact and limiter is None:
+    if getattr(kind, MARK, None) is accel and getattr(kind, _EXACT) is exact and limiter is None:
         return model
     listen()
     made = original(model)
@@ -72,7 +69,8 @@ def accelerate_chat_model(
     calls = held.calls if isinstance(held, Deferred) else None
     if limiter is not None:
         calls = limit(made, limiter)
-    made.__class__ = _accelerated(type(made), accel, exact=exact)
+    base = type(made)
+    made.__class__ = generated(accel, (base, exact), lambda: _subclass(base, accel, exact=exact))
     made.__dict__.pop("_serialized", None)
     # The copy caches by itself; asking a global cache first would look everything up twice.
     made.cache = False
@@ -84,8 +82,7 @@ def accelerate_chat_model(
 def original(model: BaseChatModel) -> BaseChatModel:
     """Return a copy of `model` of the user's own class."""
     made = model.model_copy()
-    if getattr(type(made), _MARK, None) is not None:
-        made.__class__ = type(made).__mro__[1]
+    made.__class__ = own_class(type(made))
     if isinstance(made.rate_limiter, Deferred):
         made.rate_limiter = made.rate_limiter.limiter
     return made
@@ -95,19 +92,8 @@ def _rebuild(model: BaseChatModel, accel: Accel, exact: bool) -> BaseChatModel: 
     return accelerate_chat_model(model, accel, exact=exact)
 
 
-def _accelerated(base: type[BaseChatModel], accel: Accel, *, exact: bool) -> type[BaseChatModel]:
-    """Return the subclass of `base` that answers from `accel`, generated once."""
-    made: type[BaseChatModel] | None = accel.generated.get((base, exact))
-    if made is None:
-        made = accel.generated.setdefault((base, exact), _subclass(base, accel, exact=exact))
-    return made
-
-
 def _subclass(base: type[BaseChatModel], accel: Accel, *, exact: bool) -> type[BaseChatModel]:
     namespace: dict[str, Any] = {
-        "__module__": base.__module__,
-        "__qualname__": base.__qualname__,
-        "__doc__": base.__doc__,
         "__reduce__": lambda self: (_rebuild, (original(self), accel, exact)),
         "_generate": _make_generate(base, accel),
         "_agenerate": _make_agenerate(base, accel),
@@ -120,8 +106,8 @@ def _subclass(base: type[BaseChatModel], accel: Accel, *, exact: bool) -> type[B
     for name in ("_generate", "_agenerate"):
         # LangChain inspects them at every call: worked out anew, that is a tenth of a hit.
         namespace[name].__signature__ = inspect.signature(namespace[name])
-    namespace |= {_MARK: accel, _EXACT: exact}
-    return types.new_class(base.__name__, (base,), exec_body=lambda body: body.update(namespace))
+    namespace |= {MARK: accel, _EXACT: exact}
+    return subclass(base, namespace)
 
 
 def _begin(

@@ -10,11 +10,11 @@ State lives on the generated class, not on the instance: both copies and pickles
 from __future__ import annotations
 
 import functools
-import types
 from typing import TYPE_CHECKING, Any
 
 from accel_core.embedding_call import EmbeddingCall
 from accel_core.errors import UnsupportedError
+from accel_core.subclasses import MARK, generated, own_class, subclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
     from accel_core.accel import Accel
-
-_MARK = "__accel__"
-"""Class attribute of generated classes: the `Accel` they belong to."""
 
 _QUERY, _DOCUMENT = "langchain.embedding.query", "langchain.embedding.document"
 
@@ -36,7 +33,7 @@ def accelerate_embeddings(embeddings: Embeddings, accel: Accel) -> Embeddings:
         UnsupportedError: its class has ``__slots__``.
     """
     kind = type(embeddings)
-    if getattr(kind, _MARK, None) is accel:
+    if getattr(kind, MARK, None) is accel:
         return embeddings
     if not hasattr(kind, "model_fields") and any(vars(k).get("__slots__") for k in kind.__mro__):
         raise UnsupportedError(
@@ -44,13 +41,15 @@ def accelerate_embeddings(embeddings: Embeddings, accel: Accel) -> Embeddings:
             "__slots__: leave them out of the class"
         )
     made = original(embeddings)
-    object.__setattr__(made, "__class__", _accelerated(type(made), accel))
+    base = type(made)
+    kind = generated(accel, base, lambda: _subclass(base, accel))
+    object.__setattr__(made, "__class__", kind)
     return made
 
 
 def original(embeddings: Any) -> Embeddings:
     """Return a copy of `embeddings`, a Pydantic model or not, of the user's own class."""
-    own = _own_class(type(embeddings))
+    own = own_class(type(embeddings))
     made: Embeddings
     if hasattr(own, "model_fields"):
         made = embeddings.model_copy()
@@ -62,19 +61,6 @@ def original(embeddings: Any) -> Embeddings:
     return made
 
 
-def _own_class(kind: type) -> type:
-    """Return the application's class of embeddings whose class may be generated."""
-    return kind.__mro__[1] if _MARK in vars(kind) else kind
-
-
-def _accelerated(base: type[Embeddings], accel: Accel) -> type[Embeddings]:
-    """Return the subclass of `base` that serves from `accel`, generated once."""
-    made: type[Embeddings] | None = accel.generated.get(base)
-    if made is None:
-        made = accel.generated.setdefault(base, _subclass(base, accel))
-    return made
-
-
 def _subclass(base: type[Embeddings], accel: Accel) -> type[Embeddings]:
     methods = {
         "embed_query": _make_query,
@@ -83,15 +69,12 @@ def _subclass(base: type[Embeddings], accel: Accel) -> type[Embeddings]:
         "aembed_documents": _make_adocuments,
     }
     namespace: dict[str, Any] = {
-        "__module__": base.__module__,
-        "__qualname__": base.__qualname__,
-        "__doc__": base.__doc__,
         "__reduce__": lambda self: (accelerate_embeddings, (original(self), accel)),
-        _MARK: accel,
+        MARK: accel,
     }
     for name, make in methods.items():
         namespace[name] = functools.update_wrapper(make(base, accel), getattr(base, name))
-    return types.new_class(base.__name__, (base,), exec_body=lambda body: body.update(namespace))
+    return subclass(base, namespace)
 
 
 def _make_documents(base: type[Embeddings], accel: Accel) -> Callable[..., Any]:

@@ -10,8 +10,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-import types
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.callbacks.manager import (
@@ -21,8 +19,17 @@ from langchain_core.callbacks.manager import (
 from langchain_core.runnables.config import var_child_runnable_config
 
 from accel_core.drive import blocking
-from langchain_accel._retrieval import Asked, Place, ask_of, stores_in
-from langchain_accel._watch import serve, watch
+from accel_core.subclasses import (
+    MARK,
+    generated,
+    own_class,
+    own_method,
+    runs_own_method,
+    subclass,
+)
+from accel_core.watching import serve
+from langchain_accel._retrieval import Asked, ask_of, stores_in
+from langchain_accel._watch import watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,12 +38,9 @@ if TYPE_CHECKING:
     from langchain_core.retrievers import BaseRetriever
     from langchain_core.vectorstores import VectorStore
 
-    from accel_core.accel import Accel
+    from accel_core.place import Place
     from accel_core.retrieval import Ask
     from langchain_accel._documents import Documents
-
-_MARK = "__accel__"
-"""Class attribute of generated classes: where their answers are kept."""
 
 _ASKED = (
     ("rank_fusion", "arank_fusion"),  # EnsembleRetriever, whose invoke() calls nothing else
@@ -44,72 +48,54 @@ _ASKED = (
 )
 """Methods in which retrievers are asked, in both colours; a class is asked in the first it has."""
 
-_inside: ContextVar[frozenset[int]] = ContextVar("accel_langchain_retrieving", default=frozenset())
-"""Retrievers whose own method runs: it may call the other overridden one, in another thread."""
 
-
-def accelerate_retriever(
-    retriever: BaseRetriever, accel: Accel, corpus: str | None = None, version: str = ""
-) -> BaseRetriever:
-    """Return a copy of `retriever` that answers from `accel`; `retriever` is untouched.
+def accelerate_retriever(retriever: BaseRetriever, place: Place) -> BaseRetriever:
+    """Return a copy of `retriever` that answers from `place`; `retriever` is untouched.
 
     The vector stores and document stores in it are watched in place: what changes them through
     these objects is seen.
+
+    Raises:
+        UnsupportedError: a store in it cannot be watched, and the corpus has no name.
     """
-    place = Place(accel, corpus, version)
-    if getattr(type(retriever), _MARK, None) == place:
+    if getattr(type(retriever), MARK, None) == place:
         return retriever
     made = original(retriever)
     for store in stores_in(made):
-        watch(store, accel, corpus)
-    made.__class__ = _accelerated(type(made), place)
+        watch(store, place.accel, place.corpus)
+    base = type(made)
+    key = (base, place.corpus, place.version)
+    made.__class__ = generated(place.accel, key, lambda: _subclass(base, place))
     return made
 
 
-def accelerate_store(
-    store: VectorStore, accel: Accel, corpus: str | None = None, version: str = ""
-) -> VectorStore:
-    """Watch `store` in place, accelerate what `as_retriever` makes of it, and return it."""
-    watch(store, accel, corpus)
+def accelerate_store(store: VectorStore, place: Place) -> VectorStore:
+    """Watch `store` in place, accelerate what `as_retriever` makes of it, and return it.
 
-    def accelerated(retriever: Any) -> Any:
-        return accelerate_retriever(retriever, accel, corpus, version)
-
-    serve(store, accelerated)
+    Raises:
+        UnsupportedError: it cannot be watched.
+    """
+    watch(store, place.accel, place.corpus)
+    serve(store, lambda retriever: accelerate_retriever(retriever, place))
     return store
 
 
 def original(retriever: BaseRetriever) -> BaseRetriever:
     """Return a copy of `retriever` of the user's own class."""
     made = retriever.model_copy()
-    if getattr(type(made), _MARK, None) is not None:
-        made.__class__ = type(made).__mro__[1]
-    return made
-
-
-def _accelerated(base: type[BaseRetriever], place: Place) -> type[BaseRetriever]:
-    """Return the subclass of `base` that answers from `place`, generated once."""
-    key = (base, place.corpus, place.version)
-    made: type[BaseRetriever] | None = place.accel.generated.get(key)
-    if made is None:
-        made = place.accel.generated.setdefault(key, _subclass(base, place))
+    made.__class__ = own_class(type(made))
     return made
 
 
 def _subclass(base: type[BaseRetriever], place: Place) -> type[BaseRetriever]:
     method, amethod = next(pair for pair in _ASKED if hasattr(base, pair[0]))
     namespace: dict[str, Any] = {
-        "__module__": base.__module__,
-        "__qualname__": base.__qualname__,
-        "__doc__": base.__doc__,
-        "__reduce__": lambda self: (accelerate_retriever, (original(self), *place)),
+        "__reduce__": lambda self: (accelerate_retriever, (original(self), place)),
         method: _asking(base, place, method),
         amethod: _aasking(base, place, amethod),
-        _MARK: place,
+        MARK: place,
     }
-    made: Any = types.new_class(
-        base.__name__, (base,), exec_body=lambda body: body.update(namespace)
-    )
+    made: Any = subclass(base, namespace)
     # LangChain read it off the signature above; only the user's own method is given arguments.
     made._expects_other_args = base._expects_other_args
     kind: type[BaseRetriever] = made
@@ -170,7 +156,7 @@ def _asked(
     place: Place, retriever: BaseRetriever, query: Any, run_manager: Any, kwargs: dict[str, Any]
 ) -> tuple[Ask, Documents] | None:
     """Read a call's wishes and name it; None: it bypasses the cache."""
-    if id(retriever) in _inside.get():
+    if runs_own_method(retriever):
         return None
     controls = place.accel.controls(
         getattr(run_manager, "metadata", None), getattr(run_manager, "tags", None)
@@ -195,13 +181,10 @@ def _managed(
 @contextlib.contextmanager
 def _own_method(retriever: BaseRetriever, *, mine: bool) -> Iterator[None]:
     """Run the user's own method; not in the caller's name where it is made anew for later."""
-    inside = _inside.set(_inside.get() | {id(retriever)})
     config = var_child_runnable_config.get()
     if not mine and config is not None:
         # The run is over, and what the method runs must not be added to it. Never reset: the
         # context is that of the thread or task which makes it anew.
         var_child_runnable_config.set({**config, "callbacks": None})
-    try:
+    with own_method(retriever):
         yield
-    finally:
-        _inside.reset(inside)

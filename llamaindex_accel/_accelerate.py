@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from accel_core.accel import Accel
     from accel_core.limiter import Limiter
-    from llamaindex_accel._retrieval import Place
+    from accel_core.place import Place
 
 T = TypeVar("T")
 
@@ -62,9 +62,9 @@ def accelerate(
             is not served.
 
     Raises:
-        UnsupportedError: it is none of these, cannot be limited, or holds a store that cannot be
-            watched while the corpus has no name; or it retrieves nothing, and `corpus` or
-            `version` was given.
+        UnsupportedError: it is none of these, cannot be limited, is an index that cannot be
+            watched, or holds a store that cannot be watched while the corpus has no name; or it
+            retrieves nothing, and `corpus` or `version` was given.
 
     Example:
         >>> Settings.llm = accelerate(OpenAI(model="gpt-4o-mini"))  # doctest: +SKIP
@@ -75,7 +75,7 @@ def accelerate(
 
     from accel_core.accel import default_accel
     from accel_core.errors import UnsupportedError
-    from llamaindex_accel._retrieval import Place
+    from accel_core.place import Place
 
     if (corpus is not None or version) and isinstance(value, (BaseEmbedding, BaseLLM)):
         raise UnsupportedError(

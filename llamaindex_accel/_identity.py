@@ -13,6 +13,7 @@ from llama_index_instrumentation.dispatcher import active_instrument_tags
 
 from accel_core.policy.identity import Prompt
 from accel_core.policy.model_fields import counts, described
+from accel_core.subclasses import own_class
 from llamaindex_accel._turns import from_messages, from_prompt
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from accel_core.accel import Accel
     from accel_core.policy.controls import Controls
     from accel_core.policy.identity import Request, Turn
-
-MARK = "__accel__"
-"""Class attribute of generated classes: the `Accel`, or the place, that they answer from."""
 
 _SWITCHES = ("accel:no-cache", "accel:no-store", "accel:refresh")
 
@@ -73,11 +71,6 @@ def _name(accel: Accel, llm: BaseLLM, prompt: Prompt, controls: Controls) -> Req
 def describe(llm: BaseLLM) -> dict[str, Any]:
     """Spell a model: its own class and every field that can change an answer."""
     return described(llm, own_class(type(llm)))
-
-
-def own_class(kind: type) -> type:
-    """Return the application's class of a model whose class may be generated."""
-    return kind.__mro__[1] if MARK in vars(kind) else kind
 
 
 def seen(arguments: Mapping[str, Any]) -> dict[str, Any]:

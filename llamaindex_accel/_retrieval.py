@@ -7,7 +7,7 @@ call on, or the corpus that it was given by name.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.indices.vector_store.retrievers.retriever import VectorIndexRetriever
 from llama_index.core.vector_stores.simple import SimpleVectorStore
@@ -16,8 +16,9 @@ from llama_index.core.vector_stores.types import VectorStoreQueryMode
 from accel_core.policy.identity import Prompt, Turn
 from accel_core.policy.nameless import token
 from accel_core.retrieval import Ask
+from accel_core.subclasses import own_class
 from accel_core.watching import unwatched
-from llamaindex_accel._identity import controls_of_call, own_class, temperature
+from llamaindex_accel._identity import controls_of_call, temperature
 from llamaindex_accel._settings import Settings
 from llamaindex_accel._turns import file_content
 from llamaindex_accel._watch import watch
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from llama_index.core.schema import QueryBundle
 
     from accel_core.accel import Accel
+    from accel_core.place import Place
     from accel_core.policy.controls import Controls
     from accel_core.policy.identity import Request
 
@@ -36,34 +38,17 @@ In others, rank fusion or word statistics let a document change results that it 
 """
 
 
-class Place(NamedTuple):
-    """Where answers are kept.
+def watch_stores_in(value: Any, place: Place) -> None:
+    """Watch the stores in `value`; none where it cannot be read, which its calls then report.
 
-    Attributes:
-        accel: keeps them.
-        corpus: the name of the documents; None: they are the live stores.
-        version: of the documents, as the application counts it.
+    Raises:
+        UnsupportedError: one cannot be watched, and the corpus has no name.
     """
-
-    accel: Accel
-    corpus: str | None
-    version: str
-
-    def settings(self) -> Settings:
-        """Return a new reading of something kept here."""
-        return Settings(by_name=self.corpus is not None)
-
-    def watch_stores_in(self, value: Any) -> None:
-        """Watch the stores in `value`; none where it cannot be read, which its calls then report.
-
-        Raises:
-            UnsupportedError: one cannot be watched, and the corpus has no name.
-        """
-        settings = self.settings()
-        with contextlib.suppress(Exception):  # foreign objects raise what they like
-            settings.of(value)
-        for store in settings.stores:
-            watch(store, self.accel, self.corpus)
+    settings = Settings(by_name=place.by_name)
+    with contextlib.suppress(Exception):  # foreign objects raise what they like
+        settings.of(value)
+    for store in settings.stores:
+        watch(store, place.accel, place.corpus)
 
 
 def ask_of(
@@ -95,10 +80,8 @@ def ask_of(
     except Exception:  # foreign objects raise what they like, and stores may come later
         place.accel.bypass("unidentifiable")
         return None
-    if place.corpus is not None:
-        corpora = [place.accel.corpus(place.corpus)]
-    else:
-        corpora = [place.accel.corpus_of(store) for store in settings.stores or [asked]]
+    corpora = place.corpora(settings.stores or [asked])
+    if not place.by_name:
         made = [made, None if settings.stores else token(asked)]
     model = [made, place.corpus, place.version, _beside_words(question)]
     request = request_of(place, settings, kind, model, question.query_str, controls=controls)

@@ -26,8 +26,9 @@ from llama_index_instrumentation import DispatcherSpanMixin
 
 from accel_core.policy.model_fields import counts
 from accel_core.policy.nameless import class_name, named, token
+from accel_core.subclasses import own_class
 from accel_core.watching import unwatched
-from llamaindex_accel._identity import describe, own_class
+from llamaindex_accel._identity import describe
 from llamaindex_accel._watch import holds_documents
 
 if TYPE_CHECKING:

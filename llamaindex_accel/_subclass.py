@@ -8,37 +8,18 @@ from __future__ import annotations
 
 import functools
 import types
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.bridge.pydantic import BaseModel
 from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR
 
-from llamaindex_accel._identity import MARK, own_class
+from accel_core.subclasses import MARK, generated, own_class, subclass
+from llamaindex_accel._retrieval import watch_stores_in
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
-    from llamaindex_accel._retrieval import Place
-
-_running: ContextVar[frozenset[int]] = ContextVar("accel_llamaindex_running", default=frozenset())
-"""Objects whose own method runs: it may call another of the overridden ones."""
-
-
-def runs_own_method(value: object) -> bool:
-    """Whether `value` is called by its own method."""
-    return id(value) in _running.get()
-
-
-@contextmanager
-def own_method(value: object) -> Iterator[None]:
-    """Let calls of `value` to itself pass, while its own method runs."""
-    token = _running.set(_running.get() | {id(value)})
-    try:
-        yield
-    finally:
-        _running.reset(token)
+    from accel_core.place import Place
 
 
 def placed(
@@ -57,13 +38,11 @@ def placed(
     """
     if vars(type(value)).get(MARK) == place:
         return value
-    place.watch_stores_in(value)
+    watch_stores_in(value, place)
     made = original(value)
     base = type(made)
     key = (base, place.corpus, place.version)
-    kind = place.accel.generated.get(key)
-    if kind is None:
-        kind = place.accel.generated.setdefault(key, _subclass(base, place, accelerate, methods))
+    kind: type = generated(place.accel, key, lambda: _subclass(base, place, accelerate, methods))
     object.__setattr__(made, "__class__", kind)  # a frozen model would refuse
     return made
 
@@ -90,9 +69,6 @@ def _subclass(
     methods: Mapping[str, Callable[[Any, Place, str], Callable[..., Any]]],
 ) -> type:
     namespace: dict[str, Any] = {
-        "__module__": base.__module__,
-        "__qualname__": base.__qualname__,
-        "__doc__": base.__doc__,
         "__reduce__": lambda self: (accelerate, (original(self), place)),
         MARK: place,
     }
@@ -100,4 +76,4 @@ def _subclass(
         method = functools.update_wrapper(make(base, place, name), getattr(base, name))
         setattr(method, DISPATCHER_SPAN_DECORATED_ATTR, True)
         namespace[name] = method
-    return types.new_class(base.__name__, (base,), exec_body=lambda body: body.update(namespace))
+    return subclass(base, namespace)

@@ -16,10 +16,10 @@ from llama_index.core.storage.docstore.types import BaseDocumentStore
 from llama_index.core.vector_stores.types import BasePydanticVectorStore
 
 from accel_core import watching
-from accel_core.watching import Kind, served
+from accel_core.watching import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from accel_core.accel import Accel
     from accel_core.watching import Documents
@@ -88,19 +88,8 @@ def _removed(name: str, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Doc
     return frozenset(ids) if ids and all(isinstance(one, str) for one in ids) else None
 
 
-def _methods(base: type) -> Mapping[str, Any]:
-    """Return methods whose products are accelerated where the index is."""
-    if not issubclass(base, BaseIndex):
-        return {}
-    return {name: _making(getattr(base, name)) for name in _MAKERS}
+def _makers(base: type) -> tuple[str, ...]:
+    return _MAKERS if issubclass(base, BaseIndex) else ()
 
 
-def _making(method: Callable[..., Any]) -> Callable[..., Any]:
-    def make(self: Any, *args: Any, **kwargs: Any) -> Any:
-        return served(self, method(self, *args, **kwargs))
-
-    make.__name__, make.__doc__ = method.__name__, method.__doc__
-    return make
-
-
-_KIND = Kind(_changes, _removed, _methods)
+_KIND = Kind(_changes, _removed, _makers)

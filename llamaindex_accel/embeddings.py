@@ -10,14 +10,13 @@ State lives on the generated class, not on the instance: ``model_copy`` makes ne
 from __future__ import annotations
 
 import functools
-import types
 from typing import TYPE_CHECKING, Any
 
 from llama_index.core.rate_limiter import BaseRateLimiter
 from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR
 
 from accel_core.embedding_call import EmbeddingCall
-from llamaindex_accel._identity import MARK, own_class
+from accel_core.subclasses import MARK, generated, own_class, subclass
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -53,7 +52,9 @@ def accelerate_embedding(embedding: BaseEmbedding, accel: Accel) -> BaseEmbeddin
     made = original(embedding)
     if made.rate_limiter is not None:
         made.__dict__["rate_limiter"] = Deferred(made.rate_limiter)
-    object.__setattr__(made, "__class__", _accelerated(type(made), accel))
+    base = type(made)
+    kind = generated(accel, base, lambda: _subclass(base, accel))
+    object.__setattr__(made, "__class__", kind)
     return made
 
 
@@ -66,19 +67,8 @@ def original(embedding: BaseEmbedding) -> BaseEmbedding:
     return made
 
 
-def _accelerated(base: type[BaseEmbedding], accel: Accel) -> type[BaseEmbedding]:
-    """Return the subclass of `base` that serves from `accel`, generated once."""
-    made: type[BaseEmbedding] | None = accel.generated.get(base)
-    if made is None:
-        made = accel.generated.setdefault(base, _subclass(base, accel))
-    return made
-
-
 def _subclass(base: type[BaseEmbedding], accel: Accel) -> type[BaseEmbedding]:
     namespace: dict[str, Any] = {
-        "__module__": base.__module__,
-        "__qualname__": base.__qualname__,
-        "__doc__": base.__doc__,
         "__reduce__": lambda self: (accelerate_embedding, (original(self), accel)),
         MARK: accel,
     }
@@ -87,7 +77,7 @@ def _subclass(base: type[BaseEmbedding], accel: Accel) -> type[BaseEmbedding]:
         method = functools.update_wrapper(make(own, kind, base, accel), own)
         setattr(method, DISPATCHER_SPAN_DECORATED_ATTR, True)  # the own method has its span
         namespace[name] = method
-    return types.new_class(base.__name__, (base,), exec_body=lambda body: body.update(namespace))
+    return subclass(base, namespace)
 
 
 def _limiter(call: EmbeddingCall) -> BaseRateLimiter | None:

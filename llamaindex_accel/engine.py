@@ -19,10 +19,12 @@ from llama_index.core.query_engine import CustomQueryEngine
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import QueryBundle
 
+from accel_core.subclasses import own_method, runs_own_method
 from llamaindex_accel._responses import Responses
-from llamaindex_accel._retrieval import Place, ask_of
+from llamaindex_accel._retrieval import ask_of
+from llamaindex_accel._settings import Settings
 from llamaindex_accel._streamed import aanswered, answered
-from llamaindex_accel._subclass import original, own_method, placed, runs_own_method
+from llamaindex_accel._subclass import original, placed
 from llamaindex_accel.retriever import accelerate_retriever
 from llamaindex_accel.synthesizer import accelerate_synthesizer
 
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
     from llama_index.core.chat_engine.types import BaseChatEngine
     from llama_index.core.schema import QueryType
 
+    from accel_core.place import Place
     from accel_core.retrieval import Ask
 
 
@@ -123,7 +126,7 @@ def _asked(place: Place, engine: BaseQueryEngine, question: QueryBundle) -> tupl
     """Name a call, and say whether its answer is streamed; None: it bypasses the cache."""
     if runs_own_method(engine):
         return None, False
-    settings = place.settings()
+    settings = Settings(by_name=place.by_name)
     asked = ask_of(place, settings, engine, "engine", question, speaks=True)
     return asked, settings.streams
 

@@ -12,12 +12,11 @@ State lives on the generated class, not on the instance: ``model_copy`` makes ne
 from __future__ import annotations
 
 import functools
-import types
 from typing import TYPE_CHECKING, Any
 
 from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR
 
-from llamaindex_accel._identity import MARK, own_class
+from accel_core.subclasses import MARK, generated, own_class, subclass
 from llamaindex_accel._limits import limit, limited_getters
 from llamaindex_accel._methods import METHODS
 from llamaindex_accel._templates import RENDERING
@@ -39,7 +38,9 @@ def accelerate_llm(llm: BaseLLM, accel: Accel, limiter: Limiter | None = None) -
     made = original(llm)
     if limiter is not None:
         limit(made, limiter)
-    object.__setattr__(made, "__class__", _accelerated(type(made), accel))
+    base = type(made)
+    kind = generated(accel, base, lambda: _subclass(base, accel))
+    object.__setattr__(made, "__class__", kind)
     return made
 
 
@@ -50,19 +51,8 @@ def original(llm: BaseLLM) -> BaseLLM:
     return made
 
 
-def _accelerated(base: type[BaseLLM], accel: Accel) -> type[BaseLLM]:
-    """Return the subclass of `base` that answers from `accel`, generated once."""
-    made: type[BaseLLM] | None = accel.generated.get(base)
-    if made is None:
-        made = accel.generated.setdefault(base, _subclass(base, accel))
-    return made
-
-
 def _subclass(base: type[BaseLLM], accel: Accel) -> type[BaseLLM]:
     namespace: dict[str, Any] = {
-        "__module__": base.__module__,
-        "__qualname__": base.__qualname__,
-        "__doc__": base.__doc__,
         "__reduce__": lambda self: (accelerate_llm, (original(self), accel)),
         MARK: accel,
         **limited_getters(base),
@@ -75,4 +65,4 @@ def _subclass(base: type[BaseLLM], accel: Accel) -> type[BaseLLM]:
         if hasattr(base, name):
             own = getattr(base, name)
             namespace[name] = functools.update_wrapper(wrap(own), own)
-    return types.new_class(base.__name__, (base,), exec_body=lambda body: body.update(namespace))
+    return subclass(base, namespace)

@@ -35,7 +35,7 @@ from llama_index_instrumentation.span_handlers.base import BaseSpanHandler
 
 from accel_core.model_calls import Held
 from accel_core.policy.limits.model_request import model_request
-from llamaindex_accel._identity import own_class
+from accel_core.subclasses import own_class
 from llamaindex_accel._limits import UsageReader, call_request
 
 if TYPE_CHECKING:

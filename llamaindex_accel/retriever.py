@@ -11,9 +11,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from accel_core.subclasses import own_method, runs_own_method
 from llamaindex_accel._nodes import Nodes
-from llamaindex_accel._retrieval import Place, ask_of, is_precise
-from llamaindex_accel._subclass import own_method, placed, runs_own_method
+from llamaindex_accel._retrieval import ask_of, is_precise
+from llamaindex_accel._settings import Settings
+from llamaindex_accel._subclass import placed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from llama_index.core.base.base_retriever import BaseRetriever
     from llama_index.core.schema import NodeWithScore, QueryBundle
 
+    from accel_core.place import Place
     from accel_core.retrieval import Ask
 
 
@@ -77,7 +80,7 @@ def _make_aretrieve(base: type[BaseRetriever], place: Place, _: str) -> Callable
 def _asked(place: Place, retriever: BaseRetriever, question: QueryBundle) -> Ask | None:
     if runs_own_method(retriever):
         return None
-    return ask_of(place, place.settings(), retriever, "retriever", question)
+    return ask_of(place, Settings(by_name=place.by_name), retriever, "retriever", question)
 
 
 def _form(place: Place, retriever: BaseRetriever) -> Nodes:

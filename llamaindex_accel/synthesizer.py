@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from accel_core.policy.nameless import named
 from accel_core.retrieval import Ask, Made
+from accel_core.subclasses import own_method, runs_own_method
 from accel_core.typed_json import read_typed, spell_typed
-from llamaindex_accel._retrieval import Place, admitted, request_of
+from llamaindex_accel._retrieval import admitted, request_of
+from llamaindex_accel._settings import Settings
 from llamaindex_accel._streamed import aanswered, answered, apieces_of, pieces_of
-from llamaindex_accel._subclass import own_method, placed, runs_own_method
+from llamaindex_accel._subclass import placed
 from llamaindex_accel.events import announce
 
 if TYPE_CHECKING:
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from llama_index.core.response_synthesizers import BaseSynthesizer
 
+    from accel_core.place import Place
     from accel_core.retrieval import Recalled
 
 _SHAPE = frozenset({"_streaming"})
@@ -126,7 +129,7 @@ def _asked(
     controls = admitted(place.accel)
     if controls is None:
         return None
-    settings = place.settings()
+    settings = Settings(by_name=place.by_name)
     model = [settings.of(synthesizer, but=_SHAPE), list(chunks), named(more)]
     request = request_of(place, settings, "synthesizer", model, question, controls=controls)
     return None if request is None else Ask(request, (), speaks=True, controls=controls)

@@ -16,16 +16,16 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
-import types
 import weakref
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core.errors import StoreError, UnsupportedError
 from accel_core.policy.nameless import token
+from accel_core.subclasses import subclass
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from accel_core.accel import Accel
     from accel_core.corpora import Corpus
@@ -42,14 +42,14 @@ class Kind(NamedTuple):
 
     Attributes:
         changes: the names of the methods of a class that change documents.
-        removed: the documents that a call of one removes, given its name and arguments by name or
-            place; None where it may concern others.
-        methods: further methods of the generated subclasses, given the class they watch.
+        removed: the documents that a call of one removes, given its name and arguments by place
+            and name; None where it may concern others.
+        makers: the names of the methods of a class that make retrievers and the like of it.
     """
 
-    changes: Callable[[type], Iterator[str]]
+    changes: Callable[[type], Iterable[str]]
     removed: Callable[[str, tuple[Any, ...], Mapping[str, Any]], Documents]
-    methods: Callable[[type], Mapping[str, Any]] = lambda _: {}
+    makers: Callable[[type], Iterable[str]]
 
 
 class _Watcher(NamedTuple):
@@ -75,6 +75,8 @@ class _Watched:
 class _Change:
     """A change of `watched` under way, and what else is changed within it.
 
+    Threads and tasks that were begun in a change keep it, and may go on after it.
+
     Args:
         watched: what is changed.
         documents: of it.
@@ -82,21 +84,24 @@ class _Change:
     """
 
     def __init__(self, watched: object, documents: Documents, outer: _Change | None) -> None:
-        self._outer, self._ended = outer, False
+        self.ended = False
+        self._outer = None if outer is None or outer.ended else outer
         self._changed = [(watched, documents)]
 
     def add(self, changed: list[tuple[object, Documents]]) -> bool:
         """Take over what was changed within; False where this one has ended before."""
+        if self.ended:
+            return False
         self._changed.extend(changed)
-        # Asked last: what began in it may go on after it.
-        return not self._ended
+        # Asked again: it may have ended meanwhile in another thread.
+        return not self.ended
 
     def end(self) -> list[tuple[Corpus, Documents]]:
         """Return what is to be told now, by this change and not by an outer one."""
-        self._ended = True
-        if self._outer is not None and self._outer.add(self._changed):
-            return []
-        return _told(self._changed)
+        self.ended = True
+        outer, self._outer = self._outer, None
+        changed, self._changed = self._changed, []
+        return [] if outer is not None and outer.add(changed) else _told(changed)
 
 
 _watched: dict[str, _Watched] = {}
@@ -137,14 +142,17 @@ def watch(watched: Any, accel: Accel, corpus: str | None, kind: Kind) -> None:
 
 
 def serve(watched: object, accelerate: Callable[[Any], Any]) -> None:
-    """Let `served` accelerate what is made of the watched object."""
+    """Let what the makers of the watched object make be accelerated.
+
+    Raises:
+        UnsupportedError: its class does not let its objects be watched.
+    """
+    if unwatched(type(watched)) is type(watched):
+        raise UnsupportedError(
+            f"{type(watched).__name__} cannot be watched, and makes what it always made: "
+            "accelerate() that instead"
+        )
     _of(watched).accelerate = accelerate
-
-
-def served(watched: object, made: Any) -> Any:
-    """Return `made`, accelerated where the object that it was made of serves."""
-    known = _watched.get(token(watched))
-    return made if known is None or known.accelerate is None else known.accelerate(made)
 
 
 def unwatched(kind: type) -> type:
@@ -156,7 +164,8 @@ def unwatched(kind: type) -> type:
 def _of(watched: object) -> _Watched:
     name = token(watched)
     if name not in _watched:
-        weakref.finalize(watched, _watched.pop, name, None).atexit = False
+        with contextlib.suppress(TypeError):  # one without weak references is held by its token
+            weakref.finalize(watched, _watched.pop, name, None).atexit = False
     return _watched.setdefault(name, _Watched())
 
 
@@ -186,15 +195,14 @@ def _watching(base: type, kind: Kind) -> type:
         if vars(known).get(_MARK) is base:
             return known
     namespace: dict[str, Any] = {
-        "__module__": base.__module__,
-        "__qualname__": base.__qualname__,
-        "__doc__": base.__doc__,
         "__reduce_ex__": _reduce_ex,
-        _MARK: base,
         **{name: _telling(getattr(base, name), kind) for name in kind.changes(base)},
-        **kind.methods(base),
+        **{name: _making(getattr(base, name)) for name in kind.makers(base)},
     }
-    return types.new_class(base.__name__, (base,), exec_body=lambda body: body.update(namespace))
+    made: type = subclass(base, namespace)
+    # Not before: a class that its base refused stays among the subclasses until it is collected.
+    setattr(made, _MARK, base)
+    return made
 
 
 def _telling(method: Callable[..., Any], kind: Kind) -> Callable[..., Any]:
@@ -227,6 +235,16 @@ def _awaiting(method: Callable[..., Any], kind: Kind) -> Callable[..., Any]:
             await _atell(change.end())
 
     return told
+
+
+def _making(method: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(method)
+    def make(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made = method(self, *args, **kwargs)
+        known = _watched.get(token(self))
+        return made if known is None or known.accelerate is None else known.accelerate(made)
+
+    return make
 
 
 def _tell(changes: Iterable[tuple[Corpus, Documents]]) -> None:

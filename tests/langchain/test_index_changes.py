@@ -332,6 +332,24 @@ class TestWatching:
         with pytest.raises(UnsupportedError, match=r"sealed.*accel\.corpus\(name\)\.changed\(\)"):
             accelerate(Sealed(DeterministicFakeEmbedding(size=4)), accel)
 
+    def test_that_says_its_changes(self, accel: Accel, colour: Colour) -> None:
+        """What the refusal says works: a retriever of a named corpus, whose changes are said."""
+
+        class Sealed(InMemoryVectorStore):
+            def __init_subclass__(cls) -> None:
+                raise TypeError("sealed")
+
+        store = Sealed(filled().embeddings)
+        store.add_documents(documents(**TEXTS))
+        with pytest.raises(UnsupportedError, match="makes what it always made"):
+            accelerate(store, accel, corpus="handbook")
+        fast = accelerate(store.as_retriever(), accel, corpus="handbook")
+        before = [colour.invoke(fast, QUESTION) for _ in range(2)]
+        assert len(asked(store)) == 1
+        store.delete(["refund"])
+        accel.corpus("handbook").changed()
+        assert colour.invoke(fast, QUESTION) != before[0]
+
 
 class TestSaying:
     """What the application says itself."""
