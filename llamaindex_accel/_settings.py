@@ -100,7 +100,8 @@ class Settings:
         seen = self._seen.setdefault(id(value), place := len(self._seen))
         if seen != place:
             return {"seen": seen}
-        role = _role(type(value), value.__class__)
+        kind: Any = type(value)
+        role = _role(kind, value.__class__)
         if role == "llm":
             self.llms.append(value)
             return {"llm": describe(value)}
@@ -138,7 +139,8 @@ class Settings:
             if _matters(name)
         }
         self.streams = self.streams or described.get("_streaming") is True
-        return {"class": _name(type(value)), "fields": described}
+        kind: Any = type(value)
+        return {"class": _name(kind), "fields": described}
 
 
 def _declared(model: BaseModel) -> list[tuple[str, Any]]:
@@ -169,7 +171,7 @@ def _is_index(store: Any) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
-def _role(kind: type, told: type) -> str:
+def _role(kind: Any, told: Any) -> str:
     """Return what objects of a class are to a description; a proxy tells another than its own."""
     if issubclass(told, BaseLLM) or issubclass(kind, BaseLLM):
         return "llm"
