@@ -200,7 +200,7 @@ class TestFoundAgain:
             },
             {"vector_store_query_mode": "mmr", "vector_store_kwargs": {"mmr_threshold": 0.1}},
         ],
-        ids=str,
+        ids="-".join,  # of the names: what an object prints differs in each process
     )
     def test_settings(
         self, accel: Accel, retrieve: Retrieve, index: VectorStoreIndex, *, options: dict[str, Any]
