@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
+from accel_core.mould import mould
 from accel_core.payload import describe, fresh_id, read_payload, spell_payload, zeroed
 from accel_core.policy.admission import Answer
 from accel_core.policy.canonical import renamed
-from langchain_accel._mould import mould
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

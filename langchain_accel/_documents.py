@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.documents import Document
 
+from accel_core.mould import mould
 from accel_core.retrieval import Made
 from accel_core.typed_json import read_typed, spell_typed
-from langchain_accel._mould import mould
 
 if TYPE_CHECKING:
     from accel_core.retrieval import Recalled

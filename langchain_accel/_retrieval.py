@@ -153,6 +153,8 @@ class _Reading:
     def _described(self, value: Any, owner: BaseModel) -> Any:
         if type(value) in _PLAIN:
             return value
+        if type(value) is dict:
+            return {str(key): self._described(item, owner) for key, item in value.items()}
         if isinstance(value, STORES):
             return self._store(value)
         if isinstance(value, BaseChatModel):
@@ -166,9 +168,9 @@ class _Reading:
                 # What is retrieved, and not how; it may be long.
                 which = None if self._by_name else token(owner)
                 return {"documents": len(value), "of": which}
-            return [self._described(item, owner) for item in value]
-        if type(value) is dict:
-            return {str(key): self._described(item, owner) for key, item in value.items()}
+            return [
+                item if type(item) in _PLAIN else self._described(item, owner) for item in value
+            ]
         return named(value)
 
     def _fields(self, model: BaseModel) -> Any:
@@ -179,12 +181,12 @@ class _Reading:
         try:
             declared = type(model).model_fields
             fields = {
-                name: self._described(value, model)
+                name: value if type(value) in _PLAIN else self._described(value, model)
                 for name, value in vars(model).items()
                 if name in declared
             }
             others = {
-                name: self._described(value, model)
+                name: value if type(value) in _PLAIN else self._described(value, model)
                 for rest in (model.model_extra, model.__pydantic_private__)
                 for name, value in (rest or {}).items()
             }

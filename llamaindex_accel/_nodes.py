@@ -3,13 +3,19 @@
 Stored are nodes of LlamaIndex's own classes with metadata of the types that `typed_json` knows, if
 they are read back equal. Others are not stored: the application gets what its retriever found, and
 only that.
+
+Validating a node costs more than all else in reading it. A text node is made without, if validation
+was seen to leave its fields as they are when it was stored; `typed_json` keeps their types.
 """
 
 from __future__ import annotations
 
+import marshal
 from typing import TYPE_CHECKING, Any
 
+from llama_index.core.bridge.pydantic import TypeAdapter
 from llama_index.core.schema import (
+    BaseNode,
     Document,
     ImageDocument,
     ImageNode,
@@ -19,6 +25,7 @@ from llama_index.core.schema import (
     TextNode,
 )
 
+from accel_core.mould import mould
 from accel_core.retrieval import Made
 from accel_core.typed_json import read_typed, spell_typed
 from llamaindex_accel.events import announce
@@ -26,13 +33,18 @@ from llamaindex_accel.events import announce
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from llama_index.core.schema import BaseNode
-
     from accel_core.retrieval import Recalled
 
 _KINDS: dict[str, type[BaseNode]] = {
     kind.__name__: kind for kind in (TextNode, Document, ImageDocument, ImageNode, IndexNode, Node)
 }
+_MOULDED = ""
+"""Stands for the class of a text node that need not be validated."""
+
+
+_text_node, _scored = mould(TextNode()), mould(NodeWithScore(node=TextNode()))
+_RELATIONSHIPS: Any = BaseNode.model_fields["relationships"].annotation
+_relationships: TypeAdapter[Any] = TypeAdapter(_RELATIONSHIPS)
 
 
 def spell_nodes(nodes: Sequence[NodeWithScore]) -> list[Any]:
@@ -47,10 +59,31 @@ def spell_nodes(nodes: Sequence[NodeWithScore]) -> list[Any]:
         if type(each) is not NodeWithScore or _KINDS.get(kind.__name__) is not kind:
             raise TypeError(f"a node of {kind.__name__} cannot be stored")
         rows.append([kind.__name__, each.node.to_dict(), each.score])
+    validated = read_nodes(rows)
     # A dump makes dicts of objects in metadata: only reading it tells what was lost.
-    if read_nodes(rows) != list(nodes):
+    if validated != list(nodes):
         raise TypeError("a node would not be read back as it is")
-    return rows
+    return [_row(row, each) for row, each in zip(rows, validated, strict=True)]
+
+
+def _row(row: list[Any], validated: NodeWithScore) -> list[Any]:
+    """Return what is stored of a node; of one that need not be validated, its fields alone."""
+    kind, fields, score = row
+    if kind != TextNode.__name__:
+        return row
+    plain = {name: fields[name] for name in TextNode.model_fields}
+    # What stands in relationships is validated when it is read.
+    expected = vars(validated.node) | {"relationships": fields["relationships"]}
+    unchanged = _same([plain, score], [expected, validated.score])
+    return [_MOULDED, plain, score] if unchanged else row
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Whether both are the same plain data, type for type: 1 is neither 1.0 nor True."""
+    try:
+        return marshal.dumps(one, 2) == marshal.dumps(other, 2)
+    except ValueError:  # more than plain data
+        return False
 
 
 def read_nodes(rows: Sequence[Any]) -> list[NodeWithScore]:
@@ -59,10 +92,18 @@ def read_nodes(rows: Sequence[Any]) -> list[NodeWithScore]:
     Raises:
         KeyError, TypeError, ValueError: the rows are not that.
     """
-    return [
-        NodeWithScore(node=_KINDS[kind].from_dict(dict(fields)), score=score)
-        for kind, fields, score in rows
-    ]
+    return [_read(*row) for row in rows]
+
+
+def _read(kind: str, fields: dict[str, Any], score: Any) -> NodeWithScore:
+    if kind != _MOULDED:
+        return NodeWithScore(node=_KINDS[kind].from_dict(fields), score=score)
+    if fields.keys() != TextNode.model_fields.keys():  # written by another version of LlamaIndex
+        return NodeWithScore(node=TextNode(**fields), score=score)
+    if related := fields["relationships"]:
+        fields["relationships"] = _relationships.validate_python(related)
+    made: NodeWithScore = _scored({"node": _text_node(fields), "score": score})
+    return made
 
 
 class Nodes:

@@ -102,23 +102,24 @@ class Settings:
         if seen != place:
             return {"seen": seen}
         kind: Any = type(value)
-        if isinstance(value, BaseLLM):
+        role = _role(kind, value.__class__)
+        if role == "llm":
             self.llms.append(value)
             return {"llm": describe(value)}
-        if holds_documents(kind):
+        if role == "store":
             return self._store(value)
-        if isinstance(value, BaseEmbedding):
+        if role == "embedding":
             which = None if self._by_name else token(value)
             return [which, self._fields(value, _declared(value))]
-        if isinstance(value, BaseModel):
+        if role == "model":
             return self._fields(value, _all(value))
-        return self._fields(value, vars(value).items()) if _is_walked(kind) else named(value)
+        return self._fields(value, vars(value).items()) if role == "walked" else named(value)
 
     def _listed(self, values: list[Any] | tuple[Any, ...], owner: Any) -> Any:
-        if any(isinstance(item, _RETRIEVED) for item in values[:1]):
-            return self._documents(values, owner)
-        if len(values) > _LONG and all(type(item) is str for item in values):
+        if len(values) > _LONG and set(map(type, values)) == {str}:
             return {"digest": hashlib.blake2b(orjson.dumps(values), digest_size=24).hexdigest()}
+        if values and isinstance(values[0], _RETRIEVED):
+            return self._documents(values, owner)
         return [self._described(item, owner) for item in values]
 
     def _documents(self, documents: Any, owner: Any) -> Any:
@@ -133,11 +134,13 @@ class Settings:
         return {"index": which, "made": self._fields(store, vars(store).items())}
 
     def _fields(self, value: Any, fields: Iterable[tuple[str, Any]]) -> Any:
-        self.streams = self.streams or getattr(value, "_streaming", False) is True
-        kind: Any = type(value)
         described = {
-            name: self._described(field, value) for name, field in list(fields) if _matters(name)
+            name: field if type(field) in _PLAIN else self._described(field, value)
+            for name, field in list(fields)
+            if _matters(name)
         }
+        self.streams = self.streams or described.get("_streaming") is True
+        kind: Any = type(value)
         return {"class": _name(kind), "fields": described}
 
 
@@ -169,6 +172,19 @@ def _is_index(store: Any) -> bool:
 
 
 @functools.lru_cache(maxsize=1024)
+def _role(kind: Any, told: Any) -> str:
+    """Return what objects of a class are to a description; a proxy tells another than its own."""
+    if issubclass(told, BaseLLM) or issubclass(kind, BaseLLM):
+        return "llm"
+    if holds_documents(kind):
+        return "store"
+    if issubclass(told, BaseEmbedding) or issubclass(kind, BaseEmbedding):
+        return "embedding"
+    if issubclass(told, BaseModel) or issubclass(kind, BaseModel):
+        return "model"
+    return "walked" if _is_walked(kind) else "named"
+
+
 def _is_walked(kind: type) -> bool:
     """Whether objects of a class are their fields."""
     if issubclass(kind, Enum) or not kind.__dictoffset__:

@@ -6,10 +6,11 @@ by them stays right. It emits this one instead. It holds no question and no answ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from llama_index.core.instrumentation.events import BaseEvent
 from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation.event_handlers import NullEventHandler
 
 if TYPE_CHECKING:
     from accel_core.retrieval import Recalled
@@ -43,7 +44,9 @@ class CacheHitEvent(BaseEvent):
 
 
 def announce(hit: Hit | Recalled, method: str) -> None:
-    """Tell LlamaIndex's event handlers that `method` was answered by `hit`."""
+    """Tell LlamaIndex's event handlers that `method` was answered by `hit`, if there are any."""
+    if not _is_heard():
+        return
     _dispatcher.event(
         CacheHitEvent(
             method=method,
@@ -53,3 +56,13 @@ def announce(hit: Hit | Recalled, method: str) -> None:
             entry_id=hit.entry.id,
         )
     )
+
+
+def _is_heard() -> bool:
+    """Whether somebody handles events: LlamaIndex's own handler does nothing with them."""
+    at: Any = _dispatcher
+    while at is not None:
+        if any(type(handler) is not NullEventHandler for handler in at.event_handlers):
+            return True
+        at = at.parent if at.propagate else None
+    return False

@@ -31,6 +31,7 @@ class NamedPrompts:
     """The requests that the last prompts were named: whoever hits asks again and again.
 
     A prompt is known by the bytes that `marshal` makes of it, which two prompts never share.
+    Version 2 of the format does not depend on which objects are shared.
     """
 
     def __init__(self) -> None:
@@ -40,7 +41,7 @@ class NamedPrompts:
         """Return what `prompt` is known by, None where it cannot be, and its request if known."""
         kind, model, turns, *rest = prompt
         try:
-            known_by = marshal.dumps((kind, model, tuple(map(tuple, turns)), rest))
+            known_by = marshal.dumps((kind, model, tuple(map(tuple, turns)), rest), 2)
         except ValueError:
             return None, None
         return known_by, self._requests.get(known_by)

@@ -11,6 +11,7 @@ waits.
 
 from __future__ import annotations
 
+import functools
 from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
@@ -36,6 +37,7 @@ _REMEMBERED = 10_000
 """Corpora whose state is held, of either kind: applications make an index for every upload."""
 
 
+@functools.lru_cache(maxsize=1024)
 def named_corpus(namespace: str, name: str, *, shared: bool = True) -> CorpusKey:
     """Return the key of the corpus that every process means by `name`.
 
@@ -51,6 +53,7 @@ def named_corpus(namespace: str, name: str, *, shared: bool = True) -> CorpusKey
     return CorpusKey(blake2b(framed, digest_size=_DIGEST_BYTES).digest(), shared)
 
 
+@functools.lru_cache(maxsize=1024)
 def own_corpus(name: str) -> CorpusKey:
     """Return the key of a corpus that is a live object of this process, by the object's token."""
     return CorpusKey(blake2b(name.encode(), digest_size=_DIGEST_BYTES).digest(), shared=False)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import gc
 import json
+import marshal
 import weakref
 from concurrent.futures import ThreadPoolExecutor
-from enum import Enum
+from enum import Enum, IntEnum
 from typing import Any
 
 import pytest
@@ -23,6 +24,35 @@ class Shade(Enum):
 
     DARK = 1
     LIGHT = 2
+
+
+class Mode(str, Enum):  # noqa: UP042 - as LlamaIndex's own
+    """Texts with names."""
+
+    DEFAULT = "default"
+
+
+class Level(IntEnum):
+    """Numbers with names."""
+
+    HIGH = 3
+
+
+class Loud(str):
+    """A text that is printed as another one."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "!"
+
+
+class Real(float):
+    """A number of a class of its own."""
+
+
+class Raw(bytes):
+    """Bytes of a class of their own."""
 
 
 class Settings(BaseModel):
@@ -66,6 +96,13 @@ def test_what_has_a_meaning_is_spelled_by_it(value: Any) -> None:
     """Values that mean the same have one spelling, in every process."""
     assert spelled(value) == spelled(value)
     assert token(object()) not in spelled(value)
+
+
+@pytest.mark.parametrize("value", [Mode.DEFAULT, Level.HIGH, Loud("a\ud800"), Real(0.1), Raw(b"x")])
+def test_a_subclass_of_plain_data_is_plain_data(value: Any) -> None:
+    """Its spelling stays, and it can be compared by its bytes, as a request named before is."""
+    assert spelled(value) == canonical_json(value)
+    assert marshal.loads(marshal.dumps(named([value]))) == [value]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from llama_index.core.retrievers import (
 )
 from llama_index.core.schema import IndexNode, NodeWithScore, QueryBundle, TextNode
 from llama_index.core.vector_stores import MetadataFilter, MetadataFilters
+from llama_index.core.vector_stores.types import VectorStoreQueryMode
 
 from accel_core import events
 from accel_core.encoder.minilm import MiniLMEncoder
@@ -199,7 +200,7 @@ class TestFoundAgain:
             },
             {"vector_store_query_mode": "mmr", "vector_store_kwargs": {"mmr_threshold": 0.1}},
         ],
-        ids="+".join,
+        ids="-".join,  # of the names: what an object prints differs in each process
     )
     def test_settings(
         self, accel: Accel, retrieve: Retrieve, index: VectorStoreIndex, *, options: dict[str, Any]
@@ -236,6 +237,28 @@ class TestFoundAgain:
         retrieve(fast, QUESTION)
         fast.similarity_top_k = 1
         assert len(retrieve(fast, QUESTION)) == 1
+
+    def test_named_again_and_changed_inside(
+        self, accel: Accel, retrieve: Retrieve, index: VectorStoreIndex
+    ) -> None:
+        """What was named before is remembered, and not once anything inside it has changed."""
+        fast: Any = accelerate(index.as_retriever(filters=MetadataFilters(filters=[])), accel)
+        changes: list[Callable[[], Any]] = [
+            lambda: setattr(fast, "_vector_store_query_mode", VectorStoreQueryMode.MMR),
+            lambda: fast._kwargs.update(mmr_threshold=0.1),
+            lambda: fast._kwargs.update(mmr_threshold=1),
+            lambda: fast._kwargs.update(mmr_threshold=1.0),
+            lambda: fast._filters.filters.append(MetadataFilter(key="name", value="hours")),
+            lambda: setattr(fast._filters.filters[0], "value", "refund"),
+            lambda: setattr(fast._embed_model, "embed_batch_size", 3),
+        ]
+        for asked, change in enumerate([lambda: None, *changes], start=1):
+            with ThreadPoolExecutor(1) as another:
+                another.submit(change).result()
+            for _ in range(2):
+                retrieve(fast, QUESTION)
+            assert len(accel._named._requests) == asked
+            assert accel.stats().retrieval_hits == asked
 
     def test_tenants_share_nothing(
         self, accel: Accel, retrieve: Retrieve, index: VectorStoreIndex, embedding: WordEmbedding

@@ -72,6 +72,8 @@ def read_controls(
     # A client may send anything for a tag.
     words = (tag for tag in tags if isinstance(tag, str))
     found: dict[str, Any] = {_SWITCHES[word]: True for word in words if word in _SWITCHES}
+    if not found and _WATCHED.isdisjoint(metadata):
+        return DEFAULT, []
     problems: list[Problem] = []
     for key, (name, read, expected) in _FIELDS.items():
         if key not in metadata:

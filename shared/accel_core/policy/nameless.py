@@ -20,7 +20,14 @@ from typing import Any
 
 from accel_core.policy.canonical import canonical_json
 
-_PLAIN = (str, int, float, bool, bytes, type(None))
+_PLAIN = frozenset({str, int, float, bool, bytes, type(None)})
+_EXACT: dict[type, Callable[[Any], Any]] = {
+    str: str.__str__,
+    int: int.__int__,
+    float: float.__float__,
+    bytes: bytes.__bytes__,
+}
+"""What a value of a subclass is without it, such as a member of an enum of texts."""
 
 _tokens: dict[int, tuple[Callable[[], object], str]] = {}
 """By address: how to get at the object that the token belongs to, and the token."""
@@ -32,7 +39,7 @@ def named(value: Any) -> Any:
     >>> named({"stop": ["END"], "limit": 3})
     {'stop': ['END'], 'limit': 3}
     """
-    if isinstance(value, _PLAIN):
+    if type(value) in _PLAIN:
         return value
     try:
         return _walked(value)
@@ -41,8 +48,11 @@ def named(value: Any) -> Any:
 
 
 def _walked(value: Any) -> Any:
-    if isinstance(value, _PLAIN):
+    if type(value) in _PLAIN:
         return value
+    for kind, exact in _EXACT.items():
+        if isinstance(value, kind):
+            return exact(value)
     if isinstance(value, Mapping):
         return {str(key): _walked(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

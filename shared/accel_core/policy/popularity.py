@@ -33,7 +33,9 @@ class Popularity:
         """Count one request for `key`, a digest of at least 16 bytes."""
         for row, place in zip(self._rows, self._places(key), strict=True):
             # Looked at once: another thread may count between two looks.
-            row[place] = min(_MOST, row[place] + 1)
+            count = row[place]
+            if count < _MOST:
+                row[place] = count + 1
         self._left -= 1
         if self._left <= 0:
             self._halve()

@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pydantic import BaseModel
 
+def mould(template: Any) -> Callable[[dict[str, Any]], Any]:
+    """Return what makes objects of the template's class without validating their fields again.
 
-def mould(template: BaseModel) -> Callable[[dict[str, Any]], Any]:
-    """Return what makes objects of the template's class without validating their fields again."""
+    Args:
+        template: a Pydantic model. What it has beside its fields, all its casts have.
+    """
     kind: Any = type(template)
     make, put = kind.__new__, object.__setattr__
     defaults, private = dict(vars(template)), template.__pydantic_private__
     extensible, all_set = template.__pydantic_extra__ is not None, set(defaults)
 
     def cast(fields: dict[str, Any]) -> Any:
-        if fields.keys() != all_set:  # written by another version of LangChain
+        if fields.keys() != all_set:  # written by another version of the framework
             fields = {**defaults, **{name: fields[name] for name in all_set & fields.keys()}}
         made = make(kind)
         put(made, "__dict__", fields)
