@@ -7,6 +7,8 @@ BIN    := $(if $(filter Windows_NT,$(OS)),$(VENV)/Scripts,$(VENV)/bin)
 PY     := $(BIN)/python
 # Models are read from installed packages; a hub is asked only where this is emptied.
 export HF_HUB_OFFLINE ?= 1
+# Test processes must give the same names to the same tests.
+export PYTHONHASHSEED ?= 0
 
 .PHONY: help demo test test-fast servers lint types contracts check bench bench-setup clean
 
