@@ -172,7 +172,7 @@ ROWS = [
         name="gate-trained-over",
         what="trained gate: time of a decision ÷ the bare encoder call",
         op="<=",
-        bound=1.25,
+        bound=1.15,
         measure=_over_encoding,
     ),
     Row(

@@ -87,7 +87,7 @@ def test_round_trip(value: Any) -> None:
         np.datetime64("2026-01-01T00:00:00", "ns"),
         dt.datetime(2026, 1, 1, tzinfo=dt.timezone(dt.timedelta(hours=2))),
         dt.datetime(2026, 10, 25, 2, 30, fold=1, tzinfo=ZoneInfo("Europe/Berlin")),
-        {"a"},
+        pytest.param({1, "a"}, id="set"),  # whose order differs in each process
         [((),)],
     ],
     ids=repr,
