@@ -9,6 +9,7 @@ such as a model's own parameters, is not kept.
 from __future__ import annotations
 
 from hashlib import blake2b
+from itertools import chain
 from operator import is_
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
@@ -61,18 +62,19 @@ class Reading(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    """A reading made for `place`, and what was held by the object read and by those in it."""
+    """A reading made for `place`, of an object and those inside, and what all of them held."""
 
     reading: Reading
     place: Place
-    held: tuple[object, ...]
-    inside: list[tuple[object, tuple[object, ...]]]
+    inside: list[object]
+    held: list[object]
 
     def holds(self, place: Place, value: object) -> bool:
         """Whether reading `value` again would find the same."""
-        if self.place is not place or not _same(self.held, holdings(value)):
+        if self.place is not place:
             return False
-        return all(_same(held, holdings(each)) for each, held in self.inside)
+        held = [*holdings(value), *chain.from_iterable(map(holdings, self.inside))]
+        return len(held) == len(self.held) and all(map(is_, held, self.held))
 
 
 _kept: WeakKeyDictionary[Any, _Kept] = WeakKeyDictionary()
@@ -100,8 +102,10 @@ def read(place: Place, value: Any) -> Reading:
     if settings.whole and _is_one_of_its_kind(value):
         if len(_kept) >= _KEPT:
             _kept.clear()
-        (_, held), *inside = settings.walked
-        _kept[value] = _Kept(reading, place, held, inside)
+        # The object itself is held by no reading of it.
+        inside = [each for each, _ in settings.walked[1:]]
+        held = list(chain.from_iterable(held for _, held in settings.walked))
+        _kept[value] = _Kept(reading, place, inside, held)
     return reading
 
 
@@ -109,10 +113,6 @@ def _is_one_of_its_kind(value: object) -> bool:
     """Whether no other object is equal to `value`."""
     kind: Any = type(value)
     return kind.__hash__ is object.__hash__
-
-
-def _same(some: tuple[object, ...], others: tuple[object, ...]) -> bool:
-    return len(some) == len(others) and all(map(is_, some, others))
 
 
 def _is_precise(retriever: Any) -> bool:

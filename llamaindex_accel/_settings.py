@@ -38,6 +38,7 @@ _RETRIEVED = (BaseNode, NodeWithScore)
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _UNCHANGING = (Enum, type, types.FunctionType, types.BuiltinFunctionType, bytes)
 """What is called the same for as long as it lives."""
+_HOLDS = object()
 _LONG = 16
 """Texts in a list that is spelled by its digest, such as the ids of an index's nodes."""
 
@@ -166,17 +167,20 @@ class Settings:
 
 
 def holdings(value: Any) -> tuple[object, ...]:
-    """Return all that an object, list or mapping holds, and its class: the things themselves."""
+    """Return all that an object, list or mapping holds: the things themselves.
+
+    They begin with a mark that nothing else holds, so that what several hold can be told apart.
+    """
     if isinstance(value, (list, tuple)):
-        return (type(value), *value)
+        return (_HOLDS, type(value), *value)
     if isinstance(value, dict):
-        return (type(value), *value, *value.values())
+        return (_HOLDS, type(value), *value, *value.values())
     held = vars(value)
     if not isinstance(value, BaseModel):
-        return (type(value), *held, *held.values())
+        return (_HOLDS, type(value), *held, *held.values())
     extra, private = value.__pydantic_extra__ or {}, value.__pydantic_private__ or {}
-    both = (*extra, *extra.values(), *private, *private.values())
-    return (type(value), *held, *held.values(), *both)
+    more = (*extra, *extra.values(), *private, *private.values())
+    return (_HOLDS, type(value), *held, *held.values(), *more)
 
 
 def _declared(model: BaseModel) -> list[tuple[str, Any]]:
