@@ -14,12 +14,13 @@ from accel_core.testing.change_logs import ChangeLogContract
 from accel_core.testing.doubles import ManualClock
 from accel_core.testing.shared_stores import SharedStoreContract
 from accel_core.testing.stores import StoreContract
-from tests.redis_server import RedisServer
-from tools.redis_servers import BUILDS
+from tests.redis_cluster import SERVERS, name_of, running_server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.redis_cluster import Running
 
 
 class TestMemoryStore(StoreContract):
@@ -59,21 +60,21 @@ class TestChangesInSqlite(ChangeLogContract):
         other.close()
 
 
-@pytest.fixture(scope="module", params=BUILDS, ids=lambda build: build.name)
-def running(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
-    with RedisServer(request.param) as server:
+@pytest.fixture(scope="module", params=SERVERS, ids=name_of)
+def running(request: pytest.FixtureRequest) -> Iterator[Running]:
+    with running_server(request.param) as server:
         yield server
 
 
 @pytest.fixture
-def server(running: RedisServer) -> RedisServer:
+def server(running: Running) -> Running:
     """One that holds nothing."""
     with running.client() as client:
         client.flushall()
     return running
 
 
-def redis_store(server: RedisServer, seal: Seal | None = None) -> RedisStore:
+def redis_store(server: Running, seal: Seal | None = None) -> RedisStore:
     # Time stands still, and the machine may be slow: nothing is asked again, or given up.
     return RedisStore(
         server.url,
@@ -86,18 +87,18 @@ def redis_store(server: RedisServer, seal: Seal | None = None) -> RedisStore:
 
 class TestRedisStore(SharedStoreContract):
     @pytest.fixture
-    def seal(self, running: RedisServer) -> Seal:
+    def seal(self, running: Running) -> Seal:
         """Half of the servers keep sealed entries: whether they are is no matter of theirs."""
         return Seal(b"k" * 32) if running.build.search else Seal()
 
     @pytest.fixture
-    def store(self, server: RedisServer, seal: Seal) -> Iterator[RedisStore]:
+    def store(self, server: Running, seal: Seal) -> Iterator[RedisStore]:
         store = redis_store(server, seal)
         yield store
         store.close()
 
     @pytest.fixture
-    def other(self, server: RedisServer, seal: Seal, store: RedisStore) -> Iterator[RedisStore]:
+    def other(self, server: Running, seal: Seal, store: RedisStore) -> Iterator[RedisStore]:
         other = redis_store(server, seal)
         yield other
         other.close()
@@ -105,13 +106,13 @@ class TestRedisStore(SharedStoreContract):
 
 class TestChangesInRedis(ChangeLogContract):
     @pytest.fixture
-    def log(self, server: RedisServer) -> Iterator[RedisStore]:
+    def log(self, server: Running) -> Iterator[RedisStore]:
         store = redis_store(server)
         yield store
         store.close()
 
     @pytest.fixture
-    def other(self, server: RedisServer, log: RedisStore) -> Iterator[RedisStore]:
+    def other(self, server: Running, log: RedisStore) -> Iterator[RedisStore]:
         other = redis_store(server)
         yield other
         other.close()

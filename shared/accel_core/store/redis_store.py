@@ -34,9 +34,8 @@ from accel_core.store.redis_scripts import Names, conditions, fingerprint
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 
-    import redis
-
     from accel_core.ports import Entry, Observer, Selector
+    from accel_core.store.redis_access import Server
     from accel_core.store.redis_scripts import Script
 
 T = TypeVar("T")
@@ -63,8 +62,8 @@ class RedisStore:
 
     Args:
         server: a URL (``redis://``, ``rediss://`` for TLS, ``unix://``; user and password in it,
-            percent-encoded), or a client, whose place, user and certificates are taken over, and
-            not its deadlines.
+            percent-encoded), of any node where it is a cluster, or a client of redis-py, whose
+            place, user and certificates are taken over, and not its deadlines.
         prefix: what its names begin with; stores of different prefixes share nothing.
         seal: signs what is stored and refuses what was not signed; None: neither.
         max_entries: the most entries held; expired ones leave first, then the oldest.
@@ -81,7 +80,7 @@ class RedisStore:
 
     def __init__(
         self,
-        server: str | redis.Redis,
+        server: Server,
         *,
         prefix: str = "accel",
         seal: Seal | None = None,
@@ -98,7 +97,7 @@ class RedisStore:
         self._link = RedisLink(
             server, lookup_timeout_s=lookup_timeout_s, write_timeout_s=write_timeout_s
         )
-        self._news = RedisNews(self._link.connection, self._names.news)
+        self._news = RedisNews(self._link, self._names.news)
         # Others' changes up to this revision were told, later ones are pushed by this connection;
         # as of then.
         self._known, self._by, self._confirmed_s = 0, 0, float("-inf")
