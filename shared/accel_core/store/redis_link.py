@@ -109,7 +109,9 @@ class RedisLink:
 
     def connection(self) -> Wire:
         """Return a new connection that belongs to no pool; close it."""
-        return cast(Wire, self._quick.connection_pool.make_connection())
+        pool = self._quick.connection_pool
+        # Made by the pool, it would be counted there for ever, and so would all that follow it.
+        return cast(Wire, pool.connection_class(**pool.connection_kwargs))
 
     def close(self) -> None:
         """Close what is open."""
