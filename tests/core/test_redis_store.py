@@ -179,6 +179,17 @@ def test_own_saves_are_no_news(make: Stores) -> None:
     assert not store.stirred()
 
 
+def test_news_come_however_often_their_connection_was_lost(make: Stores, hand: redis.Redis) -> None:
+    """A store that has subscribed anew more often than a pool has places still hears of others."""
+    store, other = make(), make()
+    for _ in range(120):
+        hand.client_kill_filter(_type="pubsub")
+        store.changes(0, 10)
+    other.save([entry()])
+    assert store.stirred()
+    assert len(store.changes(0, 10).located) == 1
+
+
 def test_news_lost_with_their_connection(make: Stores, hand: redis.Redis) -> None:
     """Who was cut off asks what happened meanwhile, and hears again what happens then."""
     store, other = make(), make()

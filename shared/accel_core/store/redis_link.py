@@ -144,7 +144,9 @@ class RedisLink:
         if self._aim.address != self.home:
             self._carry_out("listen to", _Command(("EXISTS", channel)))
         node = self._aim
-        wire = cast(Wire, node.quick.connection_pool.make_connection())
+        pool = node.quick.connection_pool
+        # Made by the pool, it would be counted there for ever, and so would all that follow it.
+        wire = cast(Wire, pool.connection_class(**pool.connection_kwargs))
         with reported("listen to"):
             try:
                 wire.connect()
