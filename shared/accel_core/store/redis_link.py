@@ -83,6 +83,11 @@ class RedisLink:
         with reported(operation):
             return self._quick.get(name)
 
+    def get_all(self, operation: str, names: Sequence[str]) -> list[Any]:
+        """Return the bytes under each of `names`, or None."""
+        with reported(operation):
+            return list(self._quick.mget(names))
+
     def ask(self, operation: str, script: Script, names: Sequence[str], *arguments: Any) -> Any:
         """Return the answer of a script, by a lookup's deadline."""
         return self._run(self._quick, operation, script, names, arguments)
