@@ -116,6 +116,12 @@ class Store(Protocol):
     def fetch(self, key: bytes) -> Entry | None:
         """Return the entry under `key`, or None. Bytes that are not an entry are None."""
 
+    def fetch_many(self, keys: Collection[bytes]) -> dict[bytes, Entry]:
+        """Return the entries under `keys` by their key, without those that `fetch` has none for.
+
+        A store on a network asks once, so the caller decides how many it waits for.
+        """
+
     def save(self, entries: Sequence[Entry]) -> None:
         """Store all of `entries`, replacing those with the same key."""
 

@@ -228,6 +228,18 @@ def test_a_quiet_lookup_is_one_command(make: Stores, hand: redis.Redis) -> None:
     assert after - before == 10 + 1
 
 
+def test_many_entries_are_one_command(make: Stores, hand: redis.Redis) -> None:
+    """However many are fetched; bytes that are no entry are left out, with an event."""
+    store = make()
+    store.save([entry(number) for number in range(100)])
+    hand.set(ENTRY + digest(7).hex(), b"no entry")
+    before = hand.info("stats")["total_commands_processed"]
+    found = store.fetch_many([digest(number) for number in range(200)])
+    assert hand.info("stats")["total_commands_processed"] - before == 1 + 1
+    assert len(found) == 99
+    assert [digest(7).hex() in event.error for event in make.seen.of(BackendFailed)] == [True]
+
+
 def test_data_lost_starts_again(make: Stores, hand: redis.Redis) -> None:
     """Of a server that lost its data a reader is told to drop everything, also once it has more."""
     store, reader = make(), make()

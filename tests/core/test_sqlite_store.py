@@ -295,6 +295,9 @@ def test_planted_entries_are_misses(path: Path) -> None:
         assert store.fetch(digest("theirs")) is None
         assert [getattr(event, "error", "")[-4:] for event in events] == ["seal", "seal"]
         assert store.fetch(digest("ours")) == entry("ours")
+        keys = [digest(name) for name in ("plain", "theirs", "ours")]
+        assert store.fetch_many(keys) == {digest("ours"): entry("ours")}
+        assert len(events) == 4
         assert [place.key for place in store.changes(0, 10).located] == [digest("ours")]
     with closing(SqliteStore(path)) as store:
         assert all(store.fetch(digest(name)) for name in ("plain", "theirs", "ours"))

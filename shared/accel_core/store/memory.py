@@ -63,6 +63,11 @@ class MemoryStore:
         slot.visited = True
         return slot.entry
 
+    def fetch_many(self, keys: Collection[bytes]) -> dict[bytes, Entry]:
+        """Return the entries under `keys` by their key."""
+        found = ((key, self.fetch(key)) for key in keys)
+        return {key: entry for key, entry in found if entry is not None}
+
     def peek(self, key: bytes) -> Entry | None:
         """Return the entry under `key`, or None, without counting it as wanted."""
         slot = self._slots.get(key)

@@ -113,6 +113,11 @@ class RedisLink:
         """Return the bytes under `name`, or None."""
         return self._carry_out(operation, _Command(("GET", name)))
 
+    def get_all(self, operation: str, names: Sequence[str]) -> list[Any]:
+        """Return the bytes under each of `names`, or None."""
+        with reported(operation):
+            return list(self._quick.mget(names))
+
     def ask(self, operation: str, script: Script, names: Sequence[str], *arguments: Any) -> Any:
         """Return the answer of a script, by a lookup's deadline."""
         return self._carry_out(operation, _Command(_call(script, names, arguments), script))

@@ -108,13 +108,18 @@ class RedisStore:
     def fetch(self, key: bytes) -> Entry | None:
         """Return the entry under `key`, or None; bytes that are not that entry are None."""
         body = self._link.get("fetch", self._names.entry + key.hex())
-        if body is None:
-            return None
-        entry = self._readable(body, key)
-        if isinstance(entry, str):
-            self._tell("read", f"the stored bytes of {key.hex()} are refused: {entry}")
-            return None
-        return entry
+        return None if body is None else self._entries([(key, body)]).get(key)
+
+    def fetch_many(self, keys: Collection[bytes]) -> dict[bytes, Entry]:
+        """Return the entries under `keys` by their key; bytes that are not that entry are left out.
+
+        One round trip, however many there are.
+        """
+        if not keys:
+            return {}
+        bodies = self._link.get_all("fetch", [self._names.entry + key.hex() for key in keys])
+        pairs = zip(keys, bodies, strict=True)
+        return self._entries((key, body) for key, body in pairs if body is not None)
 
     def save(self, entries: Sequence[Entry]) -> None:
         """Store `entries`, replacing those with the same key; expired ones are removed."""
@@ -269,6 +274,17 @@ class RedisStore:
         bodies = list(zip(located[::2], located[1::2], strict=True))
         last = looked < most
         return _Page(int(revision), bool(reset), _keys(removed), int(reached), last, bodies)
+
+    def _entries(self, bodies: Iterable[tuple[bytes, bytes]]) -> dict[bytes, Entry]:
+        """Return what is readable of keys and bytes."""
+        entries: dict[bytes, Entry] = {}
+        for key, body in bodies:
+            entry = self._readable(body, key)
+            if isinstance(entry, str):
+                self._tell("read", f"the stored bytes of {key.hex()} are refused: {entry}")
+            else:
+                entries[key] = entry
+        return entries
 
     def _located(self, bodies: Sequence[tuple[bytes, bytes]]) -> list[Located]:
         located: list[Located] = []

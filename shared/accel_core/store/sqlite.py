@@ -26,7 +26,7 @@ from accel_core.store.sqlite_rows import SCHEMA, Ledger, query
 if TYPE_CHECKING:
     import os
     import sqlite3
-    from collections.abc import Callable, Collection, Hashable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
     from accel_core.ports import CorpusChanges, Entry, Observer, Selector
 
@@ -79,14 +79,17 @@ class SqliteStore:
     def fetch(self, key: bytes) -> Entry | None:
         """Return the entry under `key`, or None; bytes that are not that entry are None."""
         with self._file.asking("fetch") as connection:
-            row = connection.execute("SELECT body FROM entries WHERE key = ?", (key,)).fetchone()
-        if row is None:
-            return None
-        entry = self._readable(row[0], key)
-        if isinstance(entry, str):
-            self._tell(f"the stored bytes of {key.hex()} are refused: {entry}")
-            return None
-        return entry
+            body = _body(connection, key)
+        return None if body is None else self._entries([(key, body)]).get(key)
+
+    def fetch_many(self, keys: Collection[bytes]) -> dict[bytes, Entry]:
+        """Return the entries under `keys` by their key; bytes that are not that entry are left out.
+
+        One state of the file is read.
+        """
+        with self._file.scanning("fetch") as connection:
+            bodies = [(key, _body(connection, key)) for key in keys]
+        return self._entries((key, body) for key, body in bodies if body is not None)
 
     def save(self, entries: Sequence[Entry]) -> None:
         """Store all of `entries` or none, replacing those with the same key."""
@@ -190,6 +193,17 @@ class SqliteStore:
     def __repr__(self) -> str:
         return f"SqliteStore({str(self._file.path)!r}, seal={self._seal!r})"
 
+    def _entries(self, bodies: Iterable[tuple[bytes, bytes]]) -> dict[bytes, Entry]:
+        """Return what is readable of keys and bytes."""
+        entries: dict[bytes, Entry] = {}
+        for key, body in bodies:
+            entry = self._readable(body, key)
+            if isinstance(entry, str):
+                self._tell(f"the stored bytes of {key.hex()} are refused: {entry}")
+            else:
+                entries[key] = entry
+        return entries
+
     def _readable(self, body: object, key: bytes) -> Entry | str:
         entry = codec.decode(body, self._seal)
         # A sealed entry copied under another key would verify.
@@ -203,3 +217,8 @@ class SqliteStore:
         # Only if nobody else wrote in between: their changes are still to be told.
         if self._known == ledger.start:
             self._known = ledger.revision
+
+
+def _body(connection: sqlite3.Connection, key: bytes) -> bytes | None:
+    row = connection.execute("SELECT body FROM entries WHERE key = ?", (key,)).fetchone()
+    return None if row is None else row[0]

@@ -85,6 +85,22 @@ class StoreContract:
         store.save(entries)
         assert [store.fetch(entry.key) for entry in entries] == entries
 
+    def test_fetch_many(self, store: Store) -> None:
+        """Entries come back under their keys, without those that are unknown, each once."""
+        entries = [self.make_entry(number) for number in range(50)]
+        store.save(entries)
+        keys = [digest("unknown"), *(entry.key for entry in entries[::-2]), entries[1].key]
+        assert store.fetch_many(keys) == {entry.key: entry for entry in entries[1::2]}
+        assert store.fetch_many({entry.key for entry in entries[:3]}).keys() == {
+            entry.key for entry in entries[:3]
+        }
+
+    def test_fetch_many_of_none(self, store: Store) -> None:
+        """No keys, and keys that are all unknown, are no entries."""
+        store.save([self.make_entry()])
+        assert store.fetch_many([]) == {}
+        assert store.fetch_many([digest("unknown")]) == {}
+
     def test_save_nothing(self, store: Store) -> None:
         """An empty call changes nothing."""
         store.save([])
