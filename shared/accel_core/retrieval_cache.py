@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, TypeVar
 from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
-from accel_core.policy.controls import user_tag
 from accel_core.ports import Entry
 from accel_core.renewals import Renewals
 from accel_core.retrieval import Gap, Made, Recalled, Sought
+from accel_core.retrieval_terms import RetrievalTerms
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,8 +32,9 @@ if TYPE_CHECKING:
     from accel_core.corpora import Corpora
     from accel_core.drive.flight import Flight, FlightTable
     from accel_core.drive.invalidations import Invalidations
+    from accel_core.leadership import Leadership
     from accel_core.meaning import Meaning
-    from accel_core.policy.freshness import Freshness, Phase
+    from accel_core.policy.freshness import Freshness
     from accel_core.policy.identity import Request
     from accel_core.policy.never_cache import NeverCache
     from accel_core.policy.popularity import Popularity
@@ -46,11 +47,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a retrieval cache is made of; the first three it shares with the cache of answers.
+    """What a retrieval cache is made of; the first four it shares with the cache of answers.
 
     Attributes:
         tiers: hold the entries.
         flights: the single-flight table.
+        leadership: says which process leads a flight.
         invalidations: what was asked for before one is not stored after it.
         meaning: finds what was retrieved for other wordings.
         corpora: what changed.
@@ -61,6 +63,7 @@ class Parts:
 
     tiers: Tiers
     flights: FlightTable
+    leadership: Leadership
     invalidations: Invalidations
     meaning: Meaning
     corpora: Corpora
@@ -96,13 +99,20 @@ class RetrievalCache:
         chance: Callable[[], float],
     ) -> None:
         self._tiers, self._flights, self._meaning = parts.tiers, parts.flights, parts.meaning
-        self._renewals = Renewals(parts.flights, emit)
+        self._leadership, self._renewals = parts.leadership, Renewals(parts.flights, emit)
         self._corpora, self._invalidations = parts.corpora, parts.invalidations
-        self._freshness, self._popularity = parts.freshness, parts.popularity
-        self._never = parts.never
-        self._max_entry_bytes, self._follows = max_entry_bytes, follows
+        self._popularity, self._never, self._follows = parts.popularity, parts.never, follows
+        self._terms = RetrievalTerms(
+            parts.freshness,
+            parts.popularity,
+            parts.never,
+            comparable=parts.meaning.comparable,
+            max_entry_bytes=max_entry_bytes,
+            wall_now=wall_now,
+            chance=chance,
+        )
         self._blocking, self._aio = colours
-        self._emit, self._chance = emit, chance
+        self._emit = emit
         self._wall_now, self._mono_now = wall_now, mono_now
 
     def read_through(self, ask: Ask, make: Callable[[], Awaitable[T]], form: Form[T]) -> T:
@@ -136,9 +146,10 @@ class RetrievalCache:
             made: what was retrieved, or the reason why it is not stored.
             cost_s: how long it took.
         """
-        entry = made if isinstance(made, str) else self._entry(ask, gap, made, cost_s)
+        entry = made if isinstance(made, str) else self._terms.entry(ask, gap, made, cost_s)
         if isinstance(entry, Entry):
             vector = None if gap.flight is None else gap.flight.vector
+            self._leadership.land(gap.flight)
             self._tiers.keep(entry, vector)
             # After keeping, so that an invalidation is either seen here or sees the entry.
             if not self._invalidations.since(gap.mark, entry):
@@ -236,7 +247,7 @@ class RetrievalCache:
             return self._note(sought.gap("refresh"), ask)
         entry = self._valid(self._tiers.near(ask.request.key), sought)
         found: Recalled | Gap | None = None
-        if entry is not None and self._phase(entry) == "fresh":
+        if entry is not None and self._terms.phase(entry) == "fresh":
             found = self._hit(entry)
         while found is None:
             found = await self._fly(io, sought, renews=renews)
@@ -245,7 +256,7 @@ class RetrievalCache:
     async def _fly(self, io: Io, sought: Sought, *, renews: bool) -> Recalled | Gap | None:
         """Lead, follow, serve what is due, or search alone; None: the leader failed, try again."""
         due = self._valid(self._tiers.near(sought.ask.request.key), sought)
-        if due is not None and self._phase(due) != "due":
+        if due is not None and self._terms.phase(due) != "due":
             due = None
         if due is not None and renews:
             flight, leads = self._renewals.claim(sought.flight_key(), sought.mark)
@@ -273,24 +284,49 @@ class RetrievalCache:
         """Search, and keep the flight open where something is to be made."""
         try:
             found = await self._search(io, sought, flight)
+            if self._follows and sought.ask.shared and (isinstance(found, Gap) or found.stale):
+                found = await self._take(io, sought, flight, found)
         except BaseException:
             self._land(flight, FAILED)
             raise
+        if isinstance(found, Recalled) and not found.stale:
+            self._land(flight, found)
+        if flight.landed:
+            return found
         if isinstance(found, Gap):
             return found._replace(flight=flight)
-        if not found.stale:
-            self._land(flight, found)
-            return found
         renewal = sought.gap("due", flight)
         return found._replace(renew=renewal) if renews else renewal
+
+    async def _take(
+        self, io: Io, sought: Sought, flight: Flight, found: Recalled | Gap
+    ) -> Recalled | Gap:
+        """Lead for all processes that share the store, or take what another one landed.
+
+        What is due is served meanwhile, so nobody waits until it is made anew elsewhere.
+        """
+
+        def serves(entry: Entry) -> bool:
+            return self._valid(entry, sought) is not None and self._terms.phase(entry) == "fresh"
+
+        due = found.entry if isinstance(found, Recalled) else None
+        made = await self._leadership.take(
+            io, flight, sought.ask.request.key, serves, passed_over=due, waits=due is None
+        )
+        if isinstance(made, Entry):
+            return self._hit(made)._replace(shared=True)
+        if made == "declined" or (made == "led" and due is not None):
+            self._land(flight, DECLINED)
+            return sought.gap("declined") if due is None else found
+        return found
 
     async def _search(self, io: Io, sought: Sought, flight: Flight | None) -> Recalled | Gap:
         """Look in memory again, since another leader may have landed; then further away."""
         request = sought.ask.request
         entry = self._valid(self._tiers.near(request.key), sought)
-        if sought.ask.shared and (entry is None or self._phase(entry) != "fresh"):
+        if sought.ask.shared and (entry is None or self._terms.phase(entry) != "fresh"):
             entry = self._valid(await self._tiers.fetch(io, request.key), sought) or entry
-        phase = "over" if entry is None else self._phase(entry)
+        phase = "over" if entry is None else self._terms.phase(entry)
         if entry is not None and phase in {"fresh", "due"}:
             return self._hit(entry, stale="" if phase == "fresh" else "renewing")
 
@@ -311,7 +347,7 @@ class RetrievalCache:
         entry = self._valid(self._tiers.near(ask.request.key), sought)
         if entry is None and ask.shared:
             entry = self._valid(await self._tiers.fetch(io, ask.request.key), sought)
-        if entry is None or self._phase(entry) == "over":
+        if entry is None or self._terms.phase(entry) == "over":
             return None
         return self._hit(entry, stale="error")
 
@@ -329,10 +365,6 @@ class RetrievalCache:
             return False
         fresh = entry.fresh_until_s is not None and entry.fresh_until_s > now_s
         return fresh and entry.scope == sought.ask.request.scope and sought.holds(entry)
-
-    def _phase(self, entry: Entry) -> Phase:
-        until_s = entry.expires_s if entry.fresh_until_s is None else entry.fresh_until_s
-        return self._freshness.phase(until_s, self._wall_now(), entry.cost_s, self._chance())
 
     def _hit(
         self, entry: Entry, tier: events.Tier = "exact", similarity: float = 1.0, *, stale: str = ""
@@ -352,48 +384,6 @@ class RetrievalCache:
                 )
             )  # fmt: skip
         return found
-
-    def _entry(self, ask: Ask, gap: Gap, made: Made, cost_s: float) -> Entry | str:
-        """Make the entry of what was retrieved, or say why there is none."""
-        request, controls = self._never.judge(ask.request), ask.controls
-        never = request.never if ask.speaks else ""
-        if gap.revisions is None:
-            return "backend"
-        if controls.no_store:
-            return "no_store"
-        if len(made.payload) + len(request.text) > self._max_entry_bytes:
-            return "too_large"
-        lifetime_s = self._freshness.lifetime_s(
-            self._chance(),
-            # The lookup that found nothing was counted, too.
-            hits=max(0, self._popularity.count(request.key) - 1),
-            empty=made.empty,
-            at_most_s=controls.ttl_s,
-        )
-        if never:
-            lifetime_s = min(lifetime_s, request.never_ttl_s)
-        if lifetime_s <= 0:
-            return never or "empty"
-        now_s = self._wall_now()
-        users = (user_tag(controls.user),) if controls.user else ()
-        plain = not (made.empty or never or controls.ttl_s is not None)
-        return Entry(
-            key=request.key,
-            scope=request.scope,
-            tenant=request.tenant,
-            namespace=request.namespace,
-            text=request.text,
-            payload=made.payload,
-            created_s=now_s,
-            expires_s=now_s + lifetime_s + (self._freshness.grace_s if plain else 0.0),
-            tags=controls.tags + users,
-            semantic=not made.empty and self._meaning.comparable(request),
-            source=request.source,
-            fresh_until_s=now_s + lifetime_s,
-            cost_s=cost_s,
-            bases=ask.bases(gap.revisions, made.documents),
-            shared=ask.shared,
-        )
 
     def _land(self, flight: Flight | None, outcome: object) -> None:
         if flight is not None:

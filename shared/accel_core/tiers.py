@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from accel_core import events
 from accel_core.drive.writer import Writer
 from accel_core.policy.breaker import STORE_REST_S, Breaker
-from accel_core.ports import Changes, Selector, SharedStore
+from accel_core.ports import Changes, Entry, Selector, SharedStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from accel_core.ports import (
-        Entry,
         Io,
         Located,
         Neighbour,
@@ -132,16 +131,7 @@ class Tiers:
 
     async def fetch(self, io: Io, key: bytes) -> Entry | None:
         """Return the entry under `key` from the shared store, whatever memory holds."""
-        if self._far is None:
-            return None
-        last = self._removal
-        entry = await self._ask(io, "fetch", self._far.fetch, key)
-        if entry is not None:
-            entry = self._nearer(replace(entry, vector=None))
-            self._memory.save([entry])
-            if self._removal is not last:
-                self._memory.remove([key])  # perhaps it was this one, after it was read
-        return entry
+        return None if self._far is None else await self.ask(io, "fetch", self._far.fetch, key)
 
     async def sense(self, io: Io, text: str) -> Vector | str:
         """Return the vector of `text`, or the reason why there is none to compare by."""
@@ -247,11 +237,11 @@ class Tiers:
             self._writer.submit(_Load())
         return more
 
-    async def _ask(
+    async def ask(
         self, io: Io, operation: str, function: Callable[..., T], *args: Any
-    ) -> T | None:
-        """Ask the shared store; None where it fails or rests."""
-        breaker = self._breakers["store"]
+    ) -> T | Entry | None:
+        """Ask the shared store; None where it fails or rests. An entry is then kept near."""
+        breaker, last = self._breakers["store"], self._removal
         if not breaker.allows(self._mono_now()):
             return None
         try:
@@ -260,7 +250,15 @@ class Tiers:
             self._failed("store", operation, error)
             return None
         breaker.succeeded()
-        return answer
+        return self._near_by(answer, last) if isinstance(answer, Entry) else answer
+
+    def _near_by(self, entry: Entry, last: object) -> Entry:
+        """Keep an entry that was read after the removal `last`, and return it as it is kept."""
+        entry = self._nearer(replace(entry, vector=None))
+        self._memory.save([entry])
+        if self._removal is not last:
+            self._memory.remove([entry.key])  # perhaps it was this one, after it was read
+        return entry
 
     def _failed(self, backend: str, operation: str, error: Exception) -> None:
         if backend in self._breakers:

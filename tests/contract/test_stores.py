@@ -12,6 +12,7 @@ from accel_core.store.redis_store import RedisStore
 from accel_core.store.sqlite import SqliteStore
 from accel_core.testing.change_logs import ChangeLogContract
 from accel_core.testing.doubles import ManualClock
+from accel_core.testing.shared_flights import SharedFlightsContract
 from accel_core.testing.shared_stores import SharedStoreContract
 from accel_core.testing.stores import StoreContract
 from tests.redis_cluster import SERVERS, name_of, running_server
@@ -116,3 +117,23 @@ class TestChangesInRedis(ChangeLogContract):
         other = redis_store(server)
         yield other
         other.close()
+
+
+class TestFlightsInRedis(SharedFlightsContract):
+    @pytest.fixture
+    def flights(self, server: Running) -> Iterator[RedisStore]:
+        store = redis_store(server)
+        yield store
+        store.close()
+
+    @pytest.fixture
+    def other(self, server: Running, flights: RedisStore) -> Iterator[RedisStore]:
+        other = redis_store(server)
+        yield other
+        other.close()
+
+    @pytest.fixture
+    def third(self, server: Running, flights: RedisStore) -> Iterator[RedisStore]:
+        third = redis_store(server)
+        yield third
+        third.close()

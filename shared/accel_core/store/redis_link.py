@@ -115,8 +115,7 @@ class RedisLink:
 
     def get_all(self, operation: str, names: Sequence[str]) -> list[Any]:
         """Return the bytes under each of `names`, or None."""
-        with reported(operation):
-            return list(self._quick.mget(names))
+        return list(self._carry_out(operation, _Command(("MGET", *names))))
 
     def ask(self, operation: str, script: Script, names: Sequence[str], *arguments: Any) -> Any:
         """Return the answer of a script, by a lookup's deadline."""

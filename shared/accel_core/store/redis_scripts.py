@@ -13,6 +13,9 @@ is the format's version, and another version's names are others:
 ``{PREFIX}:1:corpus:CORPUS``    hash    ``revision``; ``everything``, the last that concerned all
 ``{PREFIX}:1:documents:CORPUS`` zset    changed documents by revision
 ``{PREFIX}:1:news``             channel ``entries WRITER REVISION`` or ``corpora WRITER``
+``{PREFIX}:1:outdated``         zset    the last invalidations by number (``outdated`` in counter)
+``{PREFIX}:1:flight:NAME``      hash    a lease, and ``{PREFIX}:1:waiting:PROCESS``, a channel:
+                                        `redis_flight_scripts`
 ==============================  ======  =======================================================
 
 Keys and corpora are in hexadecimal, everything else of an entry is hashed: no name holds text of a
@@ -60,7 +63,7 @@ class Script:
 
 # Lua's numbers are float64 and print 14 digits, of which revisions have 16.
 _STATE = """
-local counter, order, expiry, found, removed, news = unpack(KEYS)
+local counter, order, expiry, found, removed, news, outdated = unpack(KEYS)
 local entry, writer = ARGV[1], ARGV[2]
 local function digits(number) return string.format('%.0f', number) end
 local state = redis.call('HMGET', counter, 'revision', 'horizon')
@@ -95,14 +98,60 @@ local function finish()
 end
 """
 
+_HAS = """
+local function has(print, place, wanted)
+    if place > 0 then return string.sub(print, place, place + #wanted - 1) == wanted end
+    for at = -place, #print, #wanted do
+        if string.sub(print, at, at + #wanted - 1) == wanted then return true end
+    end
+    return false
+end
+"""
+
+END_FLIGHT = """
+local function end_flight(flight, token, how)
+    if redis.call('HGET', flight, 'leader') ~= token then return end
+    local waiting = redis.call('HKEYS', flight)
+    redis.call('DEL', flight)
+    for _, channel in ipairs(waiting) do
+        if channel ~= 'leader' then redis.call('PUBLISH', channel, how .. ' ' .. flight) end
+    end
+end
+"""
+"""Ends the lease that `token` holds, and tells who waits ``over`` or ``declined``."""
+
+# Without its invalidations, since they were lost or too many are later, everything is outdated.
+_LANDING = """
+local function is_outdated(key, print, mark)
+    local last = tonumber(redis.call('HGET', counter, 'outdated') or 0)
+    if mark == last then return false end
+    local later = redis.call('ZRANGEBYSCORE', outdated, '(' .. digits(mark), '+inf')
+    if mark > last or #later < last - mark then return true end
+    for _, packed in ipairs(later) do
+        local meant = cmsgpack.unpack(packed)
+        local fits = meant[2] == '' or meant[2] == key
+        for c = 3, #meant, 2 do fits = fits and has(print, tonumber(meant[c]), meant[c + 1]) end
+        if fits then return true end
+    end
+    return false
+end
+"""
+
 SAVE = Script(
     _STATE,
     _CHANGING,
+    _HAS,
+    END_FLIGHT,
+    _LANDING,
     f"""
-local most = tonumber(ARGV[3])
-for i = 4, #ARGV, 4 do
-    local key, body, expires_ms, print = unpack(ARGV, i, i + 3)
-    if tonumber(expires_ms) <= now_ms then
+local most, leaving = tonumber(ARGV[3]), 0
+for i = 4, #ARGV, 7 do
+    local key, body, expires_ms, print, flight, token, mark = unpack(ARGV, i, i + 6)
+    local how = 'over'
+    if flight ~= '' and is_outdated(key, print, tonumber(mark)) then
+        how, leaving = 'declined', leaving + 1
+        tell_removed(key)
+    elseif tonumber(expires_ms) <= now_ms then
         remove(key)
     else
         redis.call('SET', entry .. key, body)
@@ -117,8 +166,8 @@ for i = 4, #ARGV, 4 do
         redis.call('ZADD', expiry, expires_ms, key)
         redis.call('HSET', found, key, print)
     end
+    if flight ~= '' then end_flight(flight, token, how) end
 end
-local leaving = 0
 local function let_go(keys)
     for _, key in ipairs(keys) do remove(key) end
     leaving = leaving + #keys
@@ -136,9 +185,10 @@ finish()
 return leaving
 """,
 )
-"""ARGV: entry prefix, writer, most entries; then key, bytes, expiry in ms, fingerprint of each.
+"""ARGV: entry prefix, writer, most entries; then key, bytes, expiry in ms, fingerprint of each, and
+the flight, token and mark of the lease that it ends, or nothing three times.
 
-Returns how many were let go, for time or space.
+Returns how many were let go, for time or space, or outdated.
 """
 
 REMOVE = Script(
@@ -187,19 +237,13 @@ went, how many it looked at, and key and bytes of each that can be located.
 
 SELECT = Script(
     _STATE,
+    _HAS,
     """
 local after, most, key = ARGV[3], ARGV[4], ARGV[5]
 local page = {key, '0'}
 if key == '' then
     page = redis.call(
         'ZRANGEBYSCORE', order, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
-end
-local function has(print, place, wanted)
-    if place > 0 then return string.sub(print, place, place + #wanted - 1) == wanted end
-    for at = -place, #print, #wanted do
-        if string.sub(print, at, at + #wanted - 1) == wanted then return true end
-    end
-    return false
 end
 local meant = {}
 for i = 1, #page, 2 do
@@ -246,6 +290,9 @@ return {state[1] or '0', state[2] or '0', changed}
 )
 """ARGV: the revision asked from. Returns revision, everything, then documents and revisions."""
 
+_LATEST_MS = 1 << 52
+"""Expiry stamps stay below, which float64 and Redis hold exactly; it is the year 144,683."""
+
 _PLACES = {"tenant": 2, "namespace": 18, "scope": 34, "text": 50, "tag": -66}
 """Where a fingerprint holds which digest, from 1 on as Lua counts; below 0: there or later."""
 
@@ -266,13 +313,29 @@ class Names:
         self.root = f"{{{prefix}}}:{FORMAT}:"
         self.entry = f"{self.root}entry:"
         self.news = f"{self.root}news"
-        kept = ("counter", "order", "expiry", "found", "removed", "news")
+        kept = ("counter", "order", "expiry", "found", "removed", "news", "outdated")
         self.entries = tuple(self.root + name for name in kept)
+        self.counter, self.expiry, self.outdated = (
+            self.root + name for name in ("counter", "expiry", "outdated")
+        )
 
     def corpus(self, corpus: bytes) -> tuple[str, str, str]:
         """Return the names of what is kept of a corpus."""
         name = corpus.hex()
         return f"{self.root}corpus:{name}", f"{self.root}documents:{name}", self.news
+
+    def flight(self, name: bytes) -> str:
+        """Return the name of a flight's lease."""
+        return f"{self.root}flight:{_digest(name).hex()}"
+
+    def waiting(self, process: str) -> str:
+        """Return the channel of a process that waits for flights."""
+        return f"{self.root}waiting:{process}"
+
+
+def expires_ms(entry: Entry) -> int:
+    """Return when `entry` expires, in milliseconds since the epoch."""
+    return int(min(entry.expires_s * 1000, _LATEST_MS))
 
 
 def fingerprint(entry: Entry) -> bytes:

@@ -27,9 +27,10 @@ from accel_core.policy.corpus import MAX_NAMED
 from accel_core.policy.seal import Seal
 from accel_core.ports import Changes, CorpusChanges, Located
 from accel_core.store import codec, redis_scripts
+from accel_core.store.redis_flights import RedisFlights
 from accel_core.store.redis_link import RedisLink
 from accel_core.store.redis_news import RedisNews
-from accel_core.store.redis_scripts import Names, conditions, fingerprint
+from accel_core.store.redis_scripts import Names, conditions, expires_ms, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
@@ -53,12 +54,9 @@ _REMOVED = 256
 _READ = 128
 _SELECTED = 500
 
-_LATEST_MS = 1 << 52
-"""Expiry stamps stay below, which float64 and Redis hold exactly; it is the year 144,683."""
-
 
 class RedisStore:
-    """A bounded `SharedStore` and `ChangeLog` on a server.
+    """A bounded `SharedStore` and `ChangeLog` on a server, with `SharedFlights` (`RedisFlights`).
 
     Args:
         server: a URL (``redis://``, ``rediss://`` for TLS, ``unix://``; user and password in it,
@@ -98,6 +96,11 @@ class RedisStore:
             server, lookup_timeout_s=lookup_timeout_s, write_timeout_s=write_timeout_s
         )
         self._news = RedisNews(self._link, self._names.news)
+        self._flights = flights = RedisFlights(
+            self._link, self._names, read=self._entry, report=self._tell, mono_now=mono_now
+        )
+        self.claim, self.land, self.end = flights.claim, flights.land, flights.end
+        self.outdate = flights.outdate
         # Others' changes up to this revision were told, later ones are pushed by this connection;
         # as of then.
         self._known, self._by, self._confirmed_s = 0, 0, float("-inf")
@@ -108,7 +111,7 @@ class RedisStore:
     def fetch(self, key: bytes) -> Entry | None:
         """Return the entry under `key`, or None; bytes that are not that entry are None."""
         body = self._link.get("fetch", self._names.entry + key.hex())
-        return None if body is None else self._entries([(key, body)]).get(key)
+        return None if body is None else self._entry(body, key)
 
     def fetch_many(self, keys: Collection[bytes]) -> dict[bytes, Entry]:
         """Return the entries under `keys` by their key; bytes that are not that entry are left out.
@@ -126,11 +129,11 @@ class RedisStore:
         for page in _pages(entries, _SAVED):
             rows: list[Any] = []
             for entry in page:
-                expires_ms = int(min(entry.expires_s * 1000, _LATEST_MS))
                 body = codec.encode(entry, self._seal)
-                rows += (entry.key.hex(), body, expires_ms, fingerprint(entry))
+                rows += (entry.key.hex(), body, expires_ms(entry), fingerprint(entry))
+                rows += self._flights.landing(entry.key)
             if self._change("save", redis_scripts.SAVE, self._max_entries, *rows):
-                # Entries left for these, and who saved does not know which.
+                # Entries left for these, or are outdated, and who saved does not know which.
                 self._by = 0
 
     def select(self, selector: Selector) -> list[bytes]:
@@ -233,6 +236,7 @@ class RedisStore:
 
     def close(self) -> None:
         """Close the connections. Calling it again does nothing."""
+        self._flights.close()
         self._news.close()
         self._link.close()
 
@@ -277,14 +281,8 @@ class RedisStore:
 
     def _entries(self, bodies: Iterable[tuple[bytes, bytes]]) -> dict[bytes, Entry]:
         """Return what is readable of keys and bytes."""
-        entries: dict[bytes, Entry] = {}
-        for key, body in bodies:
-            entry = self._readable(body, key)
-            if isinstance(entry, str):
-                self._tell("read", f"the stored bytes of {key.hex()} are refused: {entry}")
-            else:
-                entries[key] = entry
-        return entries
+        read = ((key, self._entry(body, key)) for key, body in bodies)
+        return {key: entry for key, entry in read if entry is not None}
 
     def _located(self, bodies: Sequence[tuple[bytes, bytes]]) -> list[Located]:
         located: list[Located] = []
@@ -297,6 +295,13 @@ class RedisStore:
                 "read", f"the stored bytes of {len(bodies) - len(located)} entries are refused"
             )
         return located
+
+    def _entry(self, body: object, key: bytes) -> Entry | None:
+        entry = self._readable(body, key)
+        if isinstance(entry, str):
+            self._tell("read", f"the stored bytes of {key.hex()} are refused: {entry}")
+            return None
+        return entry
 
     def _readable(self, body: object, key: bytes) -> Entry | str:
         entry = codec.decode(body, self._seal)
