@@ -326,7 +326,6 @@ def test_an_expired_lease_is_taken_over(
     """Where a leader's process is gone, one of those who wait leads as its lease ends."""
     one, two, _ = processes
     lead(one)
-    one.accel._built.tiers._far._flights._leases.close = lambda: None
     asked = follow(threads, two)
     with server.client() as client:
         (lease,) = client.scan_iter("*:flight:*")
@@ -341,30 +340,87 @@ def test_an_expired_lease_is_taken_over(
 # --- retrieval
 
 
+class Held(Library):
+    """A library that says when it is asked, and is held up meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside, self.hold = threading.Semaphore(0), threading.Event()
+
+    def find(self, question: str) -> dict[str, str]:
+        self.inside.release()
+        return super().find(question)
+
+
 @pytest.fixture(params=["sync", "async"])
 def desks(request: pytest.FixtureRequest, server: RedisServer) -> Iterator[list[Desk]]:
     """Two processes that retrieve from one library, and name its documents."""
     store = {"kind": "redis", "url": server.url, "lookup_timeout_s": 5.0}
+    config = {"cache": {"store": store}}
     with ExitStack() as close:
-        library, found = Library(), []
-        for _ in range(2):
-            desk = Desk(request.param, close, library=library, config={"cache": {"store": store}})
+        library = Held()
+        desks = [Desk(request.param, close, library=library, config=config) for _ in range(2)]
+        for desk in desks:
             desk.name, desk.clock.now_s = "fruit", time.time()
-            found.append(desk)
-        yield found
+        yield desks
+        library.hold.set()
+
+
+RED = {"d1": "apples are red"}
+
+
+def held(desk: Desk) -> Held:
+    assert isinstance(desk.library, Held)
+    return desk.library
 
 
 def test_one_process_retrieves(desks: list[Desk], threads: ThreadPoolExecutor) -> None:
     """What two processes want at once is retrieved once, and both get it."""
     one, two = desks
-    one.library.hold = threading.Event()
     waits = watched(two.accel)
     asked = [threads.submit(one.ask, "what is red")]
-    while not one.library.asked:
-        threading.Event().wait(0.001)
+    assert held(one).inside.acquire(timeout=WAIT_S)
     asked.append(threads.submit(two.ask, "what is red"))
     assert waits.acquire(timeout=WAIT_S)
-    one.library.hold.set()
-    assert [each.result(WAIT_S) for each in asked] == [{"d1": "apples are red"}] * 2
+    held(one).hold.set()
+    assert [each.result(WAIT_S) for each in asked] == [RED] * 2
     assert one.library.asked == ["what is red"]
     assert [hit.shared for hit in two.seen.of(events.RetrievalHit)] == [True]
+
+
+def test_who_asks_after_a_change_waits_for_nobody_before(
+    desks: list[Desk], threads: ThreadPoolExecutor
+) -> None:
+    """A retrieval that began before its documents changed serves nobody who asks later."""
+    one, two = desks
+    before = threads.submit(one.ask, "what is red")
+    assert held(one).inside.acquire(timeout=WAIT_S)
+    two.change()
+    two.library.documents["d1"] = "cherries are red"
+    after = threads.submit(two.ask, "what is red")
+    assert held(two).inside.acquire(timeout=WAIT_S)
+    held(one).hold.set()
+    assert after.result(WAIT_S) == {"d1": "cherries are red"}
+    before.result(WAIT_S)
+    assert one.ask("what is red") == {"d1": "cherries are red"}
+
+
+def test_one_process_renews(desks: list[Desk], threads: ThreadPoolExecutor) -> None:
+    """What is due is made anew by one process, and served by the other without waiting."""
+    one, two = desks
+    held(one).hold.set()
+    assert one.ask("what is red") == RED
+    assert two.ask("what is red") == RED
+    one.accel.flush()
+    held(one).hold.clear()
+    for desk in desks:
+        desk.clock.advance(one.accel.config.retrieval.freshness.ttl.base_s + 1)
+    first = threads.submit(one.ask, "what is red")
+    assert held(one).inside.acquire(timeout=WAIT_S)
+    assert held(one).inside.acquire(timeout=WAIT_S)
+    assert two.ask("what is red") == RED
+    assert [hit.stale for hit in two.seen.of(events.RetrievalHit)][-1] == "renewing"
+    held(one).hold.set()
+    assert first.result(WAIT_S) == RED
+    one.settle()
+    assert len(one.library.asked) == 2
