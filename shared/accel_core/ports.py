@@ -150,13 +150,19 @@ class Located(NamedTuple):
 class Changes(NamedTuple):
     """What happened to a shared store since a revision.
 
-    ``reset`` means that the history asked for is gone: drop everything held of this store.
+    Attributes:
+        located: where entries belong that were stored; empty where the store searches by itself.
+        removed: keys of entries that were removed.
+        revision: ask from here the next time.
+        reset: the history asked for is gone: drop everything held of this store.
+        stored: keys of entries that were stored, where the store searches by itself.
     """
 
     located: list[Located]
     removed: list[bytes]
     revision: int
     reset: bool = False
+    stored: Sequence[bytes] = ()
 
 
 @runtime_checkable
@@ -167,10 +173,43 @@ class SharedStore(Store, Protocol):
         """Whether another process may have changed the store since the last `changes`. Cheap."""
 
     def changes(self, since: int, limit: int) -> Changes:
-        """Return up to `limit` entries located after revision `since`, and all removals after it.
+        """Return up to `limit` entries stored after revision `since`, and all removals after it.
 
-        Start with 0; pass the returned revision next time; fewer than `limit` located means the
-        end was reached.
+        Start with 0; pass the returned revision next time; fewer than `limit` located, or stored,
+        means the end was reached.
+        """
+
+
+class Nearby(NamedTuple):
+    """What a searching store found in one question.
+
+    Attributes:
+        exact: the entries under the keys that were asked for.
+        near: the nearest entries of the scope, in no order, each with its vector.
+    """
+
+    exact: list[Entry]
+    near: list[Entry]
+
+
+@runtime_checkable
+class SearchingStore(SharedStore, Protocol):
+    """A shared store that may search by meaning itself, so that its readers hold no vectors."""
+
+    def searches(self) -> bool:
+        """Whether it does, as far as is known by now. Cheap."""
+
+    def find(
+        self, keys: Sequence[bytes], scope: bytes, encoder: str, vector: bytes, limit: int
+    ) -> Nearby:
+        """Return the entries under `keys`, and those nearest to `vector`, in one round trip.
+
+        Args:
+            keys: of which entries are wanted whatever their vectors.
+            scope: no entry of another one is among the nearest.
+            encoder: whose vectors are compared; none of another one is.
+            vector: little-endian float16 of unit length.
+            limit: how many of the nearest are wanted; there may be one more.
         """
 
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, TypeVar
 from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
+from accel_core.phases import Phases
 from accel_core.policy.controls import user_tag
 from accel_core.ports import Entry
 from accel_core.renewals import Renewals
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from accel_core.drive.flight import Flight, FlightTable
     from accel_core.drive.invalidations import Invalidations
     from accel_core.meaning import Meaning
-    from accel_core.policy.freshness import Freshness, Phase
+    from accel_core.policy.freshness import Freshness
     from accel_core.policy.identity import Request
     from accel_core.policy.never_cache import NeverCache
     from accel_core.policy.popularity import Popularity
@@ -99,6 +100,7 @@ class RetrievalCache:
         self._renewals = Renewals(parts.flights, emit)
         self._corpora, self._invalidations = parts.corpora, parts.invalidations
         self._freshness, self._popularity = parts.freshness, parts.popularity
+        self._phases = Phases(parts.freshness, wall_now, chance, parts.tiers.drop)
         self._never = parts.never
         self._max_entry_bytes, self._follows = max_entry_bytes, follows
         self._blocking, self._aio = colours
@@ -234,18 +236,18 @@ class RetrievalCache:
         sought = Sought(ask, states, mark)
         if ask.controls.refresh:
             return self._note(sought.gap("refresh"), ask)
-        entry = self._valid(self._tiers.near(ask.request.key), sought)
+        entry = self._phases.valid(self._tiers.near(ask.request.key), sought)
         found: Recalled | Gap | None = None
-        if entry is not None and self._phase(entry) == "fresh":
-            found = self._hit(entry)
+        if entry is not None and self._phases.phase(entry) == "fresh":
+            found = self._phases.hit(entry)
         while found is None:
             found = await self._fly(io, sought, renews=renews)
         return self._note(found, ask)
 
     async def _fly(self, io: Io, sought: Sought, *, renews: bool) -> Recalled | Gap | None:
         """Lead, follow, serve what is due, or search alone; None: the leader failed, try again."""
-        due = self._valid(self._tiers.near(sought.ask.request.key), sought)
-        if due is not None and self._phase(due) != "due":
+        due = self._phases.valid(self._tiers.near(sought.ask.request.key), sought)
+        if due is not None and self._phases.phase(due) != "due":
             due = None
         if due is not None and renews:
             flight, leads = self._renewals.claim(sought.flight_key(), sought.mark)
@@ -254,7 +256,7 @@ class RetrievalCache:
         if flight is not None and leads:
             return await self._lead(io, sought, flight, renews=renews)
         if due is not None:
-            return self._hit(due, stale="renewing")
+            return self._phases.hit(due, stale="renewing")
         if flight is None or not self._follows or not io.may_wait():
             return await self._search(io, sought, None)
         landed = await io.join(flight, self._flights.remaining_s(flight))
@@ -262,7 +264,7 @@ class RetrievalCache:
             return None
         if landed is DECLINED:
             return sought.gap("declined")
-        hit = landed if isinstance(landed, Recalled) else self._hit(landed)
+        hit = landed if isinstance(landed, Recalled) else self._phases.hit(landed)
         if self._invalidations.since(flight.mark, hit.entry):
             return None  # the leader began before that, this caller perhaps after
         return hit._replace(shared=True, renew=None)
@@ -286,21 +288,38 @@ class RetrievalCache:
 
     async def _search(self, io: Io, sought: Sought, flight: Flight | None) -> Recalled | Gap:
         """Look in memory again, since another leader may have landed; then further away."""
-        request = sought.ask.request
-        entry = self._valid(self._tiers.near(request.key), sought)
-        if sought.ask.shared and (entry is None or self._phase(entry) != "fresh"):
-            entry = self._valid(await self._tiers.fetch(io, request.key), sought) or entry
-        phase = "over" if entry is None else self._phase(entry)
-        if entry is not None and phase in {"fresh", "due"}:
-            return self._hit(entry, stale="" if phase == "fresh" else "renewing")
+        request = self._never.judge(sought.ask.request)
+        entry = self._phases.valid(self._tiers.near(request.key), sought)
+        keys = (request.key,) if sought.ask.shared else ()
+        if entry is not None or not (
+            self._meaning.comparable(request) and self._tiers.asks_at_once(keys)
+        ):
+            found = await self._kept(io, sought, entry)
+            if found is not None:
+                return found
+            keys = ()
+        held: list[Recalled] = []
 
         def serves(entry: Entry, _: Request) -> bool:
-            return self._serves(entry, sought)
+            return self._phases.serves(entry, sought)
 
-        found = await self._meaning.find(io, self._never.judge(request), flight, serves)
-        if found.entry is None:
-            return sought.gap(found.reason, similarity=found.similarity)
-        return self._hit(found.entry, "semantic", found.similarity or 0.0)
+        def exactly(entry: Entry, _: Request) -> bool:
+            hit = self._phases.timely(self._phases.valid(entry, sought))
+            held.extend([] if hit is None else [hit])
+            return hit is not None
+
+        near = await self._meaning.find(io, request, flight, serves, keys=keys, exactly=exactly)
+        if near.entry is None:
+            return sought.gap(near.reason, similarity=near.similarity)
+        semantic = self._phases.hit(near.entry, "semantic", near.similarity or 0.0)
+        return held[0] if held else semantic
+
+    async def _kept(self, io: Io, sought: Sought, entry: Entry | None) -> Recalled | None:
+        """Return what is served of `entry`, or of a fresher one in the shared store."""
+        if sought.ask.shared and (entry is None or self._phases.phase(entry) != "fresh"):
+            stored = await self._tiers.fetch(io, sought.ask.request.key)
+            entry = self._phases.valid(stored, sought) or entry
+        return self._phases.timely(entry)
 
     async def _spare(self, io: Io, ask: Ask) -> Recalled | None:
         """Return what may be served where retrieving failed, as the documents are now."""
@@ -308,36 +327,12 @@ class RetrievalCache:
         if states is None:
             return None
         sought = Sought(ask, states, self._invalidations.mark)
-        entry = self._valid(self._tiers.near(ask.request.key), sought)
+        entry = self._phases.valid(self._tiers.near(ask.request.key), sought)
         if entry is None and ask.shared:
-            entry = self._valid(await self._tiers.fetch(io, ask.request.key), sought)
-        if entry is None or self._phase(entry) == "over":
+            entry = self._phases.valid(await self._tiers.fetch(io, ask.request.key), sought)
+        if entry is None or self._phases.phase(entry) == "over":
             return None
-        return self._hit(entry, stale="error")
-
-    def _valid(self, entry: Entry | None, sought: Sought) -> Entry | None:
-        """Return `entry` if it may be served to this lookup in some phase."""
-        if entry is None or entry.expires_s <= self._wall_now() or not sought.holds(entry):
-            return None
-        return entry
-
-    def _serves(self, entry: Entry, sought: Sought) -> bool:
-        """Whether `entry` may be served by meaning; drops it when it never will again."""
-        now_s = self._wall_now()
-        if entry.expires_s <= now_s or sought.outlived(entry):
-            self._tiers.drop(entry)
-            return False
-        fresh = entry.fresh_until_s is not None and entry.fresh_until_s > now_s
-        return fresh and entry.scope == sought.ask.request.scope and sought.holds(entry)
-
-    def _phase(self, entry: Entry) -> Phase:
-        until_s = entry.expires_s if entry.fresh_until_s is None else entry.fresh_until_s
-        return self._freshness.phase(until_s, self._wall_now(), entry.cost_s, self._chance())
-
-    def _hit(
-        self, entry: Entry, tier: events.Tier = "exact", similarity: float = 1.0, *, stale: str = ""
-    ) -> Recalled:
-        return Recalled(entry, tier, similarity, self._wall_now() - entry.created_s, stale)
+        return self._phases.hit(entry, stale="error")
 
     def _note(self, found: Recalled | Gap, ask: Ask) -> Recalled | Gap:
         """Report the outcome of a lookup, and count what is wanted."""

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 entry = StoreContract().make_entry
 
-ENTRY = "{accel}:1:entry:"
+ENTRY = "{accel}:2:entry:"
 PASSWORD = "p%40ss-word"
 
 
@@ -108,12 +108,12 @@ def test_entries_expire(make: Stores, hand: redis.Redis) -> None:
     name = ENTRY + digest("old").hex()
     assert hand.pexpiretime(name) == 9_000_000_000_500
     hand.delete(name)
-    hand.zadd("{accel}:1:expiry", {digest("old").hex(): 1})
+    hand.zadd("{accel}:2:expiry", {digest("old").hex(): 1})
     assert store.fetch(digest("old")) is None
     assert store.select(Selector()) == [digest("kept")]
     revision = reader.changes(0, 10).revision
     store.save([entry("new")])
-    assert hand.zcard("{accel}:1:order") == hand.hlen("{accel}:1:found") == 2
+    assert hand.zcard("{accel}:2:order") == hand.hlen("{accel}:2:found") == 2
     assert reader.changes(revision, 10).removed == [digest("old")]
 
 
@@ -123,7 +123,7 @@ def test_an_expired_entry_is_not_stored(make: Stores, hand: redis.Redis) -> None
     store.save([entry()])
     store.save([entry(expires_s=1.0)])
     assert store.fetch(digest("one")) is None
-    assert set(hand.scan_iter()) == {b"{accel}:1:counter", b"{accel}:1:removed"}
+    assert set(hand.scan_iter()) == {b"{accel}:2:counter", b"{accel}:2:removed"}
 
 
 def test_the_oldest_leave(make: Stores) -> None:
@@ -249,10 +249,10 @@ def test_history_is_bounded(make: Stores, hand: redis.Redis) -> None:
     store.save([entry()])
     revision = reader.changes(0, 10).revision
     store.remove([digest("one")])
-    hand.hincrby("{accel}:1:counter", "revision", 20_000)
+    hand.hincrby("{accel}:2:counter", "revision", 20_000)
     store.save([entry("two")])
     store.remove([digest("two")])
-    assert hand.zcard("{accel}:1:removed") == 1
+    assert hand.zcard("{accel}:2:removed") == 1
     assert reader.changes(revision, 10).reset
     assert not reader.changes(reader.changes(0, 10).revision, 10).reset
 
@@ -311,11 +311,11 @@ def test_names_taken_by_somebody_else(make: Stores, hand: redis.Redis) -> None:
     """What is of another kind, or no key of ours, is an error by name or passed over."""
     store = make()
     store.save([entry()])
-    hand.zadd("{accel}:1:order", {"not a key": 1.0, "abc": 2.0})
-    hand.hset("{accel}:1:found", "not a key", "1" * 200)
+    hand.zadd("{accel}:2:order", {"not a key": 1.0, "abc": 2.0})
+    hand.hset("{accel}:2:found", "not a key", "1" * 200)
     hand.set(ENTRY + "not a key", "x")
-    hand.publish("{accel}:1:news", "nonsense")
-    hand.publish("{accel}:1:news", "entries somebody nonsense")
+    hand.publish("{accel}:2:news", "nonsense")
+    hand.publish("{accel}:2:news", "entries somebody nonsense")
     assert store.stirred()
     assert [place.key for place in store.changes(0, 10).located] == [digest("one")]
     assert store.select(Selector()) == [digest("one")]

@@ -78,15 +78,10 @@ class RedisLink:
         self._quick = redis.Redis(connection_pool=self._bound(lookup_timeout_s))
         self._patient = redis.Redis(connection_pool=self._bound(write_timeout_s))
 
-    def get(self, operation: str, name: str) -> Any:
-        """Return the bytes under `name`, or None."""
-        with reported(operation):
-            return self._quick.get(name)
-
-    def get_all(self, operation: str, names: Sequence[str]) -> list[Any]:
-        """Return the bytes under each of `names`, or None."""
-        with reported(operation):
-            return list(self._quick.mget(names))
+    @property
+    def database(self) -> int:
+        """The number of the database that is asked."""
+        return int(self._settings.get("db") or 0)
 
     def ask(self, operation: str, script: Script, names: Sequence[str], *arguments: Any) -> Any:
         """Return the answer of a script, by a lookup's deadline."""
