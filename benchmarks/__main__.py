@@ -16,7 +16,7 @@ from benchmarks import harness
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-GROUPS = ("cache", "decision", "limits", "retrieval")
+GROUPS = ("cache", "decision", "limits", "redis", "retrieval")
 """Modules of this package, in the order of `--list`."""
 
 

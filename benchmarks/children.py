@@ -1,8 +1,8 @@
 """Processes of their own: for rows that need a clean interpreter, and for peers.
 
 `measure` runs a module of this package and returns its last line of output, which is JSON; lines
-before it may tell progress. `Peer` keeps a script in another environment running and asks it, so
-that its rounds can alternate with ours.
+before it may tell progress. `Child` keeps a process running and asks it; `Peer` is one in another
+environment, asked so that its rounds can alternate with ours.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from benchmarks.harness import UnavailableError
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
+    from typing import Self
 
 ROOT = Path(__file__).resolve().parents[1]
 _TAIL_CHARS = 2_000
@@ -73,10 +75,69 @@ def run_code(code: str) -> dict[str, Any]:
     return found
 
 
-class Peer:
-    """A script that answers lines of JSON, run by the Python of an environment of its own.
+class Child:
+    """A process that answers lines of JSON, running as long as this is entered.
 
     Its native libraries get one thread each, as ours do.
+
+    Args:
+        name: what it is called in errors.
+        command: starts it.
+    """
+
+    def __init__(self, name: str, *command: str | Path) -> None:
+        self._name = name
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in __exit__
+        self._child = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            text=True,
+            cwd=ROOT,
+            env=os.environ | {"OMP_NUM_THREADS": "1"},
+        )
+
+    def ask(self, **request: Any) -> dict[str, Any]:
+        """Send `request` and return its answer.
+
+        Raises:
+            ChildError: the child has ended.
+        """
+        assert self._child.stdin is not None
+        # Where it has ended, that is told by its answer missing.
+        with suppress(BrokenPipeError):
+            print(json.dumps(request), file=self._child.stdin, flush=True)
+        return self.hear()
+
+    def hear(self) -> dict[str, Any]:
+        """Return the next line it says.
+
+        Raises:
+            ChildError: the child has ended.
+        """
+        assert self._child.stdout is not None
+        line = self._child.stdout.readline()
+        if not line:
+            raise ChildError(f"{self._name} ended with {self._child.wait()}: {_tail(self._errors)}")
+        answer: dict[str, Any] = json.loads(line)
+        return answer
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._child.communicate()  # the end of its input is the end of it
+        self._errors.close()
+
+
+class Peer(Child):
+    """A script run by the Python of an environment of its own.
 
     Args:
         name: ``.venv-NAME`` is its environment's folder, made by ``make bench-setup``.
@@ -90,46 +151,7 @@ class Peer:
         python = _python_of(ROOT / f".venv-{name}")
         if python is None:
             raise UnavailableError(f"needs {name} in .venv-{name}: make bench-setup")
-        self._name = name
-        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed in __exit__
-        self._child = subprocess.Popen(
-            [python, Path(__file__).with_name("peers") / script],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            text=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1"},
-        )
-
-    def ask(self, **request: Any) -> dict[str, Any]:
-        """Send `request` and return its answer.
-
-        Raises:
-            ChildError: the peer has ended.
-        """
-        assert self._child.stdin is not None
-        assert self._child.stdout is not None
-        try:
-            print(json.dumps(request), file=self._child.stdin, flush=True)
-            line = self._child.stdout.readline()
-        except BrokenPipeError:
-            line = ""
-        if not line:
-            raise ChildError(f"{self._name} ended with {self._child.wait()}: {_tail(self._errors)}")
-        answer: dict[str, Any] = json.loads(line)
-        return answer
-
-    def __enter__(self) -> Peer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self._child.communicate()  # the end of its input is the end of it
-        self._errors.close()
+        super().__init__(name, python, Path(__file__).with_name("peers") / script)
 
 
 def _python_of(environment: Path) -> Path | None:

@@ -42,6 +42,7 @@ _MOULDED = ""
 """Stands for the class of a text node that need not be validated."""
 
 
+_TEXT_FIELDS = TextNode.model_fields.keys()
 _text_node, _scored = mould(TextNode()), mould(NodeWithScore(node=TextNode()))
 _RELATIONSHIPS: Any = BaseNode.model_fields["relationships"].annotation
 _relationships: TypeAdapter[Any] = TypeAdapter(_RELATIONSHIPS)
@@ -71,7 +72,7 @@ def _row(row: list[Any], validated: NodeWithScore) -> list[Any]:
     kind, fields, score = row
     if kind != TextNode.__name__:
         return row
-    plain = {name: fields[name] for name in TextNode.model_fields}
+    plain = {name: fields[name] for name in _TEXT_FIELDS}
     # What stands in relationships is validated when it is read.
     expected = vars(validated.node) | {"relationships": fields["relationships"]}
     unchanged = _same([plain, score], [expected, validated.score])
@@ -98,7 +99,7 @@ def read_nodes(rows: Sequence[Any]) -> list[NodeWithScore]:
 def _read(kind: str, fields: dict[str, Any], score: Any) -> NodeWithScore:
     if kind != _MOULDED:
         return NodeWithScore(node=_KINDS[kind].from_dict(fields), score=score)
-    if fields.keys() != TextNode.model_fields.keys():  # written by another version of LlamaIndex
+    if fields.keys() != _TEXT_FIELDS:  # written by another version of LlamaIndex
         return NodeWithScore(node=TextNode(**fields), score=score)
     if related := fields["relationships"]:
         fields["relationships"] = _relationships.validate_python(related)

@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 
 _RETRIEVED = (BaseNode, NodeWithScore)
 _PLAIN = frozenset({str, int, float, bool, type(None)})
+_UNCHANGING = (Enum, type, types.FunctionType, types.BuiltinFunctionType, bytes)
+"""What is called the same for as long as it lives."""
+_HOLDS = object()
 _LONG = 16
 """Texts in a list that is spelled by its digest, such as the ids of an index's nodes."""
 
@@ -62,6 +65,8 @@ class Settings:
         stores: the stores and indices met.
         llms: the LLMs met.
         streams: whether a synthesizer met streams its answers.
+        walked: what was read of each object met, as it was before: the object, and `holdings`.
+        whole: whether that is all that the description depends on.
     """
 
     def __init__(self, *, by_name: bool) -> None:
@@ -70,6 +75,8 @@ class Settings:
         self._stores: dict[int, Any] = {}
         self.llms: list[BaseLLM] = []
         self.streams = False
+        self.walked: list[tuple[object, tuple[object, ...]]] = []
+        self.whole = True
 
     @property
     def stores(self) -> list[Any]:
@@ -79,8 +86,12 @@ class Settings:
     def of(self, value: Any, *, but: frozenset[str] = frozenset()) -> Any:
         """Describe `value`, JSON-like; `but` names fields of it that do not count."""
         self._seen[id(value)] = len(self._seen)
+        self._walk(value)
         fields = _all(value) if isinstance(value, BaseModel) else vars(value).items()
         return self._fields(value, [(name, field) for name, field in fields if name not in but])
+
+    def _walk(self, value: Any) -> None:
+        self.walked.append((value, holdings(value)))
 
     def _described(self, value: Any, owner: Any) -> Any:
         if type(value) in _PLAIN:
@@ -90,40 +101,50 @@ class Settings:
         if isinstance(value, dict):
             if any(isinstance(item, _RETRIEVED) for item in value.values()):
                 return self._documents(value, owner)
+            self._walk(value)
             return {str(key): self._described(item, owner) for key, item in value.items()}
         if isinstance(value, _RETRIEVED):
             return self._documents([value], owner)
         if isinstance(value, types.MethodType):
+            self.whole = False
             return [value.__name__, self._described(value.__self__, owner)]
         return self._object(value)
 
     def _object(self, value: Any) -> Any:
         seen = self._seen.setdefault(id(value), place := len(self._seen))
         if seen != place:
+            self.whole = self.whole and seen != 0  # what holds it must not be kept by it
             return {"seen": seen}
         kind: Any = type(value)
         role = _role(kind, value.__class__)
         if role == "llm":
+            self.whole = False
             self.llms.append(value)
             return {"llm": describe(value)}
         if role == "store":
             return self._store(value)
+        if role == "named":
+            self.whole = self.whole and isinstance(value, _UNCHANGING)
+            return named(value)
+        self._walk(value)
         if role == "embedding":
             which = None if self._by_name else token(value)
             return [which, self._fields(value, _declared(value))]
         if role == "model":
             return self._fields(value, _all(value))
-        return self._fields(value, vars(value).items()) if role == "walked" else named(value)
+        return self._fields(value, vars(value).items())
 
     def _listed(self, values: list[Any] | tuple[Any, ...], owner: Any) -> Any:
-        if len(values) > _LONG and set(map(type, values)) == {str}:
-            return {"digest": hashlib.blake2b(orjson.dumps(values), digest_size=24).hexdigest()}
         if values and isinstance(values[0], _RETRIEVED):
             return self._documents(values, owner)
+        self._walk(values)
+        if len(values) > _LONG and set(map(type, values)) == {str}:
+            return {"digest": hashlib.blake2b(orjson.dumps(values), digest_size=24).hexdigest()}
         return [self._described(item, owner) for item in values]
 
     def _documents(self, documents: Any, owner: Any) -> Any:
         """Describe what is retrieved, and not how; it may be long."""
+        self.whole = False
         return {"documents": len(documents), "of": None if self._by_name else token(owner)}
 
     def _store(self, store: Any) -> Any:
@@ -131,6 +152,7 @@ class Settings:
         which = class_name(unwatched(type(store))) if self._by_name else token(store)
         if not _is_index(store):
             return {"store": which}
+        self._walk(store)
         return {"index": which, "made": self._fields(store, vars(store).items())}
 
     def _fields(self, value: Any, fields: Iterable[tuple[str, Any]]) -> Any:
@@ -142,6 +164,23 @@ class Settings:
         self.streams = self.streams or described.get("_streaming") is True
         kind: Any = type(value)
         return {"class": _name(kind), "fields": described}
+
+
+def holdings(value: Any) -> tuple[object, ...]:
+    """Return all that an object, list or mapping holds: the things themselves.
+
+    They begin with a mark that nothing else holds, so that what several hold can be told apart.
+    """
+    if isinstance(value, (list, tuple)):
+        return (_HOLDS, type(value), *value)
+    if isinstance(value, dict):
+        return (_HOLDS, type(value), *value, *value.values())
+    held = vars(value)
+    if not isinstance(value, BaseModel):
+        return (_HOLDS, type(value), *held, *held.values())
+    extra, private = value.__pydantic_extra__ or {}, value.__pydantic_private__ or {}
+    more = (*extra, *extra.values(), *private, *private.values())
+    return (_HOLDS, type(value), *held, *held.values(), *more)
 
 
 def _declared(model: BaseModel) -> list[tuple[str, Any]]:

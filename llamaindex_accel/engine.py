@@ -22,7 +22,6 @@ from llama_index.core.schema import QueryBundle
 from accel_core.subclasses import own_method, runs_own_method
 from llamaindex_accel._responses import Responses
 from llamaindex_accel._retrieval import ask_of
-from llamaindex_accel._settings import Settings
 from llamaindex_accel._streamed import aanswered, answered
 from llamaindex_accel._subclass import original, placed
 from llamaindex_accel.retriever import accelerate_retriever
@@ -126,9 +125,8 @@ def _asked(place: Place, engine: BaseQueryEngine, question: QueryBundle) -> tupl
     """Name a call, and say whether its answer is streamed; None: it bypasses the cache."""
     if runs_own_method(engine):
         return None, False
-    settings = Settings(by_name=place.by_name)
-    asked = ask_of(place, settings, engine, "engine", question, speaks=True)
-    return asked, settings.streams
+    asked = ask_of(place, engine, "engine", question, speaks=True)
+    return (None, False) if asked is None else (asked[0], asked[1].streams)
 
 
 _METHODS = {"_query": _make_query, "_aquery": _make_aquery}

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from accel_core.subclasses import own_method, runs_own_method
 from llamaindex_accel._nodes import Nodes
-from llamaindex_accel._retrieval import ask_of, is_precise
-from llamaindex_accel._settings import Settings
+from llamaindex_accel._retrieval import ask_of
 from llamaindex_accel._subclass import placed
 
 if TYPE_CHECKING:
@@ -54,7 +53,8 @@ def _make_retrieve(base: type[BaseRetriever], place: Place, _: str) -> Callable[
             return base._retrieve(self, query_bundle)
         if not place.accel.needs_retrieval(question.query_str):
             return []
-        return place.accel.retrieval.read_through(asked, make, _form(place, self))
+        ask, form = asked
+        return place.accel.retrieval.read_through(ask, make, form)
 
     return _retrieve
 
@@ -72,20 +72,24 @@ def _make_aretrieve(base: type[BaseRetriever], place: Place, _: str) -> Callable
             return await base._aretrieve(self, query_bundle)
         if not await place.accel.aneeds_retrieval(question.query_str):
             return []
-        return await place.accel.retrieval.aread_through(asked, make, _form(place, self))
+        ask, form = asked
+        return await place.accel.retrieval.aread_through(ask, make, form)
 
     return _aretrieve
 
 
-def _asked(place: Place, retriever: BaseRetriever, question: QueryBundle) -> Ask | None:
+def _asked(
+    place: Place, retriever: BaseRetriever, question: QueryBundle
+) -> tuple[Ask, Nodes] | None:
+    """Name a call, and say how its answer is stored; None: it bypasses the cache."""
     if runs_own_method(retriever):
         return None
-    return ask_of(place, Settings(by_name=place.by_name), retriever, "retriever", question)
-
-
-def _form(place: Place, retriever: BaseRetriever) -> Nodes:
+    asked = ask_of(place, retriever, "retriever", question)
+    if asked is None:
+        return None
+    ask, reading = asked
     longest = place.accel.config.retrieval.max_documents
-    return Nodes(longest, precise=is_precise(retriever), method="retrieve")
+    return ask, Nodes(longest, precise=reading.precise, method="retrieve")
 
 
 _METHODS = {"_retrieve": _make_retrieve, "_aretrieve": _make_aretrieve}

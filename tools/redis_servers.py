@@ -94,6 +94,7 @@ def _packages(build: Build, scratch: Path) -> list[Path]:
         "Dir::State::status": scratch / "status",
         "Dir::Cache": scratch / "cache",
         "Acquire::Languages": "none",
+        "Acquire::Retries": "3",
         "APT::Sandbox::User": "",
         "APT::Keep-Downloaded-Packages": "true",
     }

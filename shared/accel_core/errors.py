@@ -13,6 +13,7 @@
     ├── TenantRequiredError              an operation needs a tenant and none is set
     └── BackendError                     the world failed: backend, operation; the cause is chained
         ├── StoreError
+        │   └── StoreUnavailableError    it is away, or takes nothing, for now
         ├── VectorIndexError
         ├── EncoderError
         └── VerifierError
@@ -120,6 +121,10 @@ class BackendError(AccelError):
 
 class StoreError(BackendError):
     """A store failed."""
+
+
+class StoreUnavailableError(StoreError):
+    """A store cannot be reached, or takes nothing, for now: the same may succeed later."""
 
 
 class VectorIndexError(BackendError):

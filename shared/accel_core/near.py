@@ -55,11 +55,12 @@ class Near:
         """Return `entry`, read from the shared store, as memory would keep it."""
         return self._nearer(replace(entry, vector=None))
 
-    def keep_read(self, entry: Entry, last: object) -> None:
-        """Keep what `read` returned, of a reading begun when `last` was the last removal."""
+    def keep_read(self, entry: Entry, last: object) -> Entry:
+        """Keep what `read` returned, asked for when `last` was the last removal; return it."""
         self._memory.save([entry])
         if self.removal is not last:
             self._memory.remove([entry.key])  # perhaps it was this one, after it was read
+        return entry
 
     def locate(self, scope: bytes, key: bytes, vector: Vector) -> bool:
         """Add the place of an entry to the index; return whether that succeeded."""

@@ -11,7 +11,7 @@ from accel_core.policy.controls import DEFAULT
 from accel_core.policy.corpus import Basis
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from accel_core import events
     from accel_core.corpora import CorpusKey
@@ -151,8 +151,13 @@ class Sought(NamedTuple):
             for state, basis in self._pairs(entry)
         )
 
-    def _pairs(self, entry: Entry) -> Iterator[tuple[CorpusState, Basis]]:
+    def _pairs(self, entry: Entry) -> Iterable[tuple[CorpusState, Basis]]:
         """Pair each corpus's state with what of it `entry` rests on."""
-        bases = {basis.corpus: basis for basis in entry.bases}
-        for corpus, state in zip(self.ask.corpora, self.states, strict=True):
-            yield state, bases.get(corpus.digest, Basis(corpus.digest, -1, None))
+        corpora, bases = self.ask.corpora, entry.bases
+        # An entry rests on the corpora of the question it was made for, mostly this one.
+        if [basis.corpus for basis in bases] != [corpus.digest for corpus in corpora]:
+            known = {basis.corpus: basis for basis in bases}
+            bases = tuple(
+                known.get(corpus.digest, Basis(corpus.digest, -1, None)) for corpus in corpora
+            )
+        return zip(self.states, bases, strict=True)

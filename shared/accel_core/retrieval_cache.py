@@ -21,11 +21,10 @@ from typing import TYPE_CHECKING, TypeVar
 from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
-from accel_core.phases import Phases
-from accel_core.policy.controls import user_tag
 from accel_core.ports import Entry
 from accel_core.renewals import Renewals
 from accel_core.retrieval import Gap, Made, Recalled, Sought
+from accel_core.retrieval_terms import RetrievalTerms
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from accel_core.corpora import Corpora
     from accel_core.drive.flight import Flight, FlightTable
     from accel_core.drive.invalidations import Invalidations
+    from accel_core.leadership import Leadership
     from accel_core.meaning import Meaning
     from accel_core.policy.freshness import Freshness
     from accel_core.policy.identity import Request
@@ -47,11 +47,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a retrieval cache is made of; the first three it shares with the cache of answers.
+    """What a retrieval cache is made of; the first four it shares with the cache of answers.
 
     Attributes:
         tiers: hold the entries.
         flights: the single-flight table.
+        leadership: says which process leads a flight.
         invalidations: what was asked for before one is not stored after it.
         meaning: finds what was retrieved for other wordings.
         corpora: what changed.
@@ -62,6 +63,7 @@ class Parts:
 
     tiers: Tiers
     flights: FlightTable
+    leadership: Leadership
     invalidations: Invalidations
     meaning: Meaning
     corpora: Corpora
@@ -97,14 +99,20 @@ class RetrievalCache:
         chance: Callable[[], float],
     ) -> None:
         self._tiers, self._flights, self._meaning = parts.tiers, parts.flights, parts.meaning
-        self._renewals = Renewals(parts.flights, emit)
+        self._leadership, self._renewals = parts.leadership, Renewals(parts.flights, emit)
         self._corpora, self._invalidations = parts.corpora, parts.invalidations
-        self._freshness, self._popularity = parts.freshness, parts.popularity
-        self._phases = Phases(parts.freshness, wall_now, chance, parts.tiers.drop)
-        self._never = parts.never
-        self._max_entry_bytes, self._follows = max_entry_bytes, follows
+        self._popularity, self._never, self._follows = parts.popularity, parts.never, follows
+        self._terms = RetrievalTerms(
+            parts.freshness,
+            parts.popularity,
+            parts.never,
+            comparable=parts.meaning.comparable,
+            max_entry_bytes=max_entry_bytes,
+            wall_now=wall_now,
+            chance=chance,
+        )
         self._blocking, self._aio = colours
-        self._emit, self._chance = emit, chance
+        self._emit = emit
         self._wall_now, self._mono_now = wall_now, mono_now
 
     def read_through(self, ask: Ask, make: Callable[[], Awaitable[T]], form: Form[T]) -> T:
@@ -138,9 +146,10 @@ class RetrievalCache:
             made: what was retrieved, or the reason why it is not stored.
             cost_s: how long it took.
         """
-        entry = made if isinstance(made, str) else self._entry(ask, gap, made, cost_s)
+        entry = made if isinstance(made, str) else self._terms.entry(ask, gap, made, cost_s)
         if isinstance(entry, Entry):
             vector = None if gap.flight is None else gap.flight.vector
+            self._leadership.land(gap.flight)
             self._tiers.keep(entry, vector)
             # After keeping, so that an invalidation is either seen here or sees the entry.
             if not self._invalidations.since(gap.mark, entry):
@@ -236,18 +245,18 @@ class RetrievalCache:
         sought = Sought(ask, states, mark)
         if ask.controls.refresh:
             return self._note(sought.gap("refresh"), ask)
-        entry = self._phases.valid(self._tiers.near(ask.request.key), sought)
+        entry = self._terms.valid(self._tiers.near(ask.request.key), sought)
         found: Recalled | Gap | None = None
-        if entry is not None and self._phases.phase(entry) == "fresh":
-            found = self._phases.hit(entry)
+        if entry is not None and self._terms.phase(entry) == "fresh":
+            found = self._terms.hit(entry)
         while found is None:
             found = await self._fly(io, sought, renews=renews)
         return self._note(found, ask)
 
     async def _fly(self, io: Io, sought: Sought, *, renews: bool) -> Recalled | Gap | None:
         """Lead, follow, serve what is due, or search alone; None: the leader failed, try again."""
-        due = self._phases.valid(self._tiers.near(sought.ask.request.key), sought)
-        if due is not None and self._phases.phase(due) != "due":
+        due = self._terms.valid(self._tiers.near(sought.ask.request.key), sought)
+        if due is not None and self._terms.phase(due) != "due":
             due = None
         if due is not None and renews:
             flight, leads = self._renewals.claim(sought.flight_key(), sought.mark)
@@ -256,7 +265,7 @@ class RetrievalCache:
         if flight is not None and leads:
             return await self._lead(io, sought, flight, renews=renews)
         if due is not None:
-            return self._phases.hit(due, stale="renewing")
+            return self._terms.hit(due, stale="renewing")
         if flight is None or not self._follows or not io.may_wait():
             return await self._search(io, sought, None)
         landed = await io.join(flight, self._flights.remaining_s(flight))
@@ -264,7 +273,7 @@ class RetrievalCache:
             return None
         if landed is DECLINED:
             return sought.gap("declined")
-        hit = landed if isinstance(landed, Recalled) else self._phases.hit(landed)
+        hit = landed if isinstance(landed, Recalled) else self._terms.hit(landed)
         if self._invalidations.since(flight.mark, hit.entry):
             return None  # the leader began before that, this caller perhaps after
         return hit._replace(shared=True, renew=None)
@@ -275,51 +284,78 @@ class RetrievalCache:
         """Search, and keep the flight open where something is to be made."""
         try:
             found = await self._search(io, sought, flight)
+            if self._follows and sought.ask.shared and (isinstance(found, Gap) or found.stale):
+                found = await self._take(io, sought, flight, found)
         except BaseException:
             self._land(flight, FAILED)
             raise
+        if isinstance(found, Recalled) and not found.stale:
+            self._land(flight, found)
+        if flight.landed:
+            return found
         if isinstance(found, Gap):
             return found._replace(flight=flight)
-        if not found.stale:
-            self._land(flight, found)
-            return found
         renewal = sought.gap("due", flight)
         return found._replace(renew=renewal) if renews else renewal
+
+    async def _take(
+        self, io: Io, sought: Sought, flight: Flight, found: Recalled | Gap
+    ) -> Recalled | Gap:
+        """Lead for all processes that share the store, or take what another one landed.
+
+        What is due is served meanwhile, so nobody waits until it is made anew elsewhere.
+        """
+
+        def serves(entry: Entry) -> bool:
+            return (
+                self._terms.valid(entry, sought) is not None and self._terms.phase(entry) == "fresh"
+            )
+
+        due = found.entry if isinstance(found, Recalled) else None
+        made = await self._leadership.take(
+            io, flight, sought.ask.request.key, serves, passed_over=due, waits=due is None
+        )
+        if isinstance(made, Entry):
+            return self._terms.hit(made)._replace(shared=True)
+        if made == "declined" or (made == "led" and due is not None):
+            self._land(flight, DECLINED)
+            return sought.gap("declined") if due is None else found
+        return found
 
     async def _search(self, io: Io, sought: Sought, flight: Flight | None) -> Recalled | Gap:
         """Look in memory again, since another leader may have landed; then further away."""
         request = self._never.judge(sought.ask.request)
-        entry = self._phases.valid(self._tiers.near(request.key), sought)
+        entry = self._terms.valid(self._tiers.near(request.key), sought)
         keys = (request.key,) if sought.ask.shared else ()
         if entry is not None or not (
             self._meaning.comparable(request) and self._tiers.asks_at_once(keys)
         ):
-            found = await self._kept(io, sought, entry)
-            if found is not None:
-                return found
+            kept = await self._kept(io, sought, entry)
+            if kept is not None:
+                return kept
             keys = ()
-        held: list[Recalled] = []
+        timely: list[Recalled] = []
 
         def serves(entry: Entry, _: Request) -> bool:
-            return self._phases.serves(entry, sought)
+            return self._serves(entry, sought)
 
         def exactly(entry: Entry, _: Request) -> bool:
-            hit = self._phases.timely(self._phases.valid(entry, sought))
-            held.extend([] if hit is None else [hit])
+            hit = self._terms.timely(self._terms.valid(entry, sought))
+            timely.extend([] if hit is None else [hit])
             return hit is not None
 
-        near = await self._meaning.find(io, request, flight, serves, keys=keys, exactly=exactly)
-        if near.entry is None:
-            return sought.gap(near.reason, similarity=near.similarity)
-        semantic = self._phases.hit(near.entry, "semantic", near.similarity or 0.0)
-        return held[0] if held else semantic
+        found = await self._meaning.find(io, request, flight, serves, keys=keys, exactly=exactly)
+        if found.entry is None:
+            return sought.gap(found.reason, similarity=found.similarity)
+        semantic = self._terms.hit(found.entry, "semantic", found.similarity or 0.0)
+        return timely[0] if timely else semantic
 
     async def _kept(self, io: Io, sought: Sought, entry: Entry | None) -> Recalled | None:
         """Return what is served of `entry`, or of a fresher one in the shared store."""
-        if sought.ask.shared and (entry is None or self._phases.phase(entry) != "fresh"):
+        if sought.ask.shared and (entry is None or self._terms.phase(entry) != "fresh"):
             stored = await self._tiers.fetch(io, sought.ask.request.key)
-            entry = self._phases.valid(stored, sought) or entry
-        return self._phases.timely(entry)
+            entry = self._terms.valid(stored, sought) or entry
+        return self._terms.timely(entry)
 
     async def _spare(self, io: Io, ask: Ask) -> Recalled | None:
         """Return what may be served where retrieving failed, as the documents are now."""
@@ -327,12 +363,21 @@ class RetrievalCache:
         if states is None:
             return None
         sought = Sought(ask, states, self._invalidations.mark)
-        entry = self._phases.valid(self._tiers.near(ask.request.key), sought)
+        entry = self._terms.valid(self._tiers.near(ask.request.key), sought)
         if entry is None and ask.shared:
-            entry = self._phases.valid(await self._tiers.fetch(io, ask.request.key), sought)
-        if entry is None or self._phases.phase(entry) == "over":
+            entry = self._terms.valid(await self._tiers.fetch(io, ask.request.key), sought)
+        if entry is None or self._terms.phase(entry) == "over":
             return None
-        return self._phases.hit(entry, stale="error")
+        return self._terms.hit(entry, stale="error")
+
+    def _serves(self, entry: Entry, sought: Sought) -> bool:
+        """Whether `entry` may be served by meaning; drops it when it never will again."""
+        now_s = self._wall_now()
+        if entry.expires_s <= now_s or sought.outlived(entry):
+            self._tiers.drop(entry)
+            return False
+        fresh = entry.fresh_until_s is not None and entry.fresh_until_s > now_s
+        return fresh and entry.scope == sought.ask.request.scope and sought.holds(entry)
 
     def _note(self, found: Recalled | Gap, ask: Ask) -> Recalled | Gap:
         """Report the outcome of a lookup, and count what is wanted."""
@@ -347,48 +392,6 @@ class RetrievalCache:
                 )
             )  # fmt: skip
         return found
-
-    def _entry(self, ask: Ask, gap: Gap, made: Made, cost_s: float) -> Entry | str:
-        """Make the entry of what was retrieved, or say why there is none."""
-        request, controls = self._never.judge(ask.request), ask.controls
-        never = request.never if ask.speaks else ""
-        if gap.revisions is None:
-            return "backend"
-        if controls.no_store:
-            return "no_store"
-        if len(made.payload) + len(request.text) > self._max_entry_bytes:
-            return "too_large"
-        lifetime_s = self._freshness.lifetime_s(
-            self._chance(),
-            # The lookup that found nothing was counted, too.
-            hits=max(0, self._popularity.count(request.key) - 1),
-            empty=made.empty,
-            at_most_s=controls.ttl_s,
-        )
-        if never:
-            lifetime_s = min(lifetime_s, request.never_ttl_s)
-        if lifetime_s <= 0:
-            return never or "empty"
-        now_s = self._wall_now()
-        users = (user_tag(controls.user),) if controls.user else ()
-        plain = not (made.empty or never or controls.ttl_s is not None)
-        return Entry(
-            key=request.key,
-            scope=request.scope,
-            tenant=request.tenant,
-            namespace=request.namespace,
-            text=request.text,
-            payload=made.payload,
-            created_s=now_s,
-            expires_s=now_s + lifetime_s + (self._freshness.grace_s if plain else 0.0),
-            tags=controls.tags + users,
-            semantic=not made.empty and self._meaning.comparable(request),
-            source=request.source,
-            fresh_until_s=now_s + lifetime_s,
-            cost_s=cost_s,
-            bases=ask.bases(gap.revisions, made.documents),
-            shared=ask.shared,
-        )
 
     def _land(self, flight: Flight | None, outcome: object) -> None:
         if flight is not None:

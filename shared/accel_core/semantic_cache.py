@@ -1,7 +1,8 @@
 """Answer again what was answered before: exactly, by meaning, or by waiting for whoever is at it.
 
 A lookup goes exact → single flight → shared store → meaning. Whoever finds nothing leads a flight,
-asks the model, and ends the flight with `store` or `abandon`; the others wait for that answer.
+among all processes that share the store, asks the model, and ends the flight with `store` or
+`abandon`; the others wait for that answer.
 Storing never delays the answer: the entry is in memory at once, and its vector, its place in the
 index and its copy in the shared store follow in the background.
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from accel_core.drive.flight import Flight, FlightTable
     from accel_core.drive.invalidations import Invalidations
+    from accel_core.leadership import Leadership
     from accel_core.meaning import Meaning
     from accel_core.policy.admission import Admission, Answer
     from accel_core.policy.controls import Controls
@@ -77,6 +79,7 @@ class SemanticCache:
         flights: the single-flight table; None: every miss asks the model.
         policies: lifetime and admission.
         meaning: finds answers to other wordings.
+        leadership: says which process leads a flight.
         invalidations: what was asked for before one is not stored after it.
         colours: the blocking and the asyncio `Io`.
         emit: receives every event.
@@ -91,6 +94,7 @@ class SemanticCache:
         policies: Policies,
         meaning: Meaning,
         *,
+        leadership: Leadership,
         invalidations: Invalidations,
         colours: tuple[Io, Io],
         emit: Observer,
@@ -100,7 +104,7 @@ class SemanticCache:
         self._tiers, self._flights, self._policies = tiers, flights, policies
         self._blocking, self._aio = colours
         self._emit, self._wall_now, self._chance = emit, wall_now, chance
-        self._meaning = meaning
+        self._meaning, self._leadership = meaning, leadership
         self.invalidations = invalidations
         self._near = tiers.near
         self._memory_first = policies.exact and not tiers.follows
@@ -134,6 +138,7 @@ class SemanticCache:
         """
         entry = self._admit(request, answer, controls)
         if entry is not None:
+            self._leadership.land(flight)
             self._tiers.keep(entry, flight.vector if flight is not None else None)
             # After keeping, so that an invalidation is either seen here or sees the entry.
             if flight is not None and self.invalidations.since(flight.mark, entry):
@@ -235,13 +240,29 @@ class SemanticCache:
         try:
             # Another leader may have landed between the first look and the claim.
             found = self._exact(request) or await self._search(io, request, flight)
+            if isinstance(found, Miss) and self._policies.exact:
+                found = await self._take(io, request, flight, found)
         except BaseException:
             self._land(flight, FAILED)
             raise
-        if isinstance(found, Miss):
-            return found._replace(flight=flight)
-        self._land(flight, found)
-        return found
+        if isinstance(found, Hit):
+            self._land(flight, found)
+            return found
+        return found if flight.landed else found._replace(flight=flight)
+
+    async def _take(self, io: Io, request: Request, flight: Flight, miss: Miss) -> Hit | Miss:
+        """Lead for all processes that share the store, or take what another one landed."""
+
+        def serves(entry: Entry) -> bool:
+            return self._serves(entry, request)
+
+        made = await self._leadership.take(io, flight, request.key, serves)
+        if isinstance(made, Entry):
+            return self._hit(made, "exact", 1.0)._replace(shared=True)
+        if made == "declined":
+            self._land(flight, DECLINED)
+            return Miss("declined")
+        return miss
 
     async def _follow(self, io: Io, flight: Flight, timeout_s: float) -> Hit | Miss | None:
         """Wait for the leader; None: it failed, so try to lead."""
@@ -353,6 +374,7 @@ class SemanticCache:
         if not dry_run:
             # Before removing, so that an answer under way is either removed here or refused later.
             self.invalidations.add(meant)
+            await self._leadership.outdate(io, meant)
         keys: set[bytes] = set()
         for selector in meant:
             keys |= await self._tiers.select(io, selector)

@@ -20,13 +20,13 @@ from accel_core.background import Background, searching
 from accel_core.following import Following
 from accel_core.near import Near
 from accel_core.policy.known_keys import KnownKeys
-from accel_core.ports import Nearby, SharedStore
+from accel_core.ports import Entry, Nearby, SharedStore
 from accel_core.vectors import cosine, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from accel_core.ports import Entry, Io, Observer, Selector, Sensor, Store, Vector, VectorIndex
+    from accel_core.ports import Io, Observer, Selector, Sensor, Store, Vector, VectorIndex
     from accel_core.store.memory import MemoryStore
 
 T = TypeVar("T")
@@ -134,7 +134,7 @@ class Tiers:
             return Around([], await self._near_here(io, scope, vector, limit))
         as_of = self._near.removal
         asked = (keys, scope, self._encoder.name, pack(vector), limit)
-        found = await self._ask(io, "find", far.find, *asked) or Nearby([], [])
+        found = await self.ask(io, "find", far.find, *asked) or Nearby([], [])
         near: dict[bytes, tuple[Entry, float]] = {}
         for entry in found.near:
             similarity = cosine(entry.vector or b"", vector)
@@ -234,17 +234,21 @@ class Tiers:
         if self._far is None or not keys:
             return {}
         last = self._near.removal
-        found = await self._ask(io, "fetch", self._far.fetch_many, keys)
+        found = await self.ask(io, "fetch", self._far.fetch_many, keys)
         if found is None:
             return None
-        read = {key: self._near.read(entry) for key, entry in found.items()}
-        for entry in read.values():
-            self._near.keep_read(entry, last)
-        return read
+        read = ((key, self._near.read(entry)) for key, entry in found.items())
+        return {key: self._near.keep_read(entry, last) for key, entry in read}
 
-    async def _ask(
-        self, io: Io, operation: str, function: Callable[..., T], *args: Any
-    ) -> T | None:
+    async def claim(self, io: Io, function: Callable[..., T], *args: Any) -> T | Entry | None:
+        """Ask the shared store for a lease; an entry that is there instead is kept near."""
+        last = self._near.removal
+        claimed = await self.ask(io, "claim", function, *args)
+        if not isinstance(claimed, Entry):
+            return claimed
+        return self._near.keep_read(self._near.read(claimed), last)
+
+    async def ask(self, io: Io, operation: str, function: Callable[..., T], *args: Any) -> T | None:
         """Ask the shared store; None where it fails or rests."""
         if not self._backends.allows("store"):
             return None

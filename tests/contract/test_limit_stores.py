@@ -14,14 +14,14 @@ from accel_core.store.redis_levels import RedisLevels
 from accel_core.store.redis_scripts import Script
 from accel_core.testing.doubles import ManualClock
 from accel_core.testing.limit_stores import LimitStoreContract, SharedLimitStoreContract
-from tests.redis_server import RedisServer
+from tests.redis_cluster import SERVERS, name_of, running_server
 from tests.shared_levels import RemoteLevels, Server
-from tools.redis_servers import BUILDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from accel_core.testing.limit_stores import Stores
+    from tests.redis_cluster import Running
 
 
 class TestLevels(LimitStoreContract):
@@ -44,10 +44,13 @@ class TestRemoteLevels(SharedLimitStoreContract):
         return make
 
 
+_TIME = "{accel}:time"
+
+
 class ServersClock(ManualClock):
     """What a server's clock shows, kept on the server: the scripts read it there instead."""
 
-    def __init__(self, server: RedisServer) -> None:
+    def __init__(self, server: Running) -> None:
         self._client = server.client()
         super().__init__(5_000.0)
         self._show()
@@ -60,33 +63,34 @@ class ServersClock(ManualClock):
         self._client.close()
 
     def _show(self) -> None:
-        self._client.pipeline().delete("time").rpush("time", 0, repr(self.now_s * 1e6)).execute()
+        shown = (0, repr(self.now_s * 1e6))
+        self._client.pipeline().delete(_TIME).rpush(_TIME, *shown).execute()
 
 
-@pytest.fixture(scope="module", params=BUILDS, ids=lambda build: build.name)
-def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
-    with RedisServer(request.param) as server:
+@pytest.fixture(scope="module", params=SERVERS, ids=name_of)
+def server(request: pytest.FixtureRequest) -> Iterator[Running]:
+    with running_server(request.param) as server:
         yield server
 
 
 class TestRedisLevels(SharedLimitStoreContract):
     @pytest.fixture
-    def clock(self, server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ManualClock]:
+    def clock(self, server: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[ManualClock]:
         stepped = redis_levels.RESERVE.text.replace(
-            "redis.call('TIME')", "redis.call('LRANGE', 'time', 0, 1)"
+            "redis.call('TIME')", f"redis.call('LRANGE', '{_TIME}', 0, 1)"
         )
         monkeypatch.setattr(redis_levels, "RESERVE", Script(stepped))
         with closing(ServersClock(server)) as clock:
             yield clock
 
     @pytest.fixture
-    def stores(self, server: RedisServer, clock: ManualClock) -> Iterator[Stores]:
-        # Of one connection, or every example would make new ones.
-        with server.client() as client, ExitStack() as close:
+    def stores(self, server: Running, clock: ManualClock) -> Iterator[Stores]:
+        url = server.url
+        with ExitStack() as close:
 
             def make() -> tuple[RedisLevels, RedisLevels]:
                 name = token_hex(8)
-                pair = [RedisLevels(client, name, timeout_s=10.0) for _ in range(2)]
+                pair = [RedisLevels(url, name, timeout_s=10.0) for _ in range(2)]
                 for one in pair:
                     close.callback(one.close)
                 return pair[0], pair[1]

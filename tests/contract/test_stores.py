@@ -13,9 +13,10 @@ from accel_core.store.sqlite import SqliteStore
 from accel_core.testing.change_logs import ChangeLogContract
 from accel_core.testing.doubles import ManualClock
 from accel_core.testing.searching_stores import SearchingStoreContract
+from accel_core.testing.shared_flights import SharedFlightsContract
 from accel_core.testing.shared_stores import SharedStoreContract
 from accel_core.testing.stores import StoreContract
-from tests.redis_server import RedisServer
+from tests.redis_cluster import SERVERS, name_of, running_server
 from tools.redis_servers import BUILDS
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from accel_core.store.redis_search import Search
+    from tests.redis_cluster import Running
 
 
 class TestMemoryStore(StoreContract):
@@ -62,14 +64,14 @@ class TestChangesInSqlite(ChangeLogContract):
         other.close()
 
 
-@pytest.fixture(scope="module", params=BUILDS, ids=lambda build: build.name)
-def running(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
-    with RedisServer(request.param) as server:
+@pytest.fixture(scope="module", params=SERVERS, ids=name_of)
+def running(request: pytest.FixtureRequest) -> Iterator[Running]:
+    with running_server(request.param) as server:
         yield server
 
 
 @pytest.fixture
-def server(running: RedisServer) -> RedisServer:
+def server(running: Running) -> Running:
     """One that holds nothing."""
     with running.client() as client:
         client.flushall()
@@ -77,7 +79,7 @@ def server(running: RedisServer) -> RedisServer:
 
 
 def redis_store(
-    server: RedisServer, seal: Seal | None = None, search: Search = "process"
+    server: Running, seal: Seal | None = None, search: Search = "process"
 ) -> RedisStore:
     # Time stands still, and the machine may be slow: nothing is asked again, or given up.
     return RedisStore(
@@ -92,34 +94,34 @@ def redis_store(
 
 class TestRedisStore(SharedStoreContract):
     @pytest.fixture
-    def seal(self, running: RedisServer) -> Seal:
+    def seal(self, running: Running) -> Seal:
         """Half of the servers keep sealed entries: whether they are is no matter of theirs."""
         return Seal(b"k" * 32) if running.build.search else Seal()
 
     @pytest.fixture
-    def store(self, server: RedisServer, seal: Seal) -> Iterator[RedisStore]:
+    def store(self, server: Running, seal: Seal) -> Iterator[RedisStore]:
         store = redis_store(server, seal)
         yield store
         store.close()
 
     @pytest.fixture
-    def other(self, server: RedisServer, seal: Seal, store: RedisStore) -> Iterator[RedisStore]:
+    def other(self, server: Running, seal: Seal, store: RedisStore) -> Iterator[RedisStore]:
         other = redis_store(server, seal)
         yield other
         other.close()
 
 
-@pytest.mark.parametrize("running", [BUILDS[1]], indirect=True, ids=["redis-8"])
+@pytest.mark.parametrize("running", [BUILDS[1], None], indirect=True, ids=name_of)
 @pytest.mark.parametrize("search", ["query_engine", "vector_sets"])
 class TestSearchInRedis(SearchingStoreContract):
     @pytest.fixture
-    def store(self, server: RedisServer, search: Search) -> Iterator[RedisStore]:
+    def store(self, server: Running, search: Search) -> Iterator[RedisStore]:
         store = redis_store(server, Seal(b"k" * 32), search)
         yield store
         store.close()
 
     @pytest.fixture
-    def other(self, server: RedisServer, search: Search, store: RedisStore) -> Iterator[RedisStore]:
+    def other(self, server: Running, search: Search, store: RedisStore) -> Iterator[RedisStore]:
         other = redis_store(server, Seal(b"k" * 32), search)
         yield other
         other.close()
@@ -127,13 +129,33 @@ class TestSearchInRedis(SearchingStoreContract):
 
 class TestChangesInRedis(ChangeLogContract):
     @pytest.fixture
-    def log(self, server: RedisServer) -> Iterator[RedisStore]:
+    def log(self, server: Running) -> Iterator[RedisStore]:
         store = redis_store(server)
         yield store
         store.close()
 
     @pytest.fixture
-    def other(self, server: RedisServer, log: RedisStore) -> Iterator[RedisStore]:
+    def other(self, server: Running, log: RedisStore) -> Iterator[RedisStore]:
         other = redis_store(server)
         yield other
         other.close()
+
+
+class TestFlightsInRedis(SharedFlightsContract):
+    @pytest.fixture
+    def flights(self, server: Running) -> Iterator[RedisStore]:
+        store = redis_store(server)
+        yield store
+        store.close()
+
+    @pytest.fixture
+    def other(self, server: Running, flights: RedisStore) -> Iterator[RedisStore]:
+        other = redis_store(server)
+        yield other
+        other.close()
+
+    @pytest.fixture
+    def third(self, server: Running, flights: RedisStore) -> Iterator[RedisStore]:
+        third = redis_store(server)
+        yield third
+        third.close()

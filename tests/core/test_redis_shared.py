@@ -254,7 +254,7 @@ def test_invalidation_says_when_it_did_not_happen(make: Any, server: RedisServer
     one = joined(make, server.url)
     one.ask(QUESTION, "in the garage")
     server.kill()
-    with pytest.raises(StoreError, match="redis failed to select"):
+    with pytest.raises(StoreError, match="redis failed to invalidate"):
         one.accel.invalidate()
 
 

@@ -179,6 +179,17 @@ def test_own_saves_are_no_news(make: Stores) -> None:
     assert not store.stirred()
 
 
+def test_news_come_however_often_their_connection_was_lost(make: Stores, hand: redis.Redis) -> None:
+    """A store that has subscribed anew more often than a pool has places still hears of others."""
+    store, other = make(), make()
+    for _ in range(120):
+        hand.client_kill_filter(_type="pubsub")
+        store.changes(0, 10)
+    other.save([entry()])
+    assert store.stirred()
+    assert len(store.changes(0, 10).located) == 1
+
+
 def test_news_lost_with_their_connection(make: Stores, hand: redis.Redis) -> None:
     """Who was cut off asks what happened meanwhile, and hears again what happens then."""
     store, other = make(), make()
@@ -345,10 +356,25 @@ def test_prefix_is_checked(make: Stores, prefix: str) -> None:
         make(prefix=prefix)
 
 
-def test_other_clients_are_refused() -> None:
-    """An asyncio client is refused by name: calls are kept off the loop already."""
-    with pytest.raises(ConfigError, match="cluster and asyncio clients are none"):
-        RedisStore(redis.asyncio.Redis())  # type: ignore[arg-type]
+def test_an_asyncio_client_is_taken_over(make: Stores, running: RedisServer) -> None:
+    """A client for tasks says where and as whom as well; calls are kept off the loop anyway."""
+    client = redis.asyncio.Redis(port=running.port, decode_responses=True)
+    make(client).save([entry()])
+    assert make().fetch(digest("one")) == entry()
+
+
+@pytest.mark.parametrize(
+    ("server", "remedy"),
+    [
+        (redis.asyncio.Sentinel([("h", 1)]).master_for("one"), "pass the URL, or the redis.Redis"),
+        (object(), "must be a URL, or a client of redis-py"),
+        (None, "must be a URL, or a client of redis-py"),
+    ],
+)
+def test_other_clients_are_refused(server: Any, remedy: str) -> None:
+    """What cannot be taken over is refused, with what to pass instead."""
+    with pytest.raises(ConfigError, match=remedy):
+        RedisStore(server)
 
 
 @pytest.mark.parametrize(

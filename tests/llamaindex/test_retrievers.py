@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import copy
 import datetime as dt
+import gc
 import pickle
 import threading
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -251,6 +253,10 @@ class TestFoundAgain:
             lambda: fast._filters.filters.append(MetadataFilter(key="name", value="hours")),
             lambda: setattr(fast._filters.filters[0], "value", "refund"),
             lambda: setattr(fast._embed_model, "embed_batch_size", 3),
+            lambda: setattr(fast, "_embed_model", copy.copy(fast._embed_model)),
+            lambda: setattr(fast._index, "_embed_model", copy.copy(fast._embed_model)),
+            lambda: fast._node_ids.append("another"),
+            lambda: fast._kwargs.update(more=fast._kwargs.pop("mmr_threshold")),
         ]
         for asked, change in enumerate([lambda: None, *changes], start=1):
             with ThreadPoolExecutor(1) as another:
@@ -259,6 +265,18 @@ class TestFoundAgain:
                 retrieve(fast, QUESTION)
             assert len(accel._named._requests) == asked
             assert accel.stats().retrieval_hits == asked
+
+    def test_kept_alive_by_nothing(
+        self, accel: Accel, retrieve: Retrieve, index: VectorStoreIndex
+    ) -> None:
+        """A retriever that was asked goes when its application lets it go, with what it held."""
+        fast: Any = accelerate(index.as_retriever(filters=MetadataFilters(filters=[])), accel)
+        gone = weakref.ref(fast), weakref.ref(fast._filters)
+        retrieve(fast, QUESTION)
+        retrieve(fast, QUESTION)
+        del fast
+        gc.collect()
+        assert [one() for one in gone] == [None, None]
 
     def test_tenants_share_nothing(
         self, accel: Accel, retrieve: Retrieve, index: VectorStoreIndex, embedding: WordEmbedding

@@ -25,7 +25,9 @@ from accel_core.evidence import Evidence
 from accel_core.files.learned import LearnedFile
 from accel_core.files.shadow_log import ShadowLog
 from accel_core.index.scoped import ScopedIndex
+from accel_core.leadership import Leadership
 from accel_core.learning import Comparison, Learning
+from accel_core.leases import SharedFlights
 from accel_core.meaning import Meaning
 from accel_core.payload import text_of
 from accel_core.policy.promise import GuaranteeSettings
@@ -128,12 +130,13 @@ def build_caches(
         clocks=clocks,
     )
     colours = (BlockingIo(), AsyncIo())
-    flights = None
-    if settings.single_flight.enabled:
-        flights = FlightTable(settings.single_flight.lease_s, clocks.mono_now)
+    single_flight = settings.single_flight
+    leases = store if isinstance(store, SharedFlights) else None
+    flights = FlightTable(single_flight.lease_s, clocks.mono_now, leases)
+    leadership = Leadership(flights, leases, tiers)
     cache = SemanticCache(
         tiers,
-        flights,
+        flights if single_flight.enabled else None,
         Policies(
             ttl=settings.ttl,
             admission=settings.admission,
@@ -141,6 +144,7 @@ def build_caches(
             exact=settings.exact,
         ),
         Meaning(tiers, similarity, off=off, learning=learning, verification=verification),
+        leadership=leadership,
         invalidations=invalidations,
         colours=colours,
         emit=emit,
@@ -149,7 +153,7 @@ def build_caches(
     )
     retrieval, corpora = build_retrieval(
         config,
-        Shared(tiers, flights, invalidations, colours),
+        Shared(tiers, flights, leadership, invalidations, colours),
         emit,
         clocks,
         encoder=encoder,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from accel_core.build.decision import build_similarity
 from accel_core.corpora import Corpora
-from accel_core.drive.flight import FlightTable
 from accel_core.meaning import Meaning
 from accel_core.policy.popularity import Popularity
 from accel_core.ports import ChangeLog
@@ -19,7 +18,9 @@ if TYPE_CHECKING:
 
     from accel_core.clocks import Clocks
     from accel_core.config import AccelConfig
+    from accel_core.drive.flight import FlightTable
     from accel_core.drive.invalidations import Invalidations
+    from accel_core.leadership import Leadership
     from accel_core.policy.freshness import Freshness
     from accel_core.policy.gates import Gate
     from accel_core.ports import Encoder, Entry, Io, Observer, Store
@@ -33,7 +34,8 @@ class Shared(NamedTuple):
     """
 
     tiers: Tiers
-    flights: FlightTable | None
+    flights: FlightTable
+    leadership: Leadership
     invalidations: Invalidations
     colours: tuple[Io, Io]
 
@@ -80,15 +82,11 @@ def build_retrieval(
         mono_now=clocks.mono_now,
         lock=threading.Lock,
     )
-    single_flight = config.cache.single_flight
-    flights = shared.flights
-    if flights is None:
-        # Nobody follows another caller then, but what is renewed is renewed once.
-        flights = FlightTable(single_flight.lease_s, clocks.mono_now)
     cache = RetrievalCache(
         Parts(
             tiers=shared.tiers,
-            flights=flights,
+            flights=shared.flights,
+            leadership=shared.leadership,
             invalidations=shared.invalidations,
             meaning=_meaning(config, shared.tiers, encoder, gates),
             corpora=corpora,
@@ -97,7 +95,8 @@ def build_retrieval(
             never=config.cache.never,
         ),
         max_entry_bytes=settings.max_entry_bytes,
-        follows=single_flight.enabled,
+        # Without it nobody follows another caller, but what is renewed is renewed once.
+        follows=config.cache.single_flight.enabled,
         colours=shared.colours,
         emit=emit,
         wall_now=clocks.wall_now,

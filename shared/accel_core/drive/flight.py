@@ -5,7 +5,8 @@ colours: every follower has a future of its own, on which a thread blocks and wh
 
 Invariants: whoever leads a flight never waits for another (two crossing callers could wait for each
 other); nobody waits longer than `lease_s`; a cancelled follower harms nobody; a leader that
-vanished is replaced when its lease ends.
+vanished is replaced when its lease ends. A flight led for other processes too holds their lease,
+which ends with it, if it was not handed over to the save that ends it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
+    from accel_core.leases import Lease, SharedFlights
 
 _IN_THE_AIR = object()
 
@@ -29,19 +31,26 @@ class Flight:
         mark: the invalidation count when it began (`SemanticCache` compares it at storing).
         vector: the question's vector, once the leader has it, so that storing needs no encoder.
         ticket: what was explored, to be compared with the answer that the leader stores.
+        lease: held for it among processes; `FlightTable` takes and gives it.
     """
 
     __slots__ = (
-        "__weakref__", "_followers", "_outcome", "began_s", "key", "mark", "owner", "ticket",
-        "vector",
+        "__weakref__", "_followers", "_outcome", "began_s", "key", "lease", "mark", "owner",
+        "ticket", "vector",
     )  # fmt: skip
 
     def __init__(self, key: bytes, owner: Hashable, began_s: float, mark: int) -> None:
         self.key, self.owner, self.began_s, self.mark = key, owner, began_s, mark
         self.vector: Any = None
         self.ticket: Any = None
+        self.lease: Lease | None = None
         self._followers: list[Future[Any]] = []
         self._outcome: Any = _IN_THE_AIR
+
+    @property
+    def landed(self) -> bool:
+        """Whether it has ended."""
+        return self._outcome is not _IN_THE_AIR
 
     def follow(self) -> Future[Any]:
         """Return a future of the outcome, the caller's to wait for or to cancel."""
@@ -77,11 +86,17 @@ class FlightTable:
     Args:
         lease_s: how long a leader may take before its followers stop waiting for it.
         mono_now: monotonic clock, seconds.
+        shared: where leases of its flights among processes are ended; None: there are none.
     """
 
-    def __init__(self, lease_s: float, mono_now: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        lease_s: float,
+        mono_now: Callable[[], float],
+        shared: SharedFlights | None = None,
+    ) -> None:
         self.lease_s = lease_s
-        self._mono_now = mono_now
+        self._mono_now, self._shared = mono_now, shared
         # Re-entrant: the garbage collector may close an abandoned stream, and so land its flight,
         # while this very thread holds the lock.
         self._lock = threading.RLock()
@@ -127,6 +142,27 @@ class FlightTable:
                 del self._flights[flight.key]
                 self._leave(flight)
             flight.land(outcome)
+        lease = self.hand_over(flight)
+        if lease is not None:
+            self._end(lease, declined=outcome is not FAILED)
+
+    def hold(self, flight: Flight, lease: Lease) -> None:
+        """Let `flight` hold `lease` until it lands, or not at all where it has landed."""
+        with self._lock:
+            if not flight.landed:
+                flight.lease = lease
+                return
+        self._end(lease, declined=False)
+
+    def hand_over(self, flight: Flight) -> Lease | None:
+        """Take from `flight` the lease it holds, which is the caller's to end now."""
+        with self._lock:
+            lease, flight.lease = flight.lease, None
+            return lease
+
+    def _end(self, lease: Lease, *, declined: bool) -> None:
+        if self._shared is not None:
+            self._shared.end(lease, declined=declined)
 
     def _drop_expired(self, now_s: float) -> None:
         """Forget flights whose leader vanished; they stand in the order they began."""

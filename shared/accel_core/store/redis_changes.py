@@ -14,7 +14,9 @@ behind all the same is removed where it is met, and by a look at some with every
 
 from __future__ import annotations
 
+from accel_core.store.redis_flight_scripts import END_FLIGHT, IS_OUTDATED
 from accel_core.store.redis_scripts import Script
+from accel_core.store.redis_selection import HAS
 
 HISTORY_REVISIONS = 20_000
 """How far back removals can be asked for; who is further behind is told to start again."""
@@ -38,7 +40,7 @@ LINKS = 8
 
 # Lua's numbers are float64 and print 14 digits, of which revisions have 16.
 _STATE = """
-local counter, order, expiry, removed, lone, sets, news = unpack(KEYS)
+local counter, order, expiry, removed, lone, sets, news, outdated = unpack(KEYS)
 local entry, writer, near = ARGV[1], ARGV[2], ARGV[3]
 local function digits(number) return string.format('%.0f', number) end
 local state = redis.call('HMGET', counter, 'revision', 'horizon')
@@ -131,6 +133,9 @@ SAVE = Script(
     _STATE,
     _PLACING,
     _CHANGING,
+    HAS,
+    END_FLIGHT,
+    IS_OUTDATED,
     f"""
 local function store(key, body, print, vector, place, single, expires_ms)
     local name, before = entry .. key, placed(key)
@@ -148,11 +153,16 @@ local function store(key, body, print, vector, place, single, expires_ms)
     if before and before ~= place then unplace(key, before) end
     if near ~= '' and vector ~= '' then put(key, place, single, leaves_ms) end
 end
-local most = tonumber(ARGV[4])
-for i = 5, #ARGV, 7 do
+local most, leaving, refused = tonumber(ARGV[4]), 0, 0
+for i = 5, #ARGV, 10 do
     local key, body, expires_ms, print, vector, place, single = unpack(ARGV, i, i + 6)
+    local flight, token, mark = unpack(ARGV, i + 7, i + 9)
+    local how = 'over'
     expires_ms = tonumber(expires_ms)
-    if expires_ms <= now_ms then
+    if flight ~= '' and is_outdated(key, print, tonumber(mark)) then
+        how, refused = 'declined', refused + 1
+        tell_removed(key)
+    elseif expires_ms <= now_ms then
         remove(key)
     else
         store(key, body, print, vector, place, single, expires_ms)
@@ -165,8 +175,8 @@ for i = 5, #ARGV, 7 do
         redis.call('ZADD', order, digits(revision), key)
         redis.call('ZADD', expiry, digits(expires_ms), key)
     end
+    if flight ~= '' then end_flight(flight, token, how) end
 end
-local leaving = 0
 local function let_go(keys)
     for _, key in ipairs(keys) do remove(key) end
     leaving = leaving + #keys
@@ -182,14 +192,15 @@ if over > 0 then
 end
 local swept = sweep()
 finish()
-return {{leaving, swept, problem}}
+return {{leaving, refused, swept, problem}}
 """,
 )
 """ARGV: entry prefix, writer, set prefix or nothing, most entries; then of each entry key, bytes,
-expiry in ms, fingerprint, vector as float16, place, vector as float32 (or nothing).
+expiry in ms, fingerprint, vector as float16, place, vector as float32 (or nothing), and the flight,
+token and mark of the lease that it ends, or nothing three times.
 
-Returns how many were let go for time or space, how many vectors without an entry were removed, and
-why one could not be placed.
+Returns how many were let go for time or space, how many were outdated, how many vectors without an
+entry were removed, and why one could not be placed.
 """
 
 REMOVE = Script(

@@ -29,7 +29,7 @@ from accel_core.store.redis_scripts import Names, Script
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import redis
+    from accel_core.store.redis_access import Server
 
 _NO_BOUND = 1e300
 _HEARD_MS = 3_600_000
@@ -122,7 +122,7 @@ class RedisLevels:
 
     def __init__(
         self,
-        server: str | redis.Redis,
+        server: Server,
         name: str,
         *,
         prefix: str = "accel",

@@ -12,14 +12,11 @@ import threading
 from secrets import token_hex
 from typing import TYPE_CHECKING, NamedTuple
 
-from accel_core.errors import StoreError
+from accel_core.errors import StoreUnavailableError
 from accel_core.forking import renewed_in_children
-from accel_core.store.redis_link import reported
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from accel_core.store.redis_link import Wire
+    from accel_core.store.redis_link import RedisLink, Subscription
 
 
 class Heard(NamedTuple):
@@ -40,15 +37,15 @@ class RedisNews:
     """A subscription to the changes of one store.
 
     Args:
-        connect: returns a connection of its own, not yet connected.
+        link: the way to the server; where its names move, the subscription follows.
         channel: where changes are published.
 
     Attributes:
         writer: by which name this process publishes its own, which are no news to it.
     """
 
-    def __init__(self, connect: Callable[[], Wire], channel: str) -> None:
-        self._connect, self._channel = connect, channel
+    def __init__(self, link: RedisLink, channel: str) -> None:
+        self._link, self._channel = link, channel
         self._heard = Heard(0, 0, 0)
         self.after_fork()
         renewed_in_children(self)
@@ -67,7 +64,9 @@ class RedisNews:
         try:
             if self.heard() is None:
                 if waited:
-                    raise StoreError("redis", "listen to", "another thread could not connect")
+                    raise StoreUnavailableError(
+                        "redis", "listen to", "another thread could not connect"
+                    )
                 self._start()
             return self._heard.connection
         finally:
@@ -76,12 +75,16 @@ class RedisNews:
     def heard(self) -> Heard | None:
         """Return what has come so far, without waiting; None where nobody listens."""
         with self._lock:
-            connection = self._connection
-            if connection is None:
+            if self._subscription is None:
+                return None
+            wire, at = self._subscription
+            if at != (self._link.home or at):
+                # What is published elsewhere comes here late, after its own answer.
+                self._drop()
                 return None
             try:
-                while connection.can_read(timeout=0):
-                    self._take(connection.read_response())
+                while wire.can_read(timeout=0):
+                    self._take(wire.read_response())
             except Exception:  # whatever it is, nothing more comes by this connection
                 self._drop()
                 return None
@@ -96,25 +99,13 @@ class RedisNews:
         """Start anew in a child process: connection and name are the parent's."""
         self.writer = token_hex(8)
         self._lock, self._connecting = threading.Lock(), threading.Lock()
-        self._connection: Wire | None = None
+        self._subscription: Subscription | None = None
 
     def _start(self) -> None:
-        connection = self._subscribed()
+        subscription = self._link.subscribe(self._channel)
         with self._lock:
             self._heard = Heard(self._heard.connection + 1, 0, 0)
-            self._connection = connection
-
-    def _subscribed(self) -> Wire:
-        connection = self._connect()
-        with reported("listen to"):
-            try:
-                connection.connect()
-                connection.send_command("SUBSCRIBE", self._channel)
-                connection.read_response()
-            except BaseException:
-                connection.disconnect()
-                raise
-        return connection
+            self._subscription = subscription
 
     def _take(self, message: object) -> None:
         if not isinstance(message, list) or message[0] != b"message":
@@ -127,7 +118,7 @@ class RedisNews:
             self._heard = heard._replace(revision=max(heard.revision, int(rest[0])))
 
     def _drop(self) -> None:
-        if self._connection is not None:
+        if self._subscription is not None:
             with contextlib.suppress(Exception):
-                self._connection.disconnect()
-            self._connection = None
+                self._subscription.wire.disconnect()
+            self._subscription = None

@@ -17,6 +17,10 @@ is the format's version, and another version's names are others:
 ``{PREFIX}:2:corpus:CORPUS``    hash        ``revision``; ``everything``, the last for all
 ``{PREFIX}:2:documents:CORPUS`` zset        changed documents by revision
 ``{PREFIX}:2:news``             channel     ``entries WRITER REVISION`` or ``corpora WRITER``
+``{PREFIX}:2:outdated``         zset        the last invalidations by number (``outdated`` in
+                                            ``counter``)
+``{PREFIX}:2:flight:NAME``      hash        a lease, and ``{PREFIX}:2:waiting:PROCESS``, a channel:
+                                            `redis_flight_scripts`
 ==============================  ==========  ====================================================
 
 A key is an entry's 24 bytes as they are, a place is 16 letters and figures that stand for scope and
@@ -27,11 +31,20 @@ from __future__ import annotations
 
 from base64 import b32encode
 from hashlib import blake2b, sha1
+from typing import TYPE_CHECKING
 
 from accel_core.errors import ConfigError
 from accel_core.store.codec import utf8
 
+if TYPE_CHECKING:
+    from accel_core.ports import Entry
+
 FORMAT = 2
+
+_FLIGHT_BYTES = 16
+
+_LATEST_MS = 1 << 52
+"""Expiry stamps stay below, which float64 and Redis hold exactly; it is the year 144,683."""
 
 _PLACE_BYTES = 10
 """What is found is compared with what was asked, so places that meet cost neighbours only."""
@@ -60,20 +73,30 @@ class Names:
             raise ConfigError("prefix", prefix, "must be a text without braces")
         self.root = f"{{{prefix}}}:{FORMAT}:"
         self.entries = f"{self.root}entry:".encode()
-        self.news = f"{self.root}news"
         self.near = f"{self.root}near:"
         self.index = f"{self.root}index:"
-        kept = ("counter", "order", "expiry", "removed", "lone", "sets", "news")
+        kept = ("counter", "order", "expiry", "removed", "lone", "sets", "news", "outdated")
         self.kept = tuple(self.root + name for name in kept)
-
-    def entry(self, key: bytes) -> bytes:
-        """Return the name of the entry under `key`."""
-        return self.entries + key
+        self.counter, self.order, self.expiry, _, self.lone, _, self.news, self.outdated = self.kept
 
     def corpus(self, corpus: bytes) -> tuple[str, str, str]:
         """Return the names of what is kept of a corpus."""
         name = corpus.hex()
         return f"{self.root}corpus:{name}", f"{self.root}documents:{name}", self.news
+
+    def flight(self, name: bytes) -> str:
+        """Return the name of a flight's lease."""
+        digest = blake2b(name, digest_size=_FLIGHT_BYTES).hexdigest()
+        return f"{self.root}flight:{digest}"
+
+    def waiting(self, process: str) -> str:
+        """Return the channel of a process that waits for flights."""
+        return f"{self.root}waiting:{process}"
+
+
+def expires_ms(entry: Entry) -> int:
+    """Return when `entry` expires, in milliseconds since the epoch."""
+    return int(min(entry.expires_s * 1000, _LATEST_MS))
 
 
 def place(scope: bytes, encoder: str) -> str:

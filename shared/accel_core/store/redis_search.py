@@ -221,7 +221,7 @@ class RedisSearch:
         refusal = self._link.ask(
             "index",
             CREATE_INDEX,
-            self._names.kept[:1],
+            [self._names.lone],
             *(self._index(dimensions), self._names.entries, dimensions),
         ).decode()
         # Two processes may begin at once.
@@ -267,7 +267,7 @@ class RedisSearch:
         """Ask one of the scripts that read entries; return what it found, and its problem."""
         first = 3 + len(sought)
         exact, near, swept, problem = self._link.ask(
-            operation, script, self._names.kept[4:5], self._names.entries, first, *sought, *keys
+            operation, script, [self._names.lone], self._names.entries, first, *sought, *keys
         )
         rows = Rows([Row(*row) for row in exact], [Row(*row) for row in near], swept)
         return rows, problem.decode(errors="replace")

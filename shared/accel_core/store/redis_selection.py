@@ -19,7 +19,19 @@ _DIGEST_BYTES = 16
 _PLACES = {"tenant": 1, "namespace": 17, "scope": 33, "text": 49, "tag": -65}
 """Where a fingerprint holds which digest, from 1 on as Lua counts; below 0: there or later."""
 
+HAS = """
+local function has(print, place, wanted)
+    if place > 0 then return string.sub(print, place, place + #wanted - 1) == wanted end
+    for at = -place, #print, #wanted do
+        if string.sub(print, at, at + #wanted - 1) == wanted then return true end
+    end
+    return false
+end
+"""
+"""Whether a fingerprint meets one condition of a selector."""
+
 SELECT = Script(
+    HAS,
     """
 local order = KEYS[1]
 local entry, after, most, key = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
@@ -27,13 +39,6 @@ local page = {key, '0'}
 if key == '' then
     page = redis.call(
         'ZRANGEBYSCORE', order, '(' .. after, '+inf', 'WITHSCORES', 'LIMIT', 0, most)
-end
-local function has(print, place, wanted)
-    if place > 0 then return string.sub(print, place, place + #wanted - 1) == wanted end
-    for at = -place, #print, #wanted do
-        if string.sub(print, at, at + #wanted - 1) == wanted then return true end
-    end
-    return false
 end
 local meant = {}
 for i = 1, #page, 2 do

@@ -29,19 +29,19 @@ from accel_core.ports import Changes, CorpusChanges, Located, Nearby
 from accel_core.store import codec
 from accel_core.store.redis_changes import CHANGES, REMOVE, SAVE
 from accel_core.store.redis_corpora import ADD_CHANGE, READ_CHANGES
+from accel_core.store.redis_flights import RedisFlights
 from accel_core.store.redis_link import RedisLink
 from accel_core.store.redis_news import RedisNews
-from accel_core.store.redis_scripts import Names, place
+from accel_core.store.redis_scripts import Names, expires_ms, place
 from accel_core.store.redis_search import RedisSearch, Row, single
 from accel_core.store.redis_selection import SELECT, conditions, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 
-    import redis
-
     from accel_core.events import Event
     from accel_core.ports import Entry, Observer, Selector
+    from accel_core.store.redis_access import Server
     from accel_core.store.redis_scripts import Script
     from accel_core.store.redis_search import Search
 
@@ -63,17 +63,14 @@ _READ = 128
 _LEARNED = 1_000
 _SELECTED = 500
 
-_LATEST_MS = 1 << 52
-"""Expiry stamps stay below, which float64 and Redis hold exactly; it is the year 144,683."""
-
 
 class RedisStore:
-    """A bounded `SearchingStore` and `ChangeLog` on a server.
+    """A bounded `SearchingStore` and `ChangeLog` on a server, with `SharedFlights`.
 
     Args:
         server: a URL (``redis://``, ``rediss://`` for TLS, ``unix://``; user and password in it,
-            percent-encoded), or a client, whose place, user and certificates are taken over, and
-            not its deadlines.
+            percent-encoded), of any node where it is a cluster, or a client of redis-py, whose
+            place, user and certificates are taken over, and not its deadlines.
         prefix: what its names begin with; stores of different prefixes share nothing.
         search: who searches by meaning: the server's ``query_engine`` or its ``vector_sets``, each
             ``process`` for itself, or ``auto``: the first of these that there is.
@@ -93,7 +90,7 @@ class RedisStore:
 
     def __init__(
         self,
-        server: str | redis.Redis,
+        server: Server,
         *,
         prefix: str = "accel",
         search: Search = "auto",
@@ -111,8 +108,13 @@ class RedisStore:
         self._link = RedisLink(
             server, lookup_timeout_s=lookup_timeout_s, write_timeout_s=write_timeout_s
         )
-        self._news = RedisNews(self._link.connection, self._names.news)
+        self._news = RedisNews(self._link, self._names.news)
         self._search = RedisSearch(self._link, self._names, search, self._emit)
+        self._flights = flights = RedisFlights(
+            self._link, self._names, read=self._entry, report=self._tell, mono_now=mono_now
+        )
+        self.claim, self.land, self.end = flights.claim, flights.land, flights.end
+        self.outdate = flights.outdate
         # Others' changes up to this revision were told, later ones are pushed by this connection;
         # as of then.
         self._known, self._by, self._confirmed_s = 0, 0, float("-inf")
@@ -158,9 +160,9 @@ class RedisStore:
             for dimensions in {len(entry.vector) // 2 for entry in page if entry.vector}:
                 self._search.prepare(dimensions)
             rows = [part for entry in page for part in self._row(entry)]
-            left, swept, problem = self._change("save", SAVE, self._max_entries, *rows)
-            if left:
-                # Entries left for these, and who saved does not know which.
+            left, outdated, swept, problem = self._change("save", SAVE, self._max_entries, *rows)
+            if left or outdated:
+                # Entries left for these, or are outdated, and who saved does not know which.
                 self._by = 0
             if left or swept:
                 self._emit(StoreSwept("redis", left, swept))
@@ -180,7 +182,7 @@ class RedisStore:
             after, looked, found = self._link.ask_at_length(
                 "select",
                 SELECT,
-                self._names.kept[1:2],
+                [self._names.order],
                 *(self._names.entries, after, _SELECTED, key),
                 *conditions(selector),
             )
@@ -269,6 +271,7 @@ class RedisStore:
 
     def close(self) -> None:
         """Close the connections. Calling it again does nothing."""
+        self._flights.close()
         self._news.close()
         self._link.close()
 
@@ -316,10 +319,10 @@ class RedisStore:
     def _row(self, entry: Entry) -> tuple[Any, ...]:
         """Spell `entry` for `SAVE`."""
         body, vector = codec.apart(codec.encode(entry, self._seal))
-        expires_ms = int(min(entry.expires_s * 1000, _LATEST_MS))
         where = place(entry.scope, entry.encoder)
         placed = single(vector) if self._search.sets else b""
-        return entry.key, body, expires_ms, fingerprint(entry), vector, where, placed
+        row = (entry.key, body, expires_ms(entry), fingerprint(entry), vector, where, placed)
+        return *row, *self._flights.landing(entry.key)
 
     def _located(self, rows: Sequence[Row]) -> list[Located]:
         return [
@@ -329,17 +332,18 @@ class RedisStore:
         ]
 
     def _entries(self, rows: Iterable[Row]) -> list[Entry]:
-        """Return the entries that `rows` hold, and tell of those that are none."""
-        entries: list[Entry] = []
-        for key, body, vector in rows:
-            entry = codec.decode(codec.joined(body, vector), self._seal)
-            # A sealed entry copied under another key would verify.
-            refusal = entry if isinstance(entry, str) else "" if entry.key == key else "key"
-            if not isinstance(entry, str) and not refusal:
-                entries.append(entry)
-            else:
-                self._tell("read", f"the stored bytes of {key.hex()} are refused: {refusal}")
-        return entries
+        """Return the entries that `rows` hold."""
+        return [entry for row in rows if (entry := self._entry(row)) is not None]
+
+    def _entry(self, row: Row) -> Entry | None:
+        """Return the entry that `row` holds; None where it holds none, which is told."""
+        entry = codec.decode(codec.joined(row.body, row.vector), self._seal)
+        # A sealed entry copied under another key would verify.
+        refusal = entry if isinstance(entry, str) else "" if entry.key == row.key else "key"
+        if not isinstance(entry, str) and not refusal:
+            return entry
+        self._tell("read", f"the stored bytes of {row.key.hex()} are refused: {refusal}")
+        return None
 
     def _tell(self, operation: str, what: str) -> None:
         self._emit(BackendFailed("redis", operation, what))

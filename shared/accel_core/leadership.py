@@ -1,0 +1,124 @@
+"""Who leads a flight, among all processes that share the store.
+
+A process's own leader, when it found nothing anywhere, claims the lease that the processes share.
+Where another one holds it, it waits for that to end, and its followers wait with it. Where the
+store fails, or is far, everybody leads at home.
+
+Invariants: whoever leads another flight, or runs a loop that it would block, never waits here;
+nobody waits longer than the lease of the flight at home; what the store does costs a call one
+lookup's deadline, and then its breaker keeps calls off it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from accel_core.leases import Lease
+from accel_core.ports import Entry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from accel_core.drive.flight import Flight, FlightTable
+    from accel_core.leases import Landing, SharedFlights
+    from accel_core.ports import Io, Selector
+    from accel_core.tiers import Tiers
+
+Elsewhere = Literal["declined", "led"]
+"""What another process did about a flight: its answer may not be shared; or it leads, and the
+caller does not wait for it."""
+
+
+class Leadership:
+    """Claims leases for leaders, and hands them over to what ends them.
+
+    Args:
+        flights: this process's own.
+        shared: the leases; None: no other process takes part.
+        tiers: asks the store that has them.
+    """
+
+    def __init__(self, flights: FlightTable, shared: SharedFlights | None, tiers: Tiers) -> None:
+        self._flights, self._shared, self._tiers = flights, shared, tiers
+
+    async def take(
+        self,
+        io: Io,
+        flight: Flight,
+        key: bytes,
+        serves: Callable[[Entry], bool],
+        *,
+        passed_over: Entry | None = None,
+        waits: bool = True,
+    ) -> Entry | Elsewhere | None:
+        """Lead `flight` for all processes; or return what another one made, or did, instead.
+
+        None: the caller makes the entry. It holds the lease then, unless the store failed or the
+        time to wait is over.
+
+        Args:
+            io: the caller's colour.
+            flight: led in this process.
+            key: of the entry that it makes.
+            serves: whether an entry serves the caller.
+            passed_over: the entry under `key` that was found, and does not.
+            waits: whether to wait for another process, where the caller may.
+        """
+        shared = self._shared
+        while shared is not None and (left_s := self._flights.remaining_s(flight)) > 0:
+            claimed = await self._tiers.claim(
+                io, self._claim, shared, flight, key, left_s, passed_over
+            )
+            if claimed is None or isinstance(claimed, Lease):
+                return None
+            if isinstance(claimed, Entry):
+                if serves(claimed):
+                    return claimed
+                passed_over = claimed
+                continue
+            if not (waits and io.may_wait() and self._flights.led_by(flight.owner) == 1):
+                claimed.cancel()
+                return "led"
+            if await _declined(io, claimed, left_s):
+                return "declined"
+        return None
+
+    def land(self, flight: Flight | None) -> None:
+        """Let the save of the entry that `flight` made end its lease; call it before keeping."""
+        lease = None if flight is None else self._flights.hand_over(flight)
+        if lease is not None and self._shared is not None:
+            self._shared.land(lease)
+
+    async def outdate(self, io: Io, meant: Sequence[Selector]) -> None:
+        """Let no process store what it was asked for before this, and any of `meant` means.
+
+        Raises:
+            Exception: the shared store failed, so that one may.
+        """
+        if self._shared is not None:
+            await io.call(self._shared.outdate, meant)
+
+    def _claim(
+        self,
+        shared: SharedFlights,
+        flight: Flight,
+        key: bytes,
+        at_most_s: float,
+        passed_over: Entry | None,
+    ) -> Lease | Entry | Landing:
+        """Claim the lease of `flight`; blocks.
+
+        The flight takes it here, since who asked may be gone by the time that it is claimed.
+        """
+        claimed = shared.claim(flight.key, key, at_most_s, passed_over)
+        if isinstance(claimed, Lease):
+            self._flights.hold(flight, claimed)
+        return claimed
+
+
+async def _declined(io: Io, landing: Landing, timeout_s: float) -> bool:
+    """Wait for another process's leader; return whether its answer may not be shared."""
+    try:
+        return await io.wait(landing, timeout_s)
+    except TimeoutError:
+        return False

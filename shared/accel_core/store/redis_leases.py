@@ -1,0 +1,165 @@
+"""The leases that this process holds on a Redis server: renewed while they are, and ended.
+
+One thread owns them. It works while there are some, waits for orders otherwise, and is given these
+through a queue that may be written to from anywhere, while garbage is collected too. What it cannot
+tell the server is an event; such a lease ends by itself.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from accel_core.errors import StoreError
+from accel_core.forking import renewed_in_children
+from accel_core.store.redis_flight_scripts import END, RENEW
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from accel_core.leases import Lease
+    from accel_core.store.redis_link import RedisLink
+    from accel_core.store.redis_scripts import Script
+
+_CLOSING_S = 2.0
+
+
+class _Order(NamedTuple):
+    """What is to be done about a lease; ``close`` concerns all."""
+
+    what: Literal["hold", "let_go", "over", "declined", "close"]
+    lease: Lease | None = None
+    until_s: float = 0.0
+
+
+class RedisLeases:
+    """Keeps leases.
+
+    Args:
+        link: the way to the server.
+        named: returns the name of a flight's lease.
+        lease_s: how long one lasts after it was taken or renewed.
+        mono_now: monotonic clock, seconds.
+        report: told of an operation, and why it failed.
+    """
+
+    def __init__(
+        self,
+        link: RedisLink,
+        named: Callable[[bytes], str],
+        *,
+        lease_s: float,
+        mono_now: Callable[[], float],
+        report: Callable[[str, str], None],
+    ) -> None:
+        self._link, self._named, self.lease_s = link, named, lease_s
+        self._mono_now, self._report = mono_now, report
+        self._thread: threading.Thread | None
+        self.after_fork()
+        renewed_in_children(self)
+
+    def hold(self, lease: Lease, until_s: float) -> None:
+        """Renew `lease` until it is let go or ended, or the clock says `until_s`.
+
+        Raises:
+            StoreError: no thread is to be had; the lease ends by itself.
+        """
+        self._orders.put(_Order("hold", lease, until_s))
+        with self._starting:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="accel-leases", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    raise StoreError("redis", "renew leases", str(error)) from error
+                self._thread = thread
+
+    def let_go(self, lease: Lease) -> None:
+        """Renew `lease` no longer: something else ends it."""
+        self._orders.put(_Order("let_go", lease))
+
+    def hurry(self, lease: Lease) -> None:
+        """Renew `lease` for one more of its durations only, unless it is let go or ended before."""
+        self._orders.put(_Order("hold", lease, self._mono_now() + self.lease_s))
+
+    def end(self, lease: Lease, *, declined: bool) -> None:
+        """End `lease` and tell who waits, where this process holds it. Does not wait."""
+        self._orders.put(_Order("declined" if declined else "over", lease))
+
+    def close(self) -> None:
+        """End all leases held, within some seconds. Calling it again does nothing."""
+        with self._starting:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._orders.put(_Order("close"))
+            thread.join(_CLOSING_S)
+
+    def after_fork(self) -> None:
+        """Hold none in a child process: they are its parent's."""
+        self._starting, self._thread = threading.Lock(), None
+        self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
+
+    def _run(self) -> None:
+        held: dict[Lease, float] = {}
+        renew_at_s = 0.0
+        while True:
+            now_s = self._mono_now()
+            if not held:
+                renew_at_s = now_s + self.lease_s / 3
+            orders = self._next(max(0.0, renew_at_s - now_s) if held else None)
+            ended = _carry_out(orders, held)
+            if any(order.what == "close" for order in orders):
+                self._end([*ended, *(_Order("over", lease) for lease in held)])
+                return
+            self._end(ended)
+            now_s = self._mono_now()
+            if now_s >= renew_at_s:
+                renew_at_s = now_s + self.lease_s / 3
+                held = {lease: until_s for lease, until_s in held.items() if until_s > now_s}
+                self._renew(held)
+
+    def _next(self, timeout_s: float | None) -> list[_Order]:
+        """Wait for orders and return them, in order; none where `timeout_s` passed first."""
+        orders: list[_Order] = []
+        try:
+            orders.append(self._orders.get(timeout=timeout_s))
+            while True:
+                orders.append(self._orders.get_nowait())
+        except queue.Empty:
+            return orders
+
+    def _end(self, orders: Iterable[_Order]) -> None:
+        told = [(order.lease, order.what) for order in orders if order.lease is not None]
+        if told:
+            arguments = [part for lease, how in told for part in (lease.token, how)]
+            self._tell("end leases", END, [lease for lease, _ in told], arguments)
+
+    def _renew(self, held: Iterable[Lease]) -> None:
+        leases = list(held)
+        if leases:
+            tokens = [lease.token for lease in leases]
+            duration_ms = int(self.lease_s * 1000)
+            self._tell("renew leases", RENEW, leases, [duration_ms, *tokens])
+
+    def _tell(
+        self, operation: str, script: Script, leases: list[Lease], arguments: list[Any]
+    ) -> None:
+        try:
+            names = [self._named(lease.name) for lease in leases]
+            self._link.ask_at_length(operation, script, names, *arguments)
+        except StoreError as error:
+            self._report(operation, error.detail)
+
+
+def _carry_out(orders: list[_Order], held: dict[Lease, float]) -> list[_Order]:
+    """Take note in `held`, and return which leases are to be ended, and how."""
+    ended: list[_Order] = []
+    for order in orders:
+        if order.lease is None:
+            continue
+        if order.what == "hold":
+            held[order.lease] = min(order.until_s, held.get(order.lease, order.until_s))
+        elif held.pop(order.lease, None) is not None and order.what != "let_go":
+            ended.append(order)
+    return ended
