@@ -13,12 +13,14 @@ from __future__ import annotations
 
 import threading
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple
 
 from accel_core import events
+from accel_core.drive.remote import Remote
 from accel_core.drive.writer import Writer
-from accel_core.policy.breaker import STORE_REST_S, Breaker
+from accel_core.policy.breaker import Breaker
 from accel_core.ports import Changes, Selector, SharedStore
+from accel_core.vectors import pack, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -36,8 +38,6 @@ if TYPE_CHECKING:
     )
     from accel_core.store.memory import MemoryStore
 
-T = TypeVar("T")
-
 _CATCH_UP = 256
 """Changes taken over on the way of a lookup; more come in the background."""
 _LOAD = 2_000
@@ -53,23 +53,13 @@ class _Write(NamedTuple):
     shared: bool
 
 
-class _Removal(NamedTuple):
-    """Keys on their way out of the shared store."""
-
-    keys: tuple[bytes, ...]
-
-
-class _Load(NamedTuple):
-    """What others wrote is to be taken over."""
-
-
 class _Job(NamedTuple):
     """Work of this cache's owner."""
 
-    work: Callable[[], None]
+    work: Callable[[], object]
 
 
-_Item = _Write | _Removal | _Load | _Job
+_Item = _Write | _Job
 
 
 def _as_it_is(entry: Entry) -> Entry:
@@ -103,7 +93,7 @@ class Tiers:
         self._memory, self._index, self._encoder, self._far = memory, index, encoder, far
         self._nearer = nearer
         self._emit, self._mono_now = emit, mono_now
-        self._breakers = {"encoder": Breaker(), "store": Breaker(rest_s=STORE_REST_S)}
+        self._breakers = {"encoder": Breaker()}
         self._writer: Writer[_Item] = Writer(
             self._work,
             capacity=_QUEUE,
@@ -114,6 +104,7 @@ class Tiers:
         self._revision, self._behind = 0, True
         self._following = threading.Lock()
         self._followed = far if isinstance(far, SharedStore) else None
+        self._remote = None if far is None else self._remote_of(far)
         self.follows = self._followed is not None
         """Whether other processes write the shared store too."""
         self.near = memory.fetch
@@ -132,10 +123,10 @@ class Tiers:
 
     async def fetch(self, io: Io, key: bytes) -> Entry | None:
         """Return the entry under `key` from the shared store, whatever memory holds."""
-        if self._far is None:
+        if self._far is None or self._remote is None:
             return None
         last = self._removal
-        entry = await self._ask(io, "fetch", self._far.fetch, key)
+        entry = await self._remote.ask(io, "fetch", self._far.fetch, key)
         if entry is not None:
             entry = self._nearer(replace(entry, vector=None))
             self._memory.save([entry])
@@ -180,8 +171,9 @@ class Tiers:
         """Remove `entry` from memory and index now, from the shared store in the background."""
         self._memory.remove([entry.key])
         self.forget_place(entry.scope, entry.key)
-        if self._far is not None:
-            self._writer.submit(_Removal((entry.key,)))
+        remote = self._remote
+        if remote is not None:
+            self._writer.submit(_Job(lambda: remote.outbox.remove((entry.key,))))
 
     def forget_place(self, scope: bytes, key: bytes) -> None:
         """Remove `key` from the index."""
@@ -198,16 +190,14 @@ class Tiers:
 
     async def select(self, io: Io, selector: Selector) -> set[bytes]:
         """Return the keys `selector` means, wherever they are; what is queued is written first."""
-        await io.call(self._writer.flush)
+        await io.call(self._deliver)
         keys = set(self._memory.select(selector))
-        if self._far is not None:
-            keys |= set(await io.call(self._far.select, selector))
-        return keys
+        return keys if self._remote is None else keys | await self._remote.select(io, selector)
 
     async def remove(self, io: Io, keys: Collection[bytes]) -> None:
         """Remove `keys` everywhere; a shared store's failure is raised: they are still there."""
-        if self._far is not None:
-            await io.call(self._far.remove, keys)
+        if self._remote is not None:
+            await self._remote.remove(io, keys)
         self._removal = object()
         for key in keys:
             entry = self._memory.peek(key)
@@ -217,21 +207,23 @@ class Tiers:
 
     async def catch_up(self, io: Io) -> None:
         """Take over what other processes did to the shared store since the last look."""
-        far = self._followed
-        if far is not None and self._breakers["store"].allows(self._mono_now()):
+        far, remote = self._followed, self._remote
+        if far is not None and remote is not None and not remote.rests:
             try:
                 # Inline in both colours: it reads a counter, and a thread hop costs more. Then, in
                 # this order: what another caller has read, memory may not be cleared of yet.
                 if self._behind or far.stirred() or self._following.locked():
-                    await io.call(self._follow, far, _CATCH_UP)
+                    await io.call(self._follow, far, remote, _CATCH_UP)
                     self._behind = False
             except Exception as error:
-                self._failed("store", "follow", error)
+                remote.failed("follow", error)
 
-    def _follow(self, far: SharedStore, limit: int) -> bool:
-        """Take over one batch of changes unless the store rests; return whether there are more."""
+    def _follow(
+        self, far: SharedStore, remote: Remote, limit: int, *, trying: bool = False
+    ) -> None:
+        """Take over one batch of changes; none while the store rests, unless `trying` it."""
         with self._following:
-            rests, since = not self._breakers["store"].allows(self._mono_now()), self._revision
+            rests, since = remote.rests and not trying, self._revision
             changes = Changes([], [], since) if rests else far.changes(since, limit)
             self._revision = changes.revision
             self._removal = object()
@@ -242,25 +234,15 @@ class Tiers:
             self._memory.remove([*changes.removed, *(found.key for found in changes.located)])
             for found in changes.located:
                 self._locate(found)
-        more = len(changes.located) >= limit
-        if more:
-            self._writer.submit(_Load())
-        return more
+        if len(changes.located) >= limit:
+            self._writer.submit(_Job(lambda: self._load(far, remote)))
 
-    async def _ask(
-        self, io: Io, operation: str, function: Callable[..., T], *args: Any
-    ) -> T | None:
-        """Ask the shared store; None where it fails or rests."""
-        breaker = self._breakers["store"]
-        if not breaker.allows(self._mono_now()):
-            return None
+    def _load(self, far: SharedStore, remote: Remote) -> None:
+        """Take over more changes, in the background."""
         try:
-            answer = await io.call(function, *args)
+            self._follow(far, remote, _LOAD)
         except Exception as error:
-            self._failed("store", operation, error)
-            return None
-        breaker.succeeded()
-        return answer
+            remote.failed("follow", error)
 
     def _failed(self, backend: str, operation: str, error: Exception) -> None:
         if backend in self._breakers:
@@ -296,32 +278,62 @@ class Tiers:
             self._failed("encoder", "encode", error)
             return None
 
-    def flush(self) -> None:
-        """Return when everything kept so far is where it belongs, durably."""
-        self._writer.flush()
-        if self._far is not None:
-            self._far.flush()
+    def flush(self) -> bool:
+        """Return when everything kept so far is where it belongs, durably.
+
+        Returns:
+            Whether it is: what a shared store does not take now is kept, for when it does.
+        """
+        delivered = self._deliver()
+        if self._remote is not None:
+            self._remote.flush()
+        return delivered
 
     def close(self, timeout_s: float | None = None) -> None:
         """Write what is queued, for `timeout_s` at most, and release encoder and shared store."""
+        self._deliver(timeout_s)
         self._writer.close(timeout_s)
         if self._encoder is not None:
             self._encoder.close()
-        if self._far is not None:
-            self._far.close()
+        if self._remote is not None:
+            self._remote.close()
 
     def after_fork(self) -> None:
         """Start anew in a child process: no thread and no lock of the parent's is usable here."""
         self._following = threading.Lock()
         self._revision, self._behind = 0, True
         self._writer.after_fork()
+        if self._remote is not None:
+            self._remote.after_fork()
         self._memory.after_fork()
         self._index.after_fork()
         if self._encoder is not None:
             self._encoder.after_fork()
 
-    def _work(self, batch: list[_Item]) -> None:
-        """Carry out queued work, in order; runs in the writer's thread."""
+    def _remote_of(self, far: Store) -> Remote:
+        return Remote(
+            far,
+            wake=lambda: self._writer.submit(_Job(lambda: None)),
+            capacity=_QUEUE,
+            on_drop=lambda count: self._emit(events.WriteDropped(count)),
+            on_error=lambda operation, error: self._failed("store", operation, error),
+            mono_now=self._mono_now,
+        )
+
+    def _deliver(self, timeout_s: float | None = None) -> bool:
+        """Return when what is queued is done, and whether the shared store has what it is owed."""
+        done, remote = self._writer.flush(timeout_s), self._remote
+        if remote is None or not remote.outbox:
+            return done
+        self._writer.submit(_Job(lambda: remote.outbox.deliver(at_once=True)))
+        return self._writer.flush(timeout_s) and not remote.outbox
+
+    def _work(self, batch: list[_Item]) -> float | None:
+        """Carry out queued work, in order; runs in the writer's thread.
+
+        Returns:
+            In how many seconds the shared store is to be tried, or told what it is owed.
+        """
         writes: list[_Write] = []
         for item in batch:
             if isinstance(item, _Write):
@@ -329,15 +341,18 @@ class Tiers:
                 continue
             self._write(writes)
             writes = []
-            if isinstance(item, _Removal):
-                self._remove_far(item.keys)
-            elif isinstance(item, _Job):
-                self._carry_out(item.work)
-            elif self._followed is not None:
-                self._follow(self._followed, _LOAD)
+            self._carry_out(item.work)
         self._write(writes)
+        return None if self._remote is None else self._remote.reach(self._try_far)
 
-    def _carry_out(self, work: Callable[[], None]) -> None:
+    def _try_far(self) -> None:
+        """Ask a shared store that rests something of which nothing is lost when it fails."""
+        if self._followed is not None and self._remote is not None:
+            self._follow(self._followed, self._remote, _LOAD, trying=True)
+        elif self._far is not None:
+            self._far.fetch(bytes(32))
+
+    def _carry_out(self, work: Callable[[], object]) -> None:
         try:
             work()
         except Exception as error:  # the application's code may run in it
@@ -347,11 +362,8 @@ class Tiers:
         """Place new entries in the index and in the shared store."""
         located = [(self._place(write), write.shared) for write in writes]
         placed = [entry for entry, shared in located if shared]
-        if self._far is not None and placed:
-            try:
-                self._far.save(placed)
-            except Exception as error:
-                self._failed("store", "save", error)
+        if self._remote is not None:
+            self._remote.outbox.save(placed)
 
     def _place(self, write: _Write) -> Entry:
         """Add an entry to the index and return it with its vector."""
@@ -379,22 +391,3 @@ class Tiers:
         except Exception as error:
             self._failed("encoder", "encode", error)
             return None
-
-    def _remove_far(self, keys: tuple[bytes, ...]) -> None:
-        if self._far is not None:
-            try:
-                self._far.remove(keys)
-            except Exception as error:
-                self._failed("store", "remove", error)
-
-
-def pack(vector: Vector) -> bytes:
-    """Spell a vector as little-endian float16."""
-    return vector.astype("<f2").tobytes()
-
-
-def unpack(packed: bytes) -> Vector:
-    """Read what `pack` wrote."""
-    import numpy as np
-
-    return np.frombuffer(packed, dtype="<f2").astype(np.float32)
