@@ -15,7 +15,7 @@ import pytest
 import redis
 import redis.asyncio
 
-from accel_core.errors import ConfigError, StoreError
+from accel_core.errors import ConfigError, StoreError, StoreUnavailableError
 from accel_core.events import BackendFailed
 from accel_core.policy.seal import Seal
 from accel_core.ports import Selector
@@ -445,7 +445,7 @@ def test_full_server(make: Stores, hand: redis.Redis) -> None:
     revision = reader.changes(0, 10).revision
     hand.config_set("maxmemory", 1)
     try:
-        with pytest.raises(StoreError, match=r"redis failed to save: .*OutOfMemory"):
+        with pytest.raises(StoreUnavailableError, match=r"redis failed to save: .*OutOfMemory"):
             store.save([entry("two")])
         assert store.fetch(digest("one")) == entry()
         assert store.select(Selector()) == [digest("one")]
@@ -462,12 +462,35 @@ def test_read_only_server(make: Stores, hand: redis.Redis) -> None:
     store.save([entry()])
     hand.replicaof("127.0.0.1", 1)
     try:
-        with pytest.raises(StoreError, match="redis failed to save: ReadOnly"):
+        with pytest.raises(StoreUnavailableError, match="redis failed to save: ReadOnly"):
             store.save([entry("two")])
         assert store.fetch(digest("one")) == entry()
     finally:
         hand.replicaof("NO", "ONE")
     store.save([entry("two")])
+
+
+def test_too_few_replicas(make: Stores, hand: redis.Redis) -> None:
+    """A server that must not write for now serves, and takes the same later."""
+    store = make()
+    store.save([entry()])
+    hand.config_set("min-replicas-to-write", 1)
+    try:
+        with pytest.raises(StoreUnavailableError, match="NOREPLICAS"):
+            store.save([entry("two")])
+        assert store.fetch(digest("one")) == entry()
+    finally:
+        hand.config_set("min-replicas-to-write", 0)
+    store.save([entry("two")])
+
+
+def test_what_is_refused_for_good_is_told_from_it(make: Stores, hand: redis.Redis) -> None:
+    """An answer that will be the same tomorrow does not say that the server is away."""
+    store = make()
+    hand.set("{accel}:1:order", "no sorted set")
+    with pytest.raises(StoreError) as raised:
+        store.save([entry()])
+    assert not isinstance(raised.value, StoreUnavailableError)
 
 
 def test_connections_cut(make: Stores, hand: redis.Redis) -> None:
