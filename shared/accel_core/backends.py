@@ -1,6 +1,7 @@
-"""Which backends fail, and which rest: one breaker for each, and an event for every failure.
+"""Which backends fail, and which rest: an event for every failure, and a breaker for the encoder.
 
-An index has no breaker: it is in this process, and what it fails at costs nobody time.
+An index has none: it is in this process, and what it fails at costs nobody time. A shared store has
+its own (`drive.remote`).
 """
 
 from __future__ import annotations
@@ -8,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from accel_core.events import BackendFailed
-from accel_core.policy.breaker import STORE_REST_S, Breaker
+from accel_core.policy.breaker import Breaker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,7 +27,7 @@ class Backends:
 
     def __init__(self, emit: Observer, mono_now: Callable[[], float]) -> None:
         self._emit, self._mono_now = emit, mono_now
-        self._breakers = {"encoder": Breaker(), "store": Breaker(rest_s=STORE_REST_S)}
+        self._breakers = {"encoder": Breaker()}
 
     def allows(self, backend: str) -> bool:
         """Whether `backend` should be asked."""

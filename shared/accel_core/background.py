@@ -1,6 +1,7 @@
 """What is written behind the caller's back, in order: places in the index, and the shared store.
 
-Invariant: nobody waits for it but who flushes; what fails is reported and costs an entry its place.
+Invariant: nobody waits for it but who flushes; what fails is reported and costs an entry its place;
+what a shared store does not take now, it is owed (`drive.remote`).
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from accel_core import events
+from accel_core.drive.remote import Remote
 from accel_core.drive.writer import Writer
-from accel_core.ports import SearchingStore
+from accel_core.searching import searching
 from accel_core.vectors import pack
 
 if TYPE_CHECKING:
@@ -32,19 +34,13 @@ class _Write(NamedTuple):
     shared: bool
 
 
-class _Removal(NamedTuple):
-    """A key on its way out of the shared store."""
-
-    key: bytes
-
-
 class _Job(NamedTuple):
     """Work of this cache's owner."""
 
-    work: Callable[[], None]
+    work: Callable[[], object]
 
 
-_Item = _Write | _Removal | _Job
+_Item = _Write | _Job
 
 
 class Background:
@@ -57,6 +53,10 @@ class Background:
         far: the shared store, or None.
         backends: tell which backends rest, and are told which fail.
         emit: receives events.
+        mono_now: monotonic clock, seconds.
+
+    Attributes:
+        remote: the way to the shared store; None where there is none.
     """
 
     def __init__(
@@ -68,15 +68,35 @@ class Background:
         *,
         backends: Backends,
         emit: Observer,
+        mono_now: Callable[[], float],
     ) -> None:
         self._near, self._known = near, known
         self._encoder, self._far, self._backends = encoder, far, backends
+
+        def dropped(count: int) -> None:
+            emit(events.WriteDropped(count))
+
         self._writer: Writer[_Item] = Writer(
             self._work,
             capacity=_QUEUE,
-            on_drop=lambda count: emit(events.WriteDropped(count)),
+            on_drop=dropped,
             on_error=lambda error: backends.failed("store", "write", error),
         )
+        self.remote = None
+        if far is not None:
+            self.remote = Remote(
+                far,
+                wake=lambda: self._writer.submit(_Job(lambda: None)),
+                capacity=_QUEUE,
+                on_drop=dropped,
+                on_error=lambda operation, error: backends.failed("store", operation, error),
+                mono_now=mono_now,
+            )
+        self._try_far: Callable[[], object] = self._fetch_nothing
+
+    def try_by(self, function: Callable[[], object]) -> None:
+        """Try a store that rests by `function`, of which nothing is lost when it fails."""
+        self._try_far = function
 
     def write(self, entry: Entry, vector: Vector | None) -> None:
         """Write `entry` where it belongs; `vector` is its text's, where it is known."""
@@ -86,10 +106,11 @@ class Background:
 
     def remove(self, key: bytes) -> None:
         """Remove `key` from the shared store."""
-        if self._far is not None:
-            self._writer.submit(_Removal(key))
+        remote = self.remote
+        if remote is not None:
+            self._writer.submit(_Job(lambda: remote.outbox.remove((key,))))
 
-    def carry_out(self, work: Callable[[], None]) -> None:
+    def carry_out(self, work: Callable[[], object]) -> None:
         """Carry out `work`."""
         self._writer.submit(_Job(work))
 
@@ -97,20 +118,31 @@ class Background:
         """Whether `entry` needs its place in this process's index though memory lets it go."""
         return entry.shared and self._far is not None and searching(self._far) is None
 
-    def flush(self) -> None:
-        """Return when all that was queued is done."""
-        self._writer.flush()
+    def deliver(self, timeout_s: float | None = None) -> bool:
+        """Return when what is queued is done, and whether the shared store has what it is owed."""
+        done, remote = self._writer.flush(timeout_s), self.remote
+        if remote is None or not remote.outbox:
+            return done
+        self._writer.submit(_Job(lambda: remote.outbox.deliver(at_once=True)))
+        return self._writer.flush(timeout_s) and not remote.outbox
 
     def close(self, timeout_s: float | None = None) -> None:
         """Finish what is queued, for `timeout_s` at most, and take nothing more."""
+        self.deliver(timeout_s)
         self._writer.close(timeout_s)
 
     def after_fork(self) -> None:
         """Start anew in a child process."""
         self._writer.after_fork()
+        if self.remote is not None:
+            self.remote.after_fork()
 
-    def _work(self, batch: list[_Item]) -> None:
-        """Carry out queued work, in order; runs in the writer's thread."""
+    def _work(self, batch: list[_Item]) -> float | None:
+        """Carry out queued work, in order; runs in the writer's thread.
+
+        Returns:
+            In how many seconds the shared store is to be tried, or told what it is owed.
+        """
         writes: list[_Write] = []
         for item in batch:
             if isinstance(item, _Write):
@@ -118,13 +150,15 @@ class Background:
                 continue
             self._write(writes)
             writes = []
-            if isinstance(item, _Removal):
-                self._remove(item.key)
-            else:
-                self._carry_out(item.work)
+            self._carry_out(item.work)
         self._write(writes)
+        return None if self.remote is None else self.remote.reach(self._try_far)
 
-    def _carry_out(self, work: Callable[[], None]) -> None:
+    def _fetch_nothing(self) -> None:
+        if self._far is not None:
+            self._far.fetch(bytes(32))
+
+    def _carry_out(self, work: Callable[[], object]) -> None:
         try:
             work()
         except Exception as error:  # the application's code may run in it
@@ -134,13 +168,8 @@ class Background:
         """Place new entries in the index and in the shared store."""
         located = [(self._place(write), write.shared) for write in writes]
         placed = [entry for entry, shared in located if shared]
-        if self._far is None or not placed:
-            return
-        try:
-            self._far.save(placed)
-        except Exception as error:
-            self._backends.failed("store", "save", error)
-            return
+        if self.remote is not None:
+            self.remote.outbox.save(placed)
         for entry in placed:
             self._known.note(entry.key)
 
@@ -167,15 +196,3 @@ class Background:
         except Exception as error:
             self._backends.failed("encoder", "encode", error)
             return None
-
-    def _remove(self, key: bytes) -> None:
-        if self._far is not None:
-            try:
-                self._far.remove([key])
-            except Exception as error:
-                self._backends.failed("store", "remove", error)
-
-
-def searching(store: Store | None) -> SearchingStore | None:
-    """Return `store` where it searches by meaning itself."""
-    return store if isinstance(store, SearchingStore) and store.searches() else None

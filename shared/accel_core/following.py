@@ -16,7 +16,7 @@ from accel_core.vectors import unpack
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from accel_core.backends import Backends
+    from accel_core.drive.remote import Remote
     from accel_core.near import Near
     from accel_core.policy.known_keys import KnownKeys
     from accel_core.ports import Io, SharedStore
@@ -33,7 +33,7 @@ class Following:
     Args:
         far: the store.
         near: what this process holds.
-        backends: tell whether the store rests, and are told where it fails.
+        remote: tells whether the store rests, and is told where it fails.
         known: is told which keys are stored, where the store searches.
         encoder: the name of the encoder whose vectors are of use here; None: none are.
         later: carries out the rest in the background.
@@ -43,13 +43,13 @@ class Following:
         self,
         far: SharedStore,
         near: Near,
-        backends: Backends,
+        remote: Remote,
         known: KnownKeys,
         *,
         encoder: str | None,
         later: Callable[[Callable[[], None]], None],
     ) -> None:
-        self._far, self._near, self._backends, self._known = far, near, backends, known
+        self._far, self._near, self._remote, self._known = far, near, remote, known
         self._encoder, self._later = encoder, later
         self._reset()
 
@@ -60,7 +60,7 @@ class Following:
 
     async def catch_up(self, io: Io) -> None:
         """Take over what happened since the last look."""
-        if self._backends.allows("store"):
+        if not self._remote.rests:
             try:
                 # Inline in both colours: it reads a counter, and a thread hop costs more. Then, in
                 # this order: what another caller has read, memory may not be cleared of yet.
@@ -68,16 +68,20 @@ class Following:
                     await io.call(self._take_over, _CATCH_UP)
                     self._behind = False
             except Exception as error:
-                self._backends.failed("store", "follow", error)
+                self._remote.failed("follow", error)
 
     def after_fork(self) -> None:
         """Start anew in a child process: no lock of the parent's is usable here."""
         self._reset()
 
-    def _take_over(self, limit: int) -> None:
-        """Take over one batch of changes unless the store rests; the next one comes later."""
+    def try_again(self) -> None:
+        """Take over one batch of changes though the store rests; raises what that raises."""
+        self._take_over(_LOAD, trying=True)
+
+    def _take_over(self, limit: int, *, trying: bool = False) -> None:
+        """Take over one batch of changes; none while the store rests, unless `trying` it."""
         with self._turn:
-            rests, since = not self._backends.allows("store"), self._revision
+            rests, since = self._remote.rests and not trying, self._revision
             changes = Changes([], [], since) if rests else self._far.changes(since, limit)
             self._revision = changes.revision
             located = [found.key for found in changes.located]
@@ -98,4 +102,4 @@ class Following:
         try:
             self._take_over(_LOAD)
         except Exception as error:
-            self._backends.failed("store", "follow", error)
+            self._remote.failed("follow", error)

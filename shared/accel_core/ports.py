@@ -150,12 +150,8 @@ class Located(NamedTuple):
 class Changes(NamedTuple):
     """What happened to a shared store since a revision.
 
-    Attributes:
-        located: where entries belong that were stored; empty where the store searches by itself.
-        removed: keys of entries that were removed.
-        revision: ask from here the next time.
-        reset: the history asked for is gone: drop everything held of this store.
-        stored: keys of entries that were stored, where the store searches by itself.
+    ``reset`` means that the history asked for is gone: drop everything held of this store. Where
+    the store searches by itself nothing is ``located``, and what was stored is told by key alone.
     """
 
     located: list[Located]
@@ -177,39 +173,6 @@ class SharedStore(Store, Protocol):
 
         Start with 0; pass the returned revision next time; fewer than `limit` located, or stored,
         means the end was reached.
-        """
-
-
-class Nearby(NamedTuple):
-    """What a searching store found in one question.
-
-    Attributes:
-        exact: the entries under the keys that were asked for.
-        near: the nearest entries of the scope, in no order, each with its vector.
-    """
-
-    exact: list[Entry]
-    near: list[Entry]
-
-
-@runtime_checkable
-class SearchingStore(SharedStore, Protocol):
-    """A shared store that may search by meaning itself, so that its readers hold no vectors."""
-
-    def searches(self) -> bool:
-        """Whether it does, as far as is known by now. Cheap."""
-
-    def find(
-        self, keys: Sequence[bytes], scope: bytes, encoder: str, vector: bytes, limit: int
-    ) -> Nearby:
-        """Return the entries under `keys`, and those nearest to `vector`, in one round trip.
-
-        Args:
-            keys: of which entries are wanted whatever their vectors.
-            scope: no entry of another one is among the nearest.
-            encoder: whose vectors are compared; none of another one is.
-            vector: little-endian float16 of unit length.
-            limit: how many of the nearest are wanted; there may be one more.
         """
 
 

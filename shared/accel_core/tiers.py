@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from accel_core import events
 from accel_core.backends import Backends
-from accel_core.background import Background, searching
+from accel_core.background import Background
 from accel_core.following import Following
 from accel_core.near import Near
 from accel_core.policy.known_keys import KnownKeys
-from accel_core.ports import Entry, Nearby, SharedStore
+from accel_core.ports import Entry, SharedStore
+from accel_core.searching import Nearby, searching
 from accel_core.vectors import cosine, pack
 
 if TYPE_CHECKING:
@@ -79,18 +80,25 @@ class Tiers:
         self._near = Near(memory, index, self._backends, nearer)
         self._known = KnownKeys()
         self._background = Background(
-            self._near, self._known, encoder, far, backends=self._backends, emit=emit
+            self._near,
+            self._known,
+            encoder,
+            far,
+            backends=self._backends,
+            emit=emit,
+            mono_now=mono_now,
         )
-        self._following = None
-        if isinstance(far, SharedStore):
+        self._remote, self._following = self._background.remote, None
+        if isinstance(far, SharedStore) and self._remote is not None:
             self._following = Following(
                 far,
                 self._near,
-                self._backends,
+                self._remote,
                 self._known,
                 encoder=None if encoder is None else encoder.name,
                 later=self._background.carry_out,
             )
+            self._background.try_by(self._following.try_again)
         self.follows = self._following is not None
         """Whether other processes write the shared store too."""
         self.near = memory.fetch
@@ -197,16 +205,14 @@ class Tiers:
 
     async def select(self, io: Io, selector: Selector) -> set[bytes]:
         """Return the keys `selector` means, wherever they are; what is queued is written first."""
-        await io.call(self._background.flush)
+        await io.call(self._background.deliver)
         keys = set(self._near.select(selector))
-        if self._far is not None:
-            keys |= set(await io.call(self._far.select, selector))
-        return keys
+        return keys if self._remote is None else keys | await self._remote.select(io, selector)
 
     async def remove(self, io: Io, keys: Collection[bytes]) -> None:
         """Remove `keys` everywhere; a shared store's failure is raised: they are still there."""
-        if self._far is not None:
-            await io.call(self._far.remove, keys)
+        if self._remote is not None:
+            await self._remote.remove(io, keys)
         self._near.remove(keys)
 
     async def catch_up(self, io: Io) -> None:
@@ -250,15 +256,9 @@ class Tiers:
 
     async def ask(self, io: Io, operation: str, function: Callable[..., T], *args: Any) -> T | None:
         """Ask the shared store; None where it fails or rests."""
-        if not self._backends.allows("store"):
-            return None
-        try:
-            answer = await io.call(function, *args)
-        except Exception as error:
-            self._backends.failed("store", operation, error)
-            return None
-        self._backends.succeeded("store")
-        return answer
+        return (
+            None if self._remote is None else await self._remote.ask(io, operation, function, *args)
+        )
 
     def later(self, work: Callable[[], None]) -> None:
         """Carry out `work` in the background, after what was queued before it."""
@@ -280,19 +280,24 @@ class Tiers:
             self._backends.failed("encoder", "encode", error)
             return None
 
-    def flush(self) -> None:
-        """Return when everything kept so far is where it belongs, durably."""
-        self._background.flush()
-        if self._far is not None:
-            self._far.flush()
+    def flush(self) -> bool:
+        """Return when everything kept so far is where it belongs, durably.
+
+        Returns:
+            Whether it is: what a shared store does not take now is kept, for when it does.
+        """
+        delivered = self._background.deliver()
+        if self._remote is not None:
+            self._remote.flush()
+        return delivered
 
     def close(self, timeout_s: float | None = None) -> None:
         """Write what is queued, for `timeout_s` at most, and release encoder and shared store."""
         self._background.close(timeout_s)
         if self._encoder is not None:
             self._encoder.close()
-        if self._far is not None:
-            self._far.close()
+        if self._remote is not None:
+            self._remote.close()
 
     def after_fork(self) -> None:
         """Start anew in a child process: no thread and no lock of the parent's is usable here."""

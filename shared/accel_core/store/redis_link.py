@@ -114,7 +114,13 @@ class RedisLink:
         """The number of the database that is asked."""
         return self._access.database
 
-    def ask(self, operation: str, script: Script, names: Sequence[str], *arguments: Any) -> Any:
+    def ask(
+        self,
+        operation: str,
+        script: Script,
+        names: Sequence[str] | Sequence[bytes],
+        *arguments: Any,
+    ) -> Any:
         """Return the answer of a script, by a lookup's deadline."""
         return self._carry_out(operation, _Command(_call(script, names, arguments), script))
 
@@ -295,7 +301,7 @@ class _Node:
         self.patient.connection_pool.disconnect(inuse_connections=in_use)
 
 
-def _call(script: Script, names: Sequence[str], arguments: Sequence[Any]) -> tuple[Any, ...]:
+def _call(script: Script, names: Sequence[Any], arguments: Sequence[Any]) -> tuple[Any, ...]:
     return ("EVALSHA", script.sha, len(names), *names, *arguments)
 
 

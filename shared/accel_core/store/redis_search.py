@@ -16,7 +16,7 @@ and nearness is worked out from them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from accel_core.events import BackendFailed, SearchUnavailable
 from accel_core.store.redis_scripts import Script, place
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 Search = Literal["auto", "query_engine", "vector_sets", "process"]
 
 _READ = """
-local entry, keys_from = ARGV[1], tonumber(ARGV[2])
+local entry, place, query, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local exact, near, seen, swept, problem = {}, {}, {}, 0, ''
 local function read(rows, key)
     seen[key] = true
@@ -45,24 +45,34 @@ local function read(rows, key)
     end
     return true
 end
-for i = keys_from, #ARGV do read(exact, ARGV[i]) end
-"""
-
-_SOUGHT = """
-local place, query, most = ARGV[3], ARGV[4], tonumber(ARGV[5])
+for i = 6, #ARGV do read(exact, ARGV[i]) end
 """
 
 _ANSWER = "return {exact, near, swept, problem}"
 
-FETCH = Script(_READ, _ANSWER)
-"""KEYS: any of the store's. ARGV: entry prefix, 3, keys. Returns what `FIND_BY_INDEX` does."""
+FETCH = Script(
+    """
+local rows = {}
+for i, name in ipairs(KEYS) do
+    local fields = redis.pcall('HMGET', name, 'body', 'vector')
+    if fields.err then
+        rows[i] = {'', ''}
+    elseif fields[1] or fields[2] then
+        rows[i] = {fields[1] or '', fields[2] or ''}
+    else
+        rows[i] = {}
+    end
+end
+return rows
+"""
+)
+"""KEYS: entries. Returns bytes and vector of each, nothing where there is none."""
 
 FIND_BY_INDEX = Script(
     _READ,
-    _SOUGHT,
     """
 local found = redis.pcall(
-    'FT.SEARCH', ARGV[6], '@place:{' .. place .. '}=>[KNN ' .. most .. ' @vector $query]',
+    'FT.SEARCH', ARGV[5], '@place:{' .. place .. '}=>[KNN ' .. most .. ' @vector $query]',
     'PARAMS', 2, 'query', query, 'NOCONTENT', 'LIMIT', 0, most, 'DIALECT', 2)
 if found.err then
     problem = found.err
@@ -75,7 +85,7 @@ end
 """,
     _ANSWER,
 )
-"""KEYS: lone. ARGV: entry prefix, 7, place, vector as float16, most, index, keys.
+"""KEYS: lone. ARGV: entry prefix, place, vector as float16, most, index, keys.
 
 Returns the entries under the keys, and the nearest of the place: key, bytes and vector of each;
 then how many vectors without an entry were removed, and what prevented the search.
@@ -83,11 +93,10 @@ then how many vectors without an entry were removed, and what prevented the sear
 
 FIND_IN_SET = Script(
     _READ,
-    _SOUGHT,
     """
 local lone = redis.pcall('HGET', KEYS[1], place)
 if type(lone) == 'string' and not seen[lone] then read(near, lone) end
-local set = ARGV[6] .. place
+local set = ARGV[5] .. place
 local found = redis.pcall('VSIM', set, 'FP32', query, 'COUNT', most)
 if found.err then
     problem = found.err
@@ -181,6 +190,7 @@ class RedisSearch:
         self._link, self._names, self._wanted, self._emit = link, names, wanted, emit
         self.by: Search = "process" if wanted == "auto" else wanted
         self._indexes: set[int] = set()
+        self._missing = ""
 
     def look(self) -> None:
         """Ask a server, perhaps another one than before, what it can.
@@ -194,11 +204,15 @@ class RedisSearch:
         refusals = self._probe()
         if self._wanted == "auto":
             self.by = next((kind for kind, refusal in refusals.items() if not refusal), "process")
+        missing = "; ".join(refusals.values()) if self.by == "process" else refusals[self.by]
+        if not missing or missing == self._missing:
+            return
+        self._missing = missing
         if self.by == "process":
-            self._emit(SearchUnavailable("redis", "; ".join(refusals.values()), _REMEDY))
-        elif refusals[self.by]:
+            self._emit(SearchUnavailable("redis", missing, _REMEDY))
+        else:
             remedy = "cache.store.search: auto takes what there is"
-            self._failed(f"{self.by} is pinned: {refusals[self.by]} ({remedy})")
+            self._failed(f"{self.by} is pinned: {missing} ({remedy})")
 
     @property
     def on_server(self) -> bool:
@@ -240,18 +254,17 @@ class RedisSearch:
         """
         indexed = self.by == "query_engine"
         dimensions = len(vector) // _BYTES_A_NUMBER
-        rows, problem = self._ask(
+        exact, near, swept, problem = self._link.ask(
             "find",
             FIND_BY_INDEX if indexed else FIND_IN_SET,
-            place(scope, encoder),
-            vector if indexed else single(vector),
-            limit,
-            self._index(dimensions) if indexed else self._names.near,
-            keys=keys,
+            [self._names.lone],
+            *(self._names.entries, place(scope, encoder)),
+            *(vector if indexed else single(vector), limit),
+            *(self._index(dimensions) if indexed else self._names.near, *keys),
         )
         if problem:
-            self._mend(problem, dimensions)
-        return rows
+            self._mend(problem.decode(errors="replace"), dimensions)
+        return Rows([Row(*row) for row in exact], [Row(*row) for row in near], swept)
 
     def fetch(self, keys: Collection[bytes]) -> list[Row]:
         """Return the entries under `keys`; one command.
@@ -259,18 +272,10 @@ class RedisSearch:
         Raises:
             StoreError: the server cannot be asked.
         """
-        return self._ask("fetch", FETCH, keys=keys)[0].exact
-
-    def _ask(
-        self, operation: str, script: Script, *sought: Any, keys: Collection[bytes]
-    ) -> tuple[Rows, str]:
-        """Ask one of the scripts that read entries; return what it found, and its problem."""
-        first = 3 + len(sought)
-        exact, near, swept, problem = self._link.ask(
-            operation, script, [self._names.lone], self._names.entries, first, *sought, *keys
-        )
-        rows = Rows([Row(*row) for row in exact], [Row(*row) for row in near], swept)
-        return rows, problem.decode(errors="replace")
+        # By their names: in a cluster an entry may be on its way to another node.
+        names = [self._names.entries + key for key in keys]
+        rows = self._link.ask("fetch", FETCH, names)
+        return [Row(key, *row) for key, row in zip(keys, rows, strict=True) if row]
 
     def _probe(self) -> dict[Search, str]:
         """Return what stands against each way of searching, the better one first."""

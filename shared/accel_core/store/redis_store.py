@@ -25,7 +25,8 @@ from accel_core.errors import StoreError
 from accel_core.events import BackendFailed, StoreSwept
 from accel_core.policy.corpus import MAX_NAMED
 from accel_core.policy.seal import Seal
-from accel_core.ports import Changes, CorpusChanges, Located, Nearby
+from accel_core.ports import Changes, CorpusChanges, Located
+from accel_core.searching import Nearby
 from accel_core.store import codec
 from accel_core.store.redis_changes import CHANGES, REMOVE, SAVE
 from accel_core.store.redis_corpora import ADD_CHANGE, READ_CHANGES

@@ -11,13 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from accel_core.ports import SearchingStore, SharedStore
+from accel_core.searching import SearchingStore
 from accel_core.testing.indexes import unit_vectors
 from accel_core.testing.shared_stores import SharedStoreContract
 from accel_core.testing.stores import digest
 
 if TYPE_CHECKING:
-    from accel_core.ports import Entry, Nearby
+    from accel_core.ports import Entry, SharedStore
+    from accel_core.searching import Nearby
 
 _ALL = 1_000_000
 _ENCODER = "an-encoder"
@@ -27,7 +28,7 @@ _VECTORS = [row.astype("<f2").tobytes() for row in unit_vectors(2 * _COUNT, 64)]
 
 
 class SearchingStoreContract(SharedStoreContract):
-    """The promises of `accel_core.ports.SearchingStore`."""
+    """The promises of `accel_core.searching.SearchingStore`."""
 
     def placed(self, number: int, **fields: Any) -> Entry:
         """Return an entry with the vector of that number."""
