@@ -190,7 +190,7 @@ class Tiers:
 
     async def select(self, io: Io, selector: Selector) -> set[bytes]:
         """Return the keys `selector` means, wherever they are; what is queued is written first."""
-        await io.call(self._deliver)
+        await io.call(self._writer.flush)
         keys = set(self._memory.select(selector))
         return keys if self._remote is None else keys | await self._remote.select(io, selector)
 
