@@ -291,8 +291,8 @@ class Tiers:
 
     def close(self, timeout_s: float | None = None) -> None:
         """Write what is queued, for `timeout_s` at most, and release encoder and shared store."""
-        self._deliver(timeout_s)
-        self._writer.close(timeout_s)
+        done = self._deliver(timeout_s)
+        self._writer.close(timeout_s if done else 0.0)
         if self._encoder is not None:
             self._encoder.close()
         if self._remote is not None:
@@ -323,7 +323,7 @@ class Tiers:
     def _deliver(self, timeout_s: float | None = None) -> bool:
         """Return when what is queued is done, and whether the shared store has what it is owed."""
         done, remote = self._writer.flush(timeout_s), self._remote
-        if remote is None or not remote.outbox:
+        if not done or remote is None or not remote.outbox:
             return done
         self._writer.submit(_Job(lambda: remote.outbox.deliver(at_once=True)))
         return self._writer.flush(timeout_s) and not remote.outbox
