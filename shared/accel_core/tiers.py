@@ -363,7 +363,7 @@ class Tiers:
         located = [(self._place(write), write.shared) for write in writes]
         placed = [entry for entry, shared in located if shared]
         if self._remote is not None:
-            self._remote.outbox.save(placed)
+            self._remote.save(placed)
 
     def _place(self, write: _Write) -> Entry:
         """Add an entry to the index and return it with its vector."""
