@@ -195,6 +195,30 @@ def test_bytes_that_are_no_entry(server: RedisServer, hand: redis.Redis, junk: b
         store.close()
 
 
+def test_names_taken_by_somebody_else(server: RedisServer, hand: redis.Redis) -> None:
+    """What is no lease is an error by name; after what is no invalidation nothing is stored."""
+    store = RedisStore(server.url, lookup_timeout_s=5.0)
+    try:
+        lease = led(store)
+        (name,) = hand.scan_iter("*:flight:*")
+        hand.delete(name)
+        hand.set(name, "text")
+        with pytest.raises(StoreError, match="redis failed to claim"):
+            store.claim(b"name", KEY, 60.0)
+        store.land(lease)
+        store.save([entry("one")])
+        assert store.fetch(KEY) == entry("one")
+        lease = store.claim(b"another", digest("two"), 60.0)
+        hand.zadd("{accel}:1:outdated", {"text": lease.mark + 1})
+        hand.hincrby("{accel}:1:counter", "outdated", 1)
+        store.land(lease)
+        store.save([entry("two"), entry("three")])
+        assert store.fetch(digest("two")) is None
+        assert store.fetch(digest("three")) == entry("three")
+    finally:
+        store.close()
+
+
 def test_a_full_server(server: RedisServer, hand: redis.Redis) -> None:
     """Nobody leads there, which is an error, and invalidations and endings still arrive."""
     store, other = (RedisStore(server.url, lookup_timeout_s=5.0) for _ in range(2))
