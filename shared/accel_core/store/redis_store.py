@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
     import redis
 
+    from accel_core.inspection import Stored
     from accel_core.ports import Entry, Observer, Selector
     from accel_core.store.redis_scripts import Script
 
@@ -116,11 +117,11 @@ class RedisStore:
 
         One round trip, however many there are.
         """
-        if not keys:
-            return {}
-        bodies = self._link.get_all("fetch", [self._names.entry + key.hex() for key in keys])
-        pairs = zip(keys, bodies, strict=True)
-        return self._entries((key, body) for key, body in pairs if body is not None)
+        return self._entries(self._bodies(keys))
+
+    def inspect(self, keys: Collection[bytes]) -> dict[bytes, Stored]:
+        """Return what is kept under `keys` by their key, readable or not, and no event."""
+        return {key: codec.inspected(body, key, self._seal) for key, body in self._bodies(keys)}
 
     def save(self, entries: Sequence[Entry]) -> None:
         """Store `entries`, replacing those with the same key; expired ones are removed."""
@@ -275,6 +276,13 @@ class RedisStore:
         bodies = list(zip(located[::2], located[1::2], strict=True))
         last = looked < most
         return _Page(int(revision), bool(reset), _keys(removed), int(reached), last, bodies)
+
+    def _bodies(self, keys: Collection[bytes]) -> list[tuple[bytes, bytes]]:
+        """Return each of `keys` that is there, and its bytes."""
+        if not keys:
+            return []
+        bodies = self._link.get_all("fetch", [self._names.entry + key.hex() for key in keys])
+        return [(key, body) for key, body in zip(keys, bodies, strict=True) if body is not None]
 
     def _entries(self, bodies: Iterable[tuple[bytes, bytes]]) -> dict[bytes, Entry]:
         """Return what is readable of keys and bytes."""
