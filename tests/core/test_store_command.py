@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from accel_core import build
 from accel_core.accel import Accel
 from accel_core.cli import store_carry
-from accel_core.cli.main import app
+from accel_core.cli.store import store as command
 from accel_core.clocks import Clocks
 from accel_core.config import StoreConfig, from_mapping
 from accel_core.encoder.static import StaticEncoder
@@ -65,14 +65,14 @@ def server(running: RedisServer) -> RedisServer:
 
 def accel(*arguments: object, code: int = 0) -> str:
     """Run ``accel store`` and return all that it said, in one line."""
-    result = CliRunner().invoke(app, ["store", *map(str, arguments)])
+    result = CliRunner().invoke(command, list(map(str, arguments)))
     assert result.exit_code == code, result.output
     return " ".join(result.output.split())
 
 
 def machine(*arguments: object, code: int = 0) -> Any:
     """Run ``accel store`` for a machine, and return what it printed."""
-    result = CliRunner().invoke(app, ["store", *map(str, arguments), "--json"])
+    result = CliRunner().invoke(command, [*map(str, arguments), "--json"])
     assert result.exit_code == code, result.output
     return json.loads(result.stdout)
 
@@ -218,7 +218,8 @@ def test_a_store_must_be_named(folder: Path) -> None:
 
 def test_invalidate_reaches_who_shares_the_store(folder: Path) -> None:
     """An application that has the answer in memory no longer serves it."""
-    config = {"cache": {"store": {"kind": "sqlite", "path": str(folder / "cache.db")}}}
+    store = {"kind": "sqlite", "path": str(folder / "cache.db")}
+    config = {"cache": {"store": store, "semantic": {"enabled": False}}}
     with Accel.from_mapping(config) as running:
         request = running._identifier.identify(Prompt("t", "m", (Turn("user", (QUESTION,)),)))
         missed = running.cache.lookup(request)
@@ -246,6 +247,13 @@ def test_invalidate(folder: Path) -> None:
     }  # fmt: skip
     assert "10 removed" in accel("invalidate", "--all", "--store", path)
     assert (len(kept(path)), len(kept(beside))) == (0, 0)
+
+
+def test_nothing_is_made_to_remove_from(folder: Path) -> None:
+    """A file that is not there is named."""
+    told = accel("invalidate", "--all", "--store", "none.db", code=2)
+    assert "none.db does not exist" in told
+    assert list(folder.iterdir()) == []
 
 
 def test_everything_is_removed_on_demand_only(folder: Path) -> None:
@@ -320,6 +328,18 @@ def test_some_are_carried(folder: Path) -> None:
     accel("import", "out.jsonl", "--store", "third.db")
     (found,) = kept(folder / "third.db").values()
     assert (found.vector, found.text) == (None, make("tagged").text)
+
+
+def test_a_full_store_says_so(folder: Path) -> None:
+    """Where its configuration bounds it; a file that is named alone takes everything."""
+    filled(folder / "cache.db", *some())
+    written = {"cache": {"store": {"kind": "sqlite", "path": "small.db", "max_entries": 100}}}
+    (folder / "accel.yaml").write_text(json.dumps(written))
+    assert "raise cache.store.max_entries" in accel("copy", "cache.db", "accel.yaml")
+    assert 64 <= len(kept(folder / "small.db")) <= 100
+    assert machine("copy", "cache.db", "accel.yaml")["full"]
+    assert not machine("copy", "cache.db", "small.db")["full"]
+    assert len(kept(folder / "small.db")) == len(some())
 
 
 def test_another_encoder(folder: Path) -> None:
@@ -418,10 +438,10 @@ def test_entries_that_do_not_verify_stay(folder: Path) -> None:
 def test_as_a_process(folder: Path) -> None:
     """The installed command does the same, with its answer alone on standard output."""
     filled(folder / "cache.db", *some(5))
-    command = [sys.executable, "-c", "from accel_core.cli.main import app; app()", "store"]
+    started = [sys.executable, "-c", "from accel_core.cli.main import app; app()", "store"]
 
     done = subprocess.run(
-        [*command, "copy", "cache.db", "new.db", "--json"], capture_output=True, check=False
+        [*started, "copy", "cache.db", "new.db", "--json"], capture_output=True, check=False
     )
     assert (done.returncode, json.loads(done.stdout)["written"]) == (0, 5)
     assert kept(folder / "new.db") == kept(folder / "cache.db")

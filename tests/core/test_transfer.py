@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from accel_core.errors import EncoderError, TransferFileError
 from accel_core.policy.corpus import Basis
 from accel_core.policy.seal import Seal
 from accel_core.ports import Entry, Selector
+from accel_core.store.memory import MemoryStore
 from accel_core.store.sqlite import SqliteStore
 from accel_core.testing.stores import StoreContract, digest
 from accel_core.tiers import unpack
@@ -144,6 +147,39 @@ def test_damaged_lines_are_counted_with_their_number(
     assert [refusal.line for refusal in tally.refusals] == [5, 6]
     assert (tally.written, tally.left, tally.cut) == (9, {"malformed": 2}, True)
     assert kept(new) == kept(old)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """What a file of six sealed entries holds."""
+    folder = tmp_path_factory.mktemp("exported")
+    with closing(SqliteStore(folder / "old.db", seal=Seal(NEW))) as old:
+        old.save([make(number) for number in range(6)])
+        written(folder / "entries.jsonl", old, Seal(NEW))
+    return (folder / "entries.jsonl").read_bytes()
+
+
+@given(data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_damage_is_counted(tmp_path: Path, exported: bytes, data: st.DataObject) -> None:
+    """Whatever was written over a file: nothing raised, no wrong entry, each line counted."""
+    head = exported.index(b"\n") + 1
+    start = data.draw(st.integers(head, len(exported)))
+    end = data.draw(st.integers(start, len(exported)))
+    damaged = exported[:start] + data.draw(st.binary(max_size=30)) + exported[end:]
+    path, store, tally = tmp_path / "entries.jsonl", MemoryStore(), Tally()
+    path.write_bytes(damaged)
+    with files.reading(path) as found:
+        for page in arriving(path, found, Seal(NEW), tally, wall_now=now, report=unseen):
+            store.save(page)
+    known = {digest(number): make(number) for number in range(6)}
+    taken = store.fetch_many(list(known))
+    assert len(store) == len(taken)
+    assert taken.items() <= known.items()
+    assert tally.read == len(taken) + sum(tally.left.values())
+    assert len(tally.refusals) == sum(tally.left.values())
+    assert all(1 < refusal.line <= damaged.count(b"\n") + 1 for refusal in tally.refusals)
+    assert len(taken) == 6 or tally.damaged
 
 
 @pytest.mark.parametrize("name", ["entries.jsonl", "entries.jsonl.zst"])

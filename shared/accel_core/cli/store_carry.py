@@ -23,6 +23,7 @@ from accel_core.cli.store_places import (
 from accel_core.cli.store_told import tell_json, tell_tally
 from accel_core.cli.terminal import asides, mistakes_told, progress
 from accel_core.clocks import Clocks
+from accel_core.ports import Selector
 from accel_core.store.memory import MemoryStore
 from accel_core.transfer.files import reading, writing
 from accel_core.transfer.leaving import arriving, export, leaving
@@ -149,6 +150,7 @@ def _take(pages: Iterable[list[Entry]], place: Place, terms: Terms, tally: Tally
         )  # fmt: skip
         for page in pages:
             taking.take(page)
+        tally.full = len(store.select(Selector())) >= place.full_entries
 
 
 @contextmanager

@@ -152,9 +152,10 @@ def invalidate(
     removed: dict[str, list[str]] = {}
     with mistakes_told():
         place = place_of(settings, at, embeddings=embeddings)
+        meant = selectors(place, **conditions)
         for each in [place] if embeddings else [place, place.beside]:
             if each is place or not each.missing:
-                removed[str(each)] = _removed(each, selectors(each, **conditions), dry_run=dry_run)
+                removed[str(each)] = _removed(each, meant, dry_run=dry_run)
     _tell_removed(removed, dry_run=dry_run, as_json=as_json)
 
 
@@ -195,7 +196,8 @@ def _not_found(problem: str) -> NoReturn:
 
 def _removed(place: Place, meant: Sequence[Selector], *, dry_run: bool) -> list[str]:
     """Remove what is meant, and return the ids."""
-    with opened(place, read_only=dry_run) as store, progress() as step:
+    # A file that is not there is not made, and said so.
+    with opened(place, read_only=dry_run or place.missing) as store, progress() as step:
         keys = list(dict.fromkeys(key for one in meant for key in store.select(one)))
         report = step("removing")
         for start in range(0, 0 if dry_run else len(keys), _REMOVED):

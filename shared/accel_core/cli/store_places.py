@@ -68,6 +68,11 @@ class Place(NamedTuple):
         return Seal(self.secrets.current, self.secrets.previous)
 
     @property
+    def full_entries(self) -> int:
+        """With how many entries it has let some go: a store makes room for several at once."""
+        return self.store.max_entries - self.store.max_entries // 64
+
+    @property
     def missing(self) -> bool:
         """Whether it is a file that is not there."""
         return self.store.kind == "sqlite" and not Path(self.store.path).exists()

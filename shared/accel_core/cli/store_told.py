@@ -220,6 +220,9 @@ def tell_tally(tally: Tally, done: str, file: str = "") -> None:
         told.print(f"  {tally.encoded:,} vectors made{plain}", highlight=False)
     for reason, count in sorted(tally.left.items()):
         told.print(f"  {count:,} left out: they {_WHY[reason]}", highlight=False)
+    if tally.full:
+        remedy = "raise cache.store.max_entries"
+        asides.print(f"the store is full, so its oldest entries leave: {remedy}", highlight=False)
     for line, problem in tally.refusals:
         asides.print(shown(f"{file}, line {line} {problem}"), highlight=False)
     if tally.cut:

@@ -50,6 +50,7 @@ class Tally:
         plain: how many have no vector now, since the new encoder is not trusted with their text.
         refusals: the first lines that were refused.
         cut: whether the file is not whole.
+        full: whether the store has as many as it may, so that its oldest have left or are about to.
     """
 
     read: int = 0
@@ -60,6 +61,7 @@ class Tally:
     plain: int = 0
     refusals: list[Refusal] = field(default_factory=list)
     cut: bool = False
+    full: bool = False
 
     @property
     def damaged(self) -> bool:
@@ -83,6 +85,7 @@ class Tally:
             "plain": self.plain,
             "refusals": [refusal._asdict() for refusal in self.refusals],
             "cut": self.cut,
+            "full": self.full,
         }
 
 
