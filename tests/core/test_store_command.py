@@ -193,8 +193,8 @@ def test_a_store_is_only_read(folder: Path) -> None:
     """By what only looks: not a byte of it changes, and none that is not there is made."""
     path = filled(folder / "cache.db", *some(5))
     before = path.read_bytes()
-    for command in (["info"], ["list"], ["get", digest(1).hex()], ["export", "out.jsonl"]):
-        accel(*command, "--store", path)
+    for looking in (["info"], ["list"], ["get", digest(1).hex()], ["export", "out.jsonl"]):
+        accel(*looking, "--store", path)
     accel("invalidate", "--all", "--dry-run", "--store", path)
     accel("copy", path, folder / "new.db", "--dry-run")
     accel("import", "out.jsonl", "--store", folder / "new.db", "--dry-run")
