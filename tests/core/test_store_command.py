@@ -187,6 +187,7 @@ def test_get(folder: Path) -> None:
     assert machine("get", digest("two").hex(), "--store", path)["payload_base64"] == "/wA="
     assert "there is no ffff" in accel("get", "ffff", "--store", path, code=1)
     assert "2 entries begin with" in accel("get", "", "--store", path, code=1)
+    assert "ID: must be hexadecimal" in accel("get", "xyz", "--store", path, code=2)
 
 
 def test_a_store_is_only_read(folder: Path) -> None:
@@ -305,8 +306,10 @@ def test_a_server_is_shown_without_its_password(
     assert machine("info", "--store", "${URL}")["place"] == f"{server.url}#accel"
     told = accel("info", "--store", "redis://u:SECRET@127.0.0.1:1/0", code=2)
     assert "SECRET" not in told
-    told = accel("info", "--store", "redis://u:SE/CRET@h", code=2)
-    assert "CRET" not in told
+    for asking in (["info", "--store"], ["copy", "new.db"]):
+        told = accel(*asking, "redis://u:SE/CRET@h", code=2)
+        assert "percent-encoded" in told
+        assert "CRET" not in told
 
 
 def test_vectors_and_kept_values_are_reached(folder: Path) -> None:
@@ -322,7 +325,8 @@ def test_vectors_and_kept_values_are_reached(folder: Path) -> None:
 
 def test_some_are_carried(folder: Path) -> None:
     """Those that conditions mean, with their vectors or without."""
-    path = filled(folder / "cache.db", *some(9), make("tagged", tags=("docs",)))
+    path = filled(folder / "[{cache}].db", *some(9), make("tagged", tags=("docs",)))
+    assert f"would be copied to {folder / '[{}].db'}" in accel("copy", path, "[{}].db", "--dry-run")
     assert machine("copy", path, "new.db", "--tag", "docs")["written"] == 1
     accel("export", "out.jsonl", "--store", path, "--tag", "docs", "--no-vectors")
     accel("import", "out.jsonl", "--store", "third.db")

@@ -23,7 +23,7 @@ from accel_core.testing.stores import StoreContract, digest
 from accel_core.tiers import unpack
 from accel_core.transfer import files, lines
 from accel_core.transfer.leaving import arriving, export, leaving
-from accel_core.transfer.looking import PAGE, Filter, counted, matching, other_key
+from accel_core.transfer.looking import PAGE, Filter, counted, matching, other_key, pages
 from accel_core.transfer.taking import Taking
 from accel_core.transfer.tally import Tally, stays
 
@@ -374,6 +374,14 @@ def test_what_fails_stores_nothing_and_goes_on(store: Callable[..., SqliteStore]
 
 
 # --- what is looked at
+
+
+def test_each_is_looked_at_once(store: Callable[..., SqliteStore]) -> None:
+    """However many conditions mean it, and however many pages there are."""
+    one = store("one.db")
+    one.save([make(number) for number in range(PAGE + 1)])
+    looked = list(pages(one, [Selector(), Selector(tag="faq")], unseen))
+    assert [len(page) for page in looked] == [PAGE, 1]
 
 
 def test_a_census(store: Callable[..., SqliteStore]) -> None:

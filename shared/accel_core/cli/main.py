@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
+    pretty_exceptions_show_locals=False,
     help="Measure and calibrate what a cache serves, fill it before users come, look into it.",
 )
 app.command("shadow-report")(shadow_report)

@@ -77,7 +77,7 @@ def export_store(
             )
             with writing(file, replace=force) as out:
                 export(leaves, out, place.seal, tally, vectors=vectors)
-    _tell(tally, f"{{}} entries written to {file}", {"place": place, "file": file}, as_json)
+    _tell(tally, f"written to {file}", {"place": place, "file": file}, as_json)
 
 
 def import_file(
@@ -102,7 +102,7 @@ def import_file(
                 ),
                 place, terms, tally,
             )  # fmt: skip
-    done = "{} entries would be stored" if dry_run else "{} entries stored"
+    done = "would be stored" if dry_run else "stored"
     about = {"file": file, "place": place, "dry_run": dry_run}
     _tell(tally, f"{done} in {place}", about, as_json)
 
@@ -134,7 +134,7 @@ def copy_store(
                 store, meant, tally, wall_now=Clocks().wall_now, report=step("copying")
             )
             _take(leaves, new, terms, tally)
-    done = "{} entries would be copied" if dry_run else "{} entries copied"
+    done = "would be copied" if dry_run else "copied"
     about = {"source": old, "target": new, "dry_run": dry_run}
     _tell(tally, f"{done} to {new}", about, as_json)
 

@@ -110,13 +110,16 @@ def get_entry(
     with mistakes_told(), progress():
         place = place_of(settings, at, embeddings=embeddings)
         with opened(place, read_only=True) as store:
-            found = _found(store, id_.lower())
-    if len(found) != 1:
-        _not_found(f"{len(found):,} entries begin with {id_}" if found else f"there is no {id_}")
-    ((key, stored),) = found.items()
-    entry, now_s = stored.found, Clocks().wall_now()
+            keys = _keys(store, id_.lower())
+            found = store.inspect(keys) if len(keys) == 1 else {}
+    if len(keys) > 1:
+        _not_found(f"{len(keys):,} entries begin with {id_}: give more of it")
+    if not found:
+        _not_found(f"there is no {id_}")
+    stored, now_s = found[keys[0]], Clocks().wall_now()
+    entry = stored.found
     if not isinstance(entry, Entry):
-        _not_found(f"the bytes of {key.hex()} are refused: {entry}")
+        _not_found(f"the bytes of {keys[0].hex()} are refused: {entry}")
     if as_json:
         store_told.tell_json(store_told.entry_json(entry, stored, now_s))
     else:
@@ -182,11 +185,12 @@ def _stored_s(found: tuple[Entry, Stored]) -> float:
     return found[0].created_s
 
 
-def _found(store: InspectableStore, id_: str) -> dict[bytes, Stored]:
-    """Return what lies under `id_`, or under all that begin with it."""
-    if len(id_) % 2 == 0 and (whole := store.inspect([hexadecimal("ID", id_)])):
-        return whole
-    return store.inspect([key for key in store.select(Selector()) if key.hex().startswith(id_)])
+def _keys(store: InspectableStore, id_: str) -> list[bytes]:
+    """Return the key that `id_` is, or else all that begin with it."""
+    whole = hexadecimal("ID", id_ + "0" * (len(id_) % 2))
+    if len(id_) % 2 == 0 and store.inspect([whole]):
+        return [whole]
+    return [key for key in store.select(Selector()) if key.hex().startswith(id_)]
 
 
 def _not_found(problem: str) -> NoReturn:

@@ -13,6 +13,7 @@ import typer
 from accel_core import build, config
 from accel_core.cli.terminal import fail
 from accel_core.clocks import Clocks
+from accel_core.errors import ConfigError
 from accel_core.observer.log import LoggingObserver
 from accel_core.policy.seal import Seal
 from accel_core.secrecy import Secrets, read_secrets
@@ -177,8 +178,13 @@ def _named(at: str) -> StoreConfig:
 def _server(url: str) -> str:
     """Return where a server is, with nothing of its user or password."""
     parts = urlsplit(url)
+    try:
+        port = parts.port or 6379
+    except ValueError:
+        # Without the cause: it may quote the part of the URL with the password.
+        raise ConfigError("url", "(not shown)", "must be percent-encoded") from None
     if parts.scheme == "unix":
         return f"unix://{parts.path}"
     asked = parse_qs(parts.query).get("db", [parts.path.strip("/")])[0]
     number = asked if asked.isdigit() else "0"
-    return f"{parts.scheme}://{parts.hostname or 'localhost'}:{parts.port or 6379}/{number}"
+    return f"{parts.scheme}://{parts.hostname or 'localhost'}:{port}/{number}"

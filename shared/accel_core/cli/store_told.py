@@ -209,10 +209,10 @@ def tell_tally(tally: Tally, done: str, file: str = "") -> None:
 
     Args:
         tally: the counts.
-        done: what was done, with ``{}`` for how many.
+        done: what was done with those that were written.
         file: whose lines were refused.
     """
-    told.print(done.format(f"{tally.written:,}"), highlight=False)
+    told.print(shown(f"{tally.written:,} entries {done}"), highlight=False)
     if tally.same:
         told.print(f"  {tally.same:,} were there as they are", highlight=False)
     if tally.encoded or tally.plain:

@@ -208,8 +208,8 @@ def _connected(path: Path, *, read_only: bool) -> sqlite3.Connection:
 def _reading_mode(path: Path) -> str:
     """Return how to open a file that is only read.
 
-    A reader takes part in the log, for which it writes files beside; only who may write them
-    removes them again. Where nobody can, and no log is left, the file cannot change either.
+    A reader takes part in the log, and makes files for that beside the database, which only
+    writers remove. Where this process may not, and no log is there, nobody has the file open.
     """
     if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
         return "mode=rw"

@@ -21,7 +21,7 @@ has not is left out:
 ``seal``              code of all of that, hexadecimal, where a key is set
 ====================  ========================================================================
 
-What an entry rests on is not spelled: such entries stay where they are (`carrying`). Reading never
+What an entry rests on is not spelled: such entries stay where they are (`tally`). Reading never
 raises: a line that is no entry is refused with a reason, which quotes nothing of it.
 """
 
@@ -88,7 +88,7 @@ def counted(line: bytes) -> int | None:
 
 
 def spell(entry: Entry, seal: Seal) -> str:
-    """Return `entry`, which rests on nothing, as a line, signed where `seal` has a key."""
+    """Return `entry`, which may be carried (`tally.stays`), as a line; signed with a key."""
     row = row_of(entry)
     code = seal.sign(_json(row).encode())
     if code:
@@ -105,10 +105,10 @@ def row_of(entry: Entry) -> Row:
         "namespace": entry.namespace,
         "text": entry.text,
         **_payload_row(entry.payload),
-        "created_s": float(entry.created_s),
-        "expires_s": None if math.isinf(entry.expires_s) else float(entry.expires_s),
-        "fresh_until_s": None if entry.fresh_until_s is None else float(entry.fresh_until_s),
-        "cost_s": float(entry.cost_s),
+        "created_s": _number(entry.created_s),
+        "expires_s": _number(entry.expires_s),
+        "fresh_until_s": _number(entry.fresh_until_s),
+        "cost_s": _number(entry.cost_s),
         "tags": list(entry.tags),
         "semantic": entry.semantic,
         "source": entry.source,
@@ -144,6 +144,10 @@ def _row(line: bytes) -> Row | None:
     except (ValueError, RecursionError):
         return None
     return row if isinstance(row, dict) else None
+
+
+def _number(seconds: float | None) -> float | None:
+    return float(seconds) if seconds is not None and math.isfinite(seconds) else None
 
 
 def _payload_row(payload: bytes) -> Row:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     """Told how much is done, in [0, 1]."""
 
 PAGE = 64
-"""Entries read at a time: a server answers nobody else meanwhile."""
+"""Entries read or stored at a time: as many as one script of a server stores, so that a page is
+whole there, too."""
 
 
 def pages(
@@ -116,8 +117,9 @@ class Census:
         self.expired += entry.expires_s <= self.now_s
         self.resting += bool(entry.bases)
         self.semantic += entry.semantic
-        self.oldest_s = min(self.oldest_s or entry.created_s, entry.created_s)
-        self.newest_s = max(self.newest_s or entry.created_s, entry.created_s)
+        moment_s = entry.created_s
+        self.oldest_s = moment_s if self.oldest_s is None else min(self.oldest_s, moment_s)
+        self.newest_s = moment_s if self.newest_s is None else max(self.newest_s, moment_s)
         for name, value in (
             ("namespace", entry.namespace),
             ("tenant", entry.tenant.hex()),
