@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -21,16 +22,17 @@ from accel_core.config import StoreConfig, from_mapping
 from accel_core.encoder.static import StaticEncoder
 from accel_core.policy.admission import Answer
 from accel_core.policy.corpus import Basis
-from accel_core.policy.identity import Identifier, Prompt, Turn
+from accel_core.policy.identity import Identifier, Prompt, Request, Turn
 from accel_core.ports import Entry, Selector
 from accel_core.secrecy import Secrets
+from accel_core.semantic_cache import Hit
 from accel_core.testing.stores import StoreContract, digest
 from accel_core.transfer.looking import PAGE
 from tests.redis_server import RedisServer
 from tools.redis_servers import BUILDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from accel_core.inspection import InspectableStore
@@ -222,7 +224,7 @@ def test_invalidate_reaches_who_shares_the_store(folder: Path) -> None:
     store = {"kind": "sqlite", "path": str(folder / "cache.db")}
     config = {"cache": {"store": store, "semantic": {"enabled": False}}}
     with Accel.from_mapping(config) as running:
-        request = running._identifier.identify(Prompt("t", "m", (Turn("user", (QUESTION,)),)))
+        request = asked(QUESTION, running)
         missed = running.cache.lookup(request)
         running.cache.store(request, Answer(payload=b"{}", text="30 days"), flight=missed.flight)
         running.flush()
@@ -287,6 +289,47 @@ def test_there_and_back(folder: Path, server: RedisServer) -> None:
     assert kept(folder / "new.db", OTHER) == {entry.key: entry for entry in some()}
     assert machine("copy", middle, new)["same"] == len(some())
     assert machine("info", "--config", middle)["sealed"] == len(some())
+
+
+class Foreign:
+    """An encoder of the application's own."""
+
+    name, min_similarity = "foreign", 0.9
+
+    def encode(self, texts: Sequence[str]) -> Any:
+        return np.tile(np.float32([0.6, 0.8]), (len(texts), 1))
+
+    def distrust(self, text: str) -> str | None:
+        return None
+
+
+def asked(text: str, accel: Accel) -> Request:
+    return accel._identifier.identify(Prompt("t", "m", (Turn("user", (text,)),)))
+
+
+def test_a_moved_cache_serves(folder: Path, server: RedisServer) -> None:
+    """What an application stored, another one finds on a server: exactly, and by a new encoder."""
+    with Accel.from_mapping(
+        {"cache": {"store": {"kind": "sqlite", "path": "cache.db"}}}, encoder=Foreign()
+    ) as first:
+        request = asked("How do I reset my password?", first)
+        first.cache.store(request, Answer(payload=b"{}", text="Click there."))
+    there = {
+        "cache": {
+            "store": {"kind": "redis", "url": server.url, "lookup_timeout_s": 5},
+            "semantic": {"encoder": {"kind": "static"}, "min_similarity": 0.7},
+        }
+    }
+    (folder / "new.yaml").write_text(json.dumps(there))
+    assert machine("copy", "cache.db", "new.yaml", "--encoder", "config")["encoded"] == 1
+    with Accel.from_mapping(there) as second:
+        for text, tier in (
+            ("How can I reset my password?", "semantic"),
+            ("How do I reset my password?", "exact"),
+        ):
+            hit = second.cache.lookup(asked(text, second))
+            assert isinstance(hit, Hit)
+            assert (hit.tier, hit.entry.key) == (tier, request.key)
 
 
 def test_a_server_is_shown_without_its_password(
