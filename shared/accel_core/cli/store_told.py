@@ -66,7 +66,7 @@ def one_line(text: str) -> Text:
 def span(seconds: float) -> str:
     """Return how long `seconds` are, in their largest unit.
 
-    >>> span(7200), span(0), span(-90)
+    >>> span(7200), span(0), span(-60)
     ('2 h', '0 s', '-1 min')
     """
     sign, seconds = "-" if seconds < 0 else "", abs(seconds)
