@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sqlite3
-from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from accel_core.events import BackendFailed
 from accel_core.inspection import InspectableStore, Stored
 from accel_core.policy.seal import Seal
 from accel_core.store import codec
@@ -33,8 +32,10 @@ def server() -> Iterator[RedisServer]:
 
 
 @pytest.fixture(params=["sqlite", "redis"])
-def lying(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., Any]]:
-    """Gives a store with these bytes under these names, by somebody else's hand."""
+def lying(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[dict[str, bytes]], Any]]:
+    """Gives a store that keeps these bytes under these names, whatever belongs there."""
     seen = RecordingObserver()
     if request.param == "sqlite":
         store: Any = SqliteStore(tmp_path / "accel.db", seal=OURS, on_event=seen)
@@ -43,19 +44,15 @@ def lying(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[.
         store = RedisStore(running.url, seal=OURS, on_event=seen, lookup_timeout_s=10)
 
     def give(bodies: dict[str, bytes]) -> Any:
-        store.save([make(name) for name in bodies])
-        for name, body in bodies.items():
-            if request.param == "redis":
-                with running.client() as client:
-                    client.set("{accel}:1:entry:" + digest(name).hex(), body)
-            else:
-                with closing(sqlite3.connect(tmp_path / "accel.db")) as file, file:
-                    file.execute("UPDATE entries SET body = ? WHERE key = ?", (body, digest(name)))
+        planted = {digest(name): body for name, body in bodies.items()}
+        with monkeypatch.context() as patched:
+            patched.setattr(codec, "encode", lambda entry, _: planted[entry.key])
+            store.save([make(name) for name in bodies])
         return store
 
     yield give
     store.close()
-    assert seen.events == []
+    assert not [event for event in seen.of(BackendFailed) if event.operation == "read"]
 
 
 def test_what_lies_there_is_told(lying: Callable[..., Any]) -> None:
@@ -65,7 +62,7 @@ def test_what_lies_there_is_told(lying: Callable[..., Any]) -> None:
         "theirs": codec.encode(make("theirs"), THEIRS),
         "open": codec.encode(make("open"), Seal()),
         "moved": codec.encode(make("another"), OURS),
-        "junk": b"\x01junk",
+        "longer": codec.encode(make("longer"), OURS) + b"!",
         "newer": b"\xff" + codec.encode(make("newer"), OURS)[1:],
     }
     store = lying(bodies)
@@ -76,7 +73,7 @@ def test_what_lies_there_is_told(lying: Callable[..., Any]) -> None:
         "theirs": ("seal", True),
         "open": ("seal", False),
         "moved": ("key", True),
-        "junk": ("format", False),
+        "longer": ("format", False),
         "newer": ("version", False),
     }
     assert found == {
