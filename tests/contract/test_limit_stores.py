@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import pytest
 
 from accel_core.policy.limits.levels import Levels
-from accel_core.store import redis_levels
-from accel_core.store.redis_levels import RedisLevels
-from accel_core.store.redis_scripts import Script
-from accel_core.testing.doubles import ManualClock
 from accel_core.testing.limit_stores import LimitStoreContract, SharedLimitStoreContract
 from tests.redis_server import RedisServer
 from tests.shared_levels import RemoteLevels, Server
+from tests.stepped_levels import stepped
 from tools.redis_servers import BUILDS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from accel_core.store.redis_levels import RedisLevels
+    from accel_core.testing.doubles import ManualClock
     from accel_core.testing.limit_stores import Stores
 
 
@@ -44,25 +42,6 @@ class TestRemoteLevels(SharedLimitStoreContract):
         return make
 
 
-class ServersClock(ManualClock):
-    """What a server's clock shows, kept on the server: the scripts read it there instead."""
-
-    def __init__(self, server: RedisServer) -> None:
-        self._client = server.client()
-        super().__init__(5_000.0)
-        self._show()
-
-    def advance(self, seconds: float) -> None:
-        super().advance(seconds)
-        self._show()
-
-    def close(self) -> None:
-        self._client.close()
-
-    def _show(self) -> None:
-        self._client.pipeline().delete("time").rpush("time", 0, repr(self.now_s * 1e6)).execute()
-
-
 @pytest.fixture(scope="module", params=BUILDS, ids=lambda build: build.name)
 def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
     with RedisServer(request.param) as server:
@@ -71,24 +50,18 @@ def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
 
 class TestRedisLevels(SharedLimitStoreContract):
     @pytest.fixture
-    def clock(self, server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[ManualClock]:
-        stepped = redis_levels.RESERVE.text.replace(
-            "redis.call('TIME')", "redis.call('LRANGE', 'time', 0, 1)"
-        )
-        monkeypatch.setattr(redis_levels, "RESERVE", Script(stepped))
-        with closing(ServersClock(server)) as clock:
-            yield clock
+    def made(self, server: RedisServer) -> Iterator[tuple[ManualClock, Callable[..., RedisLevels]]]:
+        with stepped(server) as made:
+            yield made
 
     @pytest.fixture
-    def stores(self, server: RedisServer, clock: ManualClock) -> Iterator[Stores]:
-        # Of one connection, or every example would make new ones.
-        with server.client() as client, ExitStack() as close:
+    def clock(self, made: tuple[ManualClock, Callable[..., RedisLevels]]) -> ManualClock:
+        return made[0]
 
-            def make() -> tuple[RedisLevels, RedisLevels]:
-                name = token_hex(8)
-                pair = [RedisLevels(client, name, timeout_s=10.0) for _ in range(2)]
-                for one in pair:
-                    close.callback(one.close)
-                return pair[0], pair[1]
+    @pytest.fixture
+    def stores(self, made: tuple[ManualClock, Callable[..., RedisLevels]]) -> Stores:
+        def make() -> tuple[RedisLevels, RedisLevels]:
+            name = token_hex(8)
+            return made[1](name), made[1](name)
 
-            yield make
+        return make
