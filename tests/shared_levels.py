@@ -106,6 +106,8 @@ class RemoteLevels:
     def hold_off(self, until_s: float, now_s: float) -> None:
         self._closed_s = until_s - now_s
 
+    def close(self) -> None: ...
+
     def settle(self, held: Charge, charged: Charge) -> None:
         self._give([was - used for was, used in zip(held, charged, strict=True)])
 

@@ -68,6 +68,9 @@ class Levels:
         """See `LimitStore.hold_off`."""
         self.closed_until_s = max(self.closed_until_s, until_s)
 
+    def close(self) -> None:
+        """Do nothing: there is nothing to release."""
+
     def assume(self, levels: Sequence[float], now_s: float, share: float = 1.0) -> None:
         """Take over the `levels` that a shared store told, of this `share` of each limit."""
         if share != self._share:

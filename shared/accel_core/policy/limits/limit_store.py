@@ -87,3 +87,6 @@ class LimitStore(Protocol):
 
     def hold_off(self, until_s: float, now_s: float) -> None:
         """Promise nothing for before `until_s`, by the caller's clock: the provider said so."""
+
+    def close(self) -> None:
+        """Release what is held of the network; a later `reserve` may take it again."""
