@@ -6,6 +6,7 @@ They fail where ``ACCEL_REQUIRE_SERVERS`` is set.
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,9 +15,13 @@ from tools import redis_server
 from tools.redis_server import ServerMissingError, free_port
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import redis
+
     from tools.redis_servers import Build
 
-__all__ = ["RedisServer", "free_port"]
+__all__ = ["RedisServer", "asked_of", "free_port"]
 
 
 class RedisServer(redis_server.RedisServer):
@@ -28,3 +33,21 @@ class RedisServer(redis_server.RedisServer):
         except ServerMissingError as missing:
             required = os.environ.get("ACCEL_REQUIRE_SERVERS")
             pytest.fail(str(missing)) if required else pytest.skip(str(missing))
+
+
+@contextmanager
+def asked_of(client: redis.Redis) -> Iterator[list[str]]:
+    """Collect the names of the commands that the server is sent; a script counts as one."""
+    asked: list[str] = []
+    with client.monitor() as monitor:
+        client.echo("from here")
+        yield asked
+        client.echo("to here")
+        echoes = 0
+        for command in monitor.listen():
+            name, *_ = command["command"].split()
+            echoes += name == "ECHO"
+            if echoes == 2:
+                return
+            if echoes and name != "ECHO" and command["client_type"] != "lua":
+                asked.append(name)

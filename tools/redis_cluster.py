@@ -67,16 +67,16 @@ class ClusterOfServers:
         """The URL of a node that does not have the names of the default prefix."""
         return next(node for node in self.nodes if node is not self.owner("accel")).url
 
-    def owner(self, prefix: str) -> RedisServer:
-        """Return the master of the slot of all names that begin with ``{prefix}``."""
-        slot = _slot(prefix)
-        first = self.nodes[0]
-        for node in [first, *self.nodes]:
-            with node.client() as client:
-                for start, end, master, *_ in client.execute_command("CLUSTER SLOTS"):
-                    if start <= slot <= end:
-                        return next(one for one in self.nodes if one.port == master[1])
-        raise AssertionError("the slot has no owner")
+    def owner(self, prefix: str, said_by: RedisServer | None = None) -> RedisServer:
+        """Return the master of the slot of all names that begin with ``{prefix}``.
+
+        Args:
+            prefix: of the names.
+            said_by: the node that is asked; None: the first.
+        """
+        slots = self.ask(said_by or self.nodes[0], "CLUSTER SLOTS")
+        port = next(master[1] for start, end, master, *_ in slots if start <= _slot(prefix) <= end)
+        return next(node for node in self.nodes if node.port == port)
 
     def move(self, prefix: str) -> None:
         """Move the slot of `prefix` to another master with all that is in it."""

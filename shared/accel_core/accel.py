@@ -269,15 +269,19 @@ class Accel(Asking):
         """Return the counts so far."""
         return self._statistics.snapshot()
 
-    def flush(self) -> None:
-        """Return when everything stored so far is where it belongs, durably."""
-        self._built.tiers.flush()
-        self.embeddings.flush()
-        self._built.learning.save()
+    def flush(self) -> bool:
+        """Return when everything stored so far is where it belongs, durably.
 
-    async def aflush(self) -> None:
+        Returns:
+            Whether it is. What a shared store cannot take now is kept, and delivered when it can.
+        """
+        delivered = [self._built.tiers.flush(), self.embeddings.flush()]
+        self._built.learning.save()
+        return all(delivered)
+
+    async def aflush(self) -> bool:
         """Async form of `flush`."""
-        await self.cache.acall(self.flush)
+        return await self.cache.acall(self.flush)
 
     def close(self) -> None:
         """Write what is queued and release everything. Later calls bypass the cache."""

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from accel_core import events
 from accel_core.drive import blocking
 from accel_core.errors import StoreError
-from accel_core.policy.breaker import STORE_REST_S, Breaker
+from accel_core.policy.breaker import store_breaker
 from accel_core.policy.corpus import CorpusState
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ class Corpora:
     ) -> None:
         self._log, self._emit, self._mono_now = log, emit, mono_now
         self._new_lock, self._lock = lock, lock()
-        self._breaker = Breaker(rest_s=STORE_REST_S)
+        self._breaker = store_breaker()
         self._own: dict[bytes, CorpusState] = {}
         # The state of every one that is not held: as if all had changed when the last was let go.
         self._unheld = _NEVER

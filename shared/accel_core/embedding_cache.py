@@ -164,9 +164,9 @@ class EmbeddingCache:
         """Async form of `invalidate`."""
         return await self._invalidate(self._aio, meant, dry_run=dry_run)
 
-    def flush(self) -> None:
-        """Return when everything kept so far is where it belongs, durably."""
-        self._tiers.flush()
+    def flush(self) -> bool:
+        """Return when everything kept so far is where it belongs, durably; whether it is."""
+        return self._tiers.flush()
 
     def close(self, timeout_s: float | None = None) -> None:
         """Write what is queued, for `timeout_s` at most, and release the store."""

@@ -158,6 +158,28 @@ class SemanticUnavailable(NamedTuple):
     remedy: str
 
 
+class SearchUnavailable(NamedTuple):
+    """A shared store does not search by meaning, so that its processes do, over vectors they hold.
+
+    ``missing`` says what its server lacks; said once for every server that is met.
+    """
+
+    backend: str
+    missing: str
+    remedy: str
+
+
+class StoreSwept(NamedTuple):
+    """A shared store was cleaned while something was saved.
+
+    ``entries`` left because they had expired or for space; ``vectors`` had no entry any more.
+    """
+
+    backend: str
+    entries: int
+    vectors: int
+
+
 class WriteDropped(NamedTuple):
     """The background writer's queue was full and so many of the oldest writes were dropped."""
 
@@ -265,7 +287,9 @@ Event = (
     | LimitRejected
     | HiddenLimitFound
     | RetrievalSkipped
+    | SearchUnavailable
     | SemanticUnavailable
+    | StoreSwept
     | WriteDropped
     | ControlIgnored
 )

@@ -66,8 +66,8 @@ class Leadership:
         """
         shared = self._shared
         while shared is not None and (left_s := self._flights.remaining_s(flight)) > 0:
-            claimed = await self._tiers.ask(
-                io, "claim", self._claim, shared, flight, key, left_s, passed_over
+            claimed = await self._tiers.claim(
+                io, self._claim, shared, flight, key, left_s, passed_over
             )
             if claimed is None or isinstance(claimed, Lease):
                 return None

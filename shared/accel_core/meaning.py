@@ -12,26 +12,34 @@ from typing import TYPE_CHECKING, NamedTuple
 from accel_core.policy.similarity import Candidate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from accel_core.drive.flight import Flight
+    from accel_core.events import Tier
     from accel_core.learning import Learning
     from accel_core.policy.identity import Request
     from accel_core.policy.similarity import SimilarityPolicy, Verdict
-    from accel_core.ports import Entry, Io, Vector
-    from accel_core.tiers import Tiers
+    from accel_core.ports import Entry, Io
+    from accel_core.tiers import Around, Tiers
     from accel_core.verification import Verification
+
+    Serves = Callable[[Entry, Request], bool]
+    """Whether an entry may be served to a request."""
 
 _SPARE_NEIGHBOURS = 2
 """Neighbours asked for beyond what the decision wants, since some may have expired."""
 
 
 class Found(NamedTuple):
-    """The entry to serve, or None and the reason; and how near the nearest one is."""
+    """The entry to serve, or None and the reason; and how near the nearest one is.
+
+    ``tier``: ``exact`` where the entry is one of those that were asked for by their key.
+    """
 
     entry: Entry | None
     reason: str
     similarity: float | None = None
+    tier: Tier = "semantic"
 
 
 class Meaning:
@@ -68,7 +76,10 @@ class Meaning:
         io: Io,
         request: Request,
         flight: Flight | None,
-        serves: Callable[[Entry, Request], bool],
+        serves: Serves,
+        *,
+        keys: Sequence[bytes] = (),
+        exactly: Serves | None = None,
     ) -> Found:
         """Return the entry that answers `request`, or why there is none.
 
@@ -77,33 +88,29 @@ class Meaning:
             request: what is asked.
             flight: is given the question's vector, and the ticket of what is explored.
             serves: whether an entry is of the request's scope and in its time.
+            keys: of entries that the shared store was not asked for yet (`Tiers.asks_at_once`).
+            exactly: whether one of those is served; None: as `serves` says.
         """
         if self._policy is None:
             return Found(None, self._off)
         if not self.comparable(request):
             return Found(None, "not_comparable")
+        exactly = exactly or serves
         sensed = await self._tiers.sense(io, request.text)
         if isinstance(sensed, str):
-            return Found(None, sensed)
+            kept = await self._tiers.find_many(io, keys)
+            return _first(kept.values(), request, exactly) or Found(None, sensed)
         if flight is not None:
             flight.vector = sensed
-        entries, candidates = await self._nearest(io, self._policy, request, sensed, serves)
-        verdict = await self._decide(io, self._policy, request.text, candidates)
-        if self._verification is not None:
-            verdict = await self._verification.judge(io, request, entries, verdict)
-            if verdict.reason == "verified" and not await self._still(
-                io, request, entries[verdict.chosen or 0], serves
-            ):
-                return Found(None, "no_entry", candidates[0].similarity)
-        if self._learning is not None and entries:
-            verdict = self._learning.judge(entries, candidates, verdict, flight)
-        if verdict.chosen is None:
-            best = candidates[0].similarity if candidates else None
-            return Found(None, verdict.reason, best)
-        entry = entries[verdict.chosen]
-        # Candidates that were only looked at are not wanted; the one that is served is.
-        self._tiers.near(entry.key)
-        return Found(entry, verdict.reason, candidates[verdict.chosen].similarity)
+        limit = self._policy.candidates + _SPARE_NEIGHBOURS
+        around = await self._tiers.around(io, request.scope, sensed, limit, keys)
+        found = _first(around.exact, request, exactly)
+        if found is None:
+            found = await self._among(io, request, flight, around, serves)
+        if found.entry is not None:
+            # Candidates that were only looked at are not wanted; the one that is served is.
+            self._tiers.want(found.entry, around)
+        return found
 
     def answered(self, flight: Flight, entry: Entry) -> None:
         """Let what `flight` explored be compared with `entry`, the model's own answer."""
@@ -127,9 +134,28 @@ class Meaning:
         if self._verification is not None:
             self._verification.after_fork()
 
-    async def _still(
-        self, io: Io, request: Request, entry: Entry, serves: Callable[[Entry, Request], bool]
-    ) -> bool:
+    async def _among(
+        self, io: Io, request: Request, flight: Flight | None, around: Around, serves: Serves
+    ) -> Found:
+        """Decide among what is near."""
+        assert self._policy is not None
+        entries, candidates = _candidates(self._policy, request, around, serves)
+        verdict = await self._decide(io, self._policy, request.text, candidates)
+        if self._verification is not None:
+            verdict = await self._verification.judge(io, request, entries, verdict)
+            if verdict.reason == "verified" and not await self._still(
+                io, request, entries[verdict.chosen or 0], serves
+            ):
+                return Found(None, "no_entry", candidates[0].similarity)
+        if self._learning is not None and entries:
+            verdict = self._learning.judge(entries, candidates, verdict, flight)
+        if verdict.chosen is None:
+            best = candidates[0].similarity if candidates else None
+            return Found(None, verdict.reason, best)
+        similarity = candidates[verdict.chosen].similarity
+        return Found(entries[verdict.chosen], verdict.reason, similarity)
+
+    async def _still(self, io: Io, request: Request, entry: Entry, serves: Serves) -> bool:
         """Whether `entry` may be served after its verdict was waited for."""
         if self._tiers.follows:
             await self._tiers.catch_up(io)
@@ -138,32 +164,35 @@ class Meaning:
             return False
         return serves(found, request)
 
-    async def _nearest(
-        self,
-        io: Io,
-        policy: SimilarityPolicy,
-        request: Request,
-        vector: Vector,
-        serves: Callable[[Entry, Request], bool],
-    ) -> tuple[list[Entry], list[Candidate]]:
-        """Return the nearest entries of the scope that may be served, nearest first."""
-        limit = policy.candidates + _SPARE_NEIGHBOURS
-        entries: list[Entry] = []
-        candidates: list[Candidate] = []
-        for key, similarity in self._tiers.nearest(request.scope, vector, limit):
-            entry = await self._tiers.find(io, key)
-            if entry is None:
-                self._tiers.forget_place(request.scope, key)
-            elif entry.semantic and serves(entry, request):
-                entries.append(entry)
-                candidates.append(Candidate(entry.text, similarity))
-                if len(entries) == policy.candidates:
-                    break
-        return entries, candidates
-
     async def _decide(
         self, io: Io, policy: SimilarityPolicy, text: str, candidates: Sequence[Candidate]
     ) -> Verdict:
         if policy.ready:
             return policy.decide(text, candidates)
         return await io.call(policy.decide, text, candidates)
+
+
+def _first(entries: Iterable[Entry], request: Request, exactly: Serves) -> Found | None:
+    """Return the first of `entries` that may be served."""
+    for entry in entries:
+        if exactly(entry, request):
+            return Found(entry, "exact", 1.0, "exact")
+    return None
+
+
+def _candidates(
+    policy: SimilarityPolicy,
+    request: Request,
+    around: Around,
+    serves: Serves,
+) -> tuple[list[Entry], list[Candidate]]:
+    """Return the nearest entries of the scope that may be served, nearest first."""
+    entries: list[Entry] = []
+    candidates: list[Candidate] = []
+    for entry, similarity in around.near:
+        if entry.semantic and serves(entry, request):
+            entries.append(entry)
+            candidates.append(Candidate(entry.text, similarity))
+            if len(entries) == policy.candidates:
+                break
+    return entries, candidates

@@ -150,13 +150,15 @@ class Located(NamedTuple):
 class Changes(NamedTuple):
     """What happened to a shared store since a revision.
 
-    ``reset`` means that the history asked for is gone: drop everything held of this store.
+    ``reset`` means that the history asked for is gone: drop everything held of this store. Where
+    the store searches by itself nothing is ``located``, and what was stored is told by key alone.
     """
 
     located: list[Located]
     removed: list[bytes]
     revision: int
     reset: bool = False
+    stored: Sequence[bytes] = ()
 
 
 @runtime_checkable
@@ -167,10 +169,10 @@ class SharedStore(Store, Protocol):
         """Whether another process may have changed the store since the last `changes`. Cheap."""
 
     def changes(self, since: int, limit: int) -> Changes:
-        """Return up to `limit` entries located after revision `since`, and all removals after it.
+        """Return up to `limit` entries stored after revision `since`, and all removals after it.
 
-        Start with 0; pass the returned revision next time; fewer than `limit` located means the
-        end was reached.
+        Start with 0; pass the returned revision next time; fewer than `limit` located, or stored,
+        means the end was reached.
         """
 
 

@@ -245,17 +245,17 @@ class RetrievalCache:
         sought = Sought(ask, states, mark)
         if ask.controls.refresh:
             return self._note(sought.gap("refresh"), ask)
-        entry = self._valid(self._tiers.near(ask.request.key), sought)
+        entry = self._terms.valid(self._tiers.near(ask.request.key), sought)
         found: Recalled | Gap | None = None
         if entry is not None and self._terms.phase(entry) == "fresh":
-            found = self._hit(entry)
+            found = self._terms.hit(entry)
         while found is None:
             found = await self._fly(io, sought, renews=renews)
         return self._note(found, ask)
 
     async def _fly(self, io: Io, sought: Sought, *, renews: bool) -> Recalled | Gap | None:
         """Lead, follow, serve what is due, or search alone; None: the leader failed, try again."""
-        due = self._valid(self._tiers.near(sought.ask.request.key), sought)
+        due = self._terms.valid(self._tiers.near(sought.ask.request.key), sought)
         if due is not None and self._terms.phase(due) != "due":
             due = None
         if due is not None and renews:
@@ -265,7 +265,7 @@ class RetrievalCache:
         if flight is not None and leads:
             return await self._lead(io, sought, flight, renews=renews)
         if due is not None:
-            return self._hit(due, stale="renewing")
+            return self._terms.hit(due, stale="renewing")
         if flight is None or not self._follows or not io.may_wait():
             return await self._search(io, sought, None)
         landed = await io.join(flight, self._flights.remaining_s(flight))
@@ -273,7 +273,7 @@ class RetrievalCache:
             return None
         if landed is DECLINED:
             return sought.gap("declined")
-        hit = landed if isinstance(landed, Recalled) else self._hit(landed)
+        hit = landed if isinstance(landed, Recalled) else self._terms.hit(landed)
         if self._invalidations.since(flight.mark, hit.entry):
             return None  # the leader began before that, this caller perhaps after
         return hit._replace(shared=True, renew=None)
@@ -307,14 +307,16 @@ class RetrievalCache:
         """
 
         def serves(entry: Entry) -> bool:
-            return self._valid(entry, sought) is not None and self._terms.phase(entry) == "fresh"
+            return (
+                self._terms.valid(entry, sought) is not None and self._terms.phase(entry) == "fresh"
+            )
 
         due = found.entry if isinstance(found, Recalled) else None
         made = await self._leadership.take(
             io, flight, sought.ask.request.key, serves, passed_over=due, waits=due is None
         )
         if isinstance(made, Entry):
-            return self._hit(made)._replace(shared=True)
+            return self._terms.hit(made)._replace(shared=True)
         if made == "declined" or (made == "led" and due is not None):
             self._land(flight, DECLINED)
             return sought.gap("declined") if due is None else found
@@ -322,21 +324,38 @@ class RetrievalCache:
 
     async def _search(self, io: Io, sought: Sought, flight: Flight | None) -> Recalled | Gap:
         """Look in memory again, since another leader may have landed; then further away."""
-        request = sought.ask.request
-        entry = self._valid(self._tiers.near(request.key), sought)
-        if sought.ask.shared and (entry is None or self._terms.phase(entry) != "fresh"):
-            entry = self._valid(await self._tiers.fetch(io, request.key), sought) or entry
-        phase = "over" if entry is None else self._terms.phase(entry)
-        if entry is not None and phase in {"fresh", "due"}:
-            return self._hit(entry, stale="" if phase == "fresh" else "renewing")
+        request = self._never.judge(sought.ask.request)
+        entry = self._terms.valid(self._tiers.near(request.key), sought)
+        keys = (request.key,) if sought.ask.shared else ()
+        if entry is not None or not (
+            self._meaning.comparable(request) and self._tiers.asks_at_once(keys)
+        ):
+            kept = await self._kept(io, sought, entry)
+            if kept is not None:
+                return kept
+            keys = ()
+        timely: list[Recalled] = []
 
         def serves(entry: Entry, _: Request) -> bool:
             return self._serves(entry, sought)
 
-        found = await self._meaning.find(io, self._never.judge(request), flight, serves)
+        def exactly(entry: Entry, _: Request) -> bool:
+            hit = self._terms.timely(self._terms.valid(entry, sought))
+            timely.extend([] if hit is None else [hit])
+            return hit is not None
+
+        found = await self._meaning.find(io, request, flight, serves, keys=keys, exactly=exactly)
         if found.entry is None:
             return sought.gap(found.reason, similarity=found.similarity)
-        return self._hit(found.entry, "semantic", found.similarity or 0.0)
+        semantic = self._terms.hit(found.entry, "semantic", found.similarity or 0.0)
+        return timely[0] if timely else semantic
+
+    async def _kept(self, io: Io, sought: Sought, entry: Entry | None) -> Recalled | None:
+        """Return what is served of `entry`, or of a fresher one in the shared store."""
+        if sought.ask.shared and (entry is None or self._terms.phase(entry) != "fresh"):
+            stored = await self._tiers.fetch(io, sought.ask.request.key)
+            entry = self._terms.valid(stored, sought) or entry
+        return self._terms.timely(entry)
 
     async def _spare(self, io: Io, ask: Ask) -> Recalled | None:
         """Return what may be served where retrieving failed, as the documents are now."""
@@ -344,18 +363,12 @@ class RetrievalCache:
         if states is None:
             return None
         sought = Sought(ask, states, self._invalidations.mark)
-        entry = self._valid(self._tiers.near(ask.request.key), sought)
+        entry = self._terms.valid(self._tiers.near(ask.request.key), sought)
         if entry is None and ask.shared:
-            entry = self._valid(await self._tiers.fetch(io, ask.request.key), sought)
+            entry = self._terms.valid(await self._tiers.fetch(io, ask.request.key), sought)
         if entry is None or self._terms.phase(entry) == "over":
             return None
-        return self._hit(entry, stale="error")
-
-    def _valid(self, entry: Entry | None, sought: Sought) -> Entry | None:
-        """Return `entry` if it may be served to this lookup in some phase."""
-        if entry is None or entry.expires_s <= self._wall_now() or not sought.holds(entry):
-            return None
-        return entry
+        return self._terms.hit(entry, stale="error")
 
     def _serves(self, entry: Entry, sought: Sought) -> bool:
         """Whether `entry` may be served by meaning; drops it when it never will again."""
@@ -365,11 +378,6 @@ class RetrievalCache:
             return False
         fresh = entry.fresh_until_s is not None and entry.fresh_until_s > now_s
         return fresh and entry.scope == sought.ask.request.scope and sought.holds(entry)
-
-    def _hit(
-        self, entry: Entry, tier: events.Tier = "exact", similarity: float = 1.0, *, stale: str = ""
-    ) -> Recalled:
-        return Recalled(entry, tier, similarity, self._wall_now() - entry.created_s, stale)
 
     def _note(self, found: Recalled | Gap, ask: Ask) -> Recalled | Gap:
         """Report the outcome of a lookup, and count what is wanted."""

@@ -1,4 +1,4 @@
-"""The terms on which what was retrieved is kept: for how long, how fresh, or not at all."""
+"""The terms on which what was retrieved is kept and served: how long, how fresh, or not at all."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING
 
 from accel_core.policy.controls import user_tag
 from accel_core.ports import Entry
+from accel_core.retrieval import Recalled
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from accel_core.events import Tier
     from accel_core.policy.freshness import Freshness, Phase
     from accel_core.policy.identity import Request
     from accel_core.policy.never_cache import NeverCache
     from accel_core.policy.popularity import Popularity
-    from accel_core.retrieval import Ask, Gap, Made
+    from accel_core.retrieval import Ask, Gap, Made, Sought
 
 
 class RetrievalTerms:
@@ -49,6 +51,25 @@ class RetrievalTerms:
         """Return the phase that `entry` is in now, for this lookup."""
         until_s = entry.expires_s if entry.fresh_until_s is None else entry.fresh_until_s
         return self._freshness.phase(until_s, self._wall_now(), entry.cost_s, self._chance())
+
+    def valid(self, entry: Entry | None, sought: Sought) -> Entry | None:
+        """Return `entry` if it may be served to this lookup in some phase."""
+        if entry is None or entry.expires_s <= self._wall_now() or not sought.holds(entry):
+            return None
+        return entry
+
+    def timely(self, entry: Entry | None) -> Recalled | None:
+        """Return how a valid `entry` is served to the very question, if it is."""
+        phase = "over" if entry is None else self.phase(entry)
+        if entry is None or phase not in {"fresh", "due"}:
+            return None
+        return self.hit(entry, stale="" if phase == "fresh" else "renewing")
+
+    def hit(
+        self, entry: Entry, tier: Tier = "exact", similarity: float = 1.0, *, stale: str = ""
+    ) -> Recalled:
+        """Return `entry` as it is served."""
+        return Recalled(entry, tier, similarity, self._wall_now() - entry.created_s, stale)
 
     def entry(self, ask: Ask, gap: Gap, made: Made, cost_s: float) -> Entry | str:
         """Make the entry of what was retrieved, or say why there is none."""

@@ -279,18 +279,22 @@ class SemanticCache:
         return Hit(landed, "exact", 1.0, self._wall_now() - landed.created_s, shared=True)
 
     async def _search(self, io: Io, request: Request, flight: Flight | None) -> Hit | Miss:
-        """Look beyond memory: in the shared store, then by meaning."""
+        """Look beyond memory: in the shared store, and by meaning; at once where it can do both."""
+        keys: tuple[bytes, ...] = ()
         if self._policies.exact and self._tiers.shared:
-            for key in (request.key, *request.aliases):
-                entry = await self._tiers.find(io, key)
-                if entry is not None and self._serves(entry, request):
+            keys = (request.key, *request.aliases)
+        if not (self._meaning.comparable(request) and self._tiers.asks_at_once(keys)):
+            found = await self._tiers.find_many(io, keys)
+            for entry in found.values():
+                if self._serves(entry, request):
                     return self._hit(entry, "exact", 1.0)
+            keys = ()
         if request.never:
             return Miss(request.never)
-        found = await self._meaning.find(io, request, flight, self._serves)
-        if found.entry is None:
-            return Miss(found.reason, similarity=found.similarity)
-        return self._hit(found.entry, "semantic", found.similarity or 0.0)
+        near = await self._meaning.find(io, request, flight, self._serves, keys=keys)
+        if near.entry is None:
+            return Miss(near.reason, similarity=near.similarity)
+        return self._hit(near.entry, near.tier, near.similarity or 0.0)
 
     def _exact(self, request: Request) -> Hit | None:
         """Look in memory for the very request."""

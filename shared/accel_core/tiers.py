@@ -1,8 +1,9 @@
 """Where entries are: memory, the index over their meanings, and a shared store behind both.
 
 Memory answers first. The shared store (SQLite, say) holds more, outlives the process and is written
-by others too; what they did is taken over before a lookup looks (`catch_up`), so that an entry
-removed by one process is not served by another.
+by others too; what they did is taken over before a lookup looks (`following`), so that an entry
+removed by one process is not served by another. A store that searches by meaning itself is asked
+once for all that a lookup needs; what is not there yet, this process still finds in its own index.
 
 Invariants: a backend that fails is reported, rests for a while, and never fails the caller; memory
 and index are written at once or in the background, never on the way of an answer to a slow backend;
@@ -11,64 +12,39 @@ what `remove` removed is gone from all three.
 
 from __future__ import annotations
 
-import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from accel_core import events
-from accel_core.drive.writer import Writer
-from accel_core.policy.breaker import STORE_REST_S, Breaker
-from accel_core.ports import Changes, Entry, Selector, SharedStore
+from accel_core.backends import Backends
+from accel_core.background import Background
+from accel_core.following import Following
+from accel_core.near import Near
+from accel_core.policy.known_keys import KnownKeys
+from accel_core.ports import Entry, SharedStore
+from accel_core.searching import Nearby, searching
+from accel_core.vectors import cosine, pack
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
-    from accel_core.ports import (
-        Io,
-        Located,
-        Neighbour,
-        Observer,
-        Sensor,
-        Store,
-        Vector,
-        VectorIndex,
-    )
+    from accel_core.ports import Io, Observer, Selector, Sensor, Store, Vector, VectorIndex
     from accel_core.store.memory import MemoryStore
 
 T = TypeVar("T")
 
-_CATCH_UP = 256
-"""Changes taken over on the way of a lookup; more come in the background."""
-_LOAD = 2_000
-"""Changes taken over at a time in the background."""
-_QUEUE = 10_000
 
+class Around(NamedTuple):
+    """What is stored around a question.
 
-class _Write(NamedTuple):
-    """A new entry on its way to index and shared store."""
+    Attributes:
+        exact: entries under the keys that were asked for, too.
+        near: the nearest entries of the scope with their cosines, nearest first.
+        as_of: the last removal before they were read, where they are not kept near yet.
+    """
 
-    entry: Entry
-    vector: Vector | None
-    shared: bool
-
-
-class _Removal(NamedTuple):
-    """Keys on their way out of the shared store."""
-
-    keys: tuple[bytes, ...]
-
-
-class _Load(NamedTuple):
-    """What others wrote is to be taken over."""
-
-
-class _Job(NamedTuple):
-    """Work of this cache's owner."""
-
-    work: Callable[[], None]
-
-
-_Item = _Write | _Removal | _Load | _Job
+    exact: list[Entry]
+    near: list[tuple[Entry, float]]
+    as_of: object = None
 
 
 def _as_it_is(entry: Entry) -> Entry:
@@ -99,60 +75,107 @@ class Tiers:
         mono_now: Callable[[], float],
         nearer: Callable[[Entry], Entry] = _as_it_is,
     ) -> None:
-        self._memory, self._index, self._encoder, self._far = memory, index, encoder, far
-        self._nearer = nearer
-        self._emit, self._mono_now = emit, mono_now
-        self._breakers = {"encoder": Breaker(), "store": Breaker(rest_s=STORE_REST_S)}
-        self._writer: Writer[_Item] = Writer(
-            self._work,
-            capacity=_QUEUE,
-            on_drop=lambda count: emit(events.WriteDropped(count)),
-            on_error=lambda error: self._failed("store", "write", error),
+        self._encoder, self._far, self._emit = encoder, far, emit
+        self._backends = Backends(emit, mono_now)
+        self._near = Near(memory, index, self._backends, nearer)
+        self._known = KnownKeys()
+        self._background = Background(
+            self._near,
+            self._known,
+            encoder,
+            far,
+            backends=self._backends,
+            emit=emit,
+            mono_now=mono_now,
         )
-        # Nothing was taken over from the shared store yet.
-        self._revision, self._behind = 0, True
-        self._following = threading.Lock()
-        self._followed = far if isinstance(far, SharedStore) else None
-        self.follows = self._followed is not None
+        self._remote, self._following = self._background.remote, None
+        if isinstance(far, SharedStore) and self._remote is not None:
+            self._following = Following(
+                far,
+                self._near,
+                self._remote,
+                self._known,
+                encoder=None if encoder is None else encoder.name,
+                later=self._background.carry_out,
+            )
+            self._background.try_by(self._following.try_again)
+        self.follows = self._following is not None
         """Whether other processes write the shared store too."""
         self.near = memory.fetch
         """Returns the entry under a key in memory, and counts it as wanted."""
-        # Stands for the last removal, others' or ours; set before memory is cleared of it.
-        self._removal = object()
 
     @property
     def shared(self) -> bool:
         """Whether there is a store behind memory."""
         return self._far is not None
 
+    def asks_at_once(self, keys: Sequence[bytes]) -> bool:
+        """Whether `keys` are best asked for by `around`, together with what is near.
+
+        So it is where the store searches itself and probably has none of them: where it probably
+        has one, asking for that first saves encoding the question.
+        """
+        return searching(self._far) is not None and not any(key in self._known for key in keys)
+
     async def find(self, io: Io, key: bytes) -> Entry | None:
         """Return the entry under `key` from memory or the shared store, and keep it near."""
-        return self._memory.peek(key) or await self.fetch(io, key)
+        return self._near.peek(key) or await self.fetch(io, key)
 
     async def fetch(self, io: Io, key: bytes) -> Entry | None:
         """Return the entry under `key` from the shared store, whatever memory holds."""
-        return None if self._far is None else await self.ask(io, "fetch", self._far.fetch, key)
+        return (await self._read(io, [key]) or {}).get(key)
+
+    async def find_many(self, io: Io, keys: Sequence[bytes]) -> dict[bytes, Entry]:
+        """Return the entries under `keys`, from memory or by one question to the shared store."""
+        there = {key: entry for key in keys if (entry := self._near.peek(key)) is not None}
+        return there | (await self._read(io, [key for key in keys if key not in there]) or {})
+
+    async def around(
+        self, io: Io, scope: bytes, vector: Vector, limit: int, keys: Sequence[bytes] = ()
+    ) -> Around:
+        """Return what is stored nearest to `vector` in `scope`, and under `keys`.
+
+        A store that searches itself is asked once, for all of it; `keys` are for it alone.
+        """
+        far = searching(self._far)
+        if far is None or self._encoder is None:
+            return Around([], await self._near_here(io, scope, vector, limit))
+        as_of = self._near.removal
+        asked = (keys, scope, self._encoder.name, pack(vector), limit)
+        found = await self.ask(io, "find", far.find, *asked) or Nearby([], [])
+        near: dict[bytes, tuple[Entry, float]] = {}
+        for entry in found.near:
+            similarity = cosine(entry.vector or b"", vector)
+            if similarity is not None:
+                # What this process keeps of it may be newer.
+                held = self._near.peek(entry.key) or self._near.read(entry)
+                near[entry.key] = held, similarity
+        for key, similarity in self._near.nearest(scope, vector, limit):
+            own = self._near.peek(key)
+            if own is None:
+                self._near.forget_place(scope, key)
+            else:
+                near[key] = own, similarity
+        nearest = sorted(near.values(), key=lambda pair: -pair[1])[:limit]
+        return Around([self._near.read(entry) for entry in found.exact], nearest, as_of)
+
+    def want(self, entry: Entry, around: Around) -> None:
+        """Count `entry` as wanted, and keep it near if it is of `around` and was only read."""
+        if self.near(entry.key) is None and around.as_of is not None:
+            self._near.keep_read(entry, around.as_of)
 
     async def sense(self, io: Io, text: str) -> Vector | str:
         """Return the vector of `text`, or the reason why there is none to compare by."""
-        encoder, breaker = self._encoder, self._breakers["encoder"]
-        if encoder is None or not breaker.allows(self._mono_now()):
+        encoder = self._encoder
+        if encoder is None or not self._backends.allows("encoder"):
             return "backend"
         try:
             sensed = await io.sense(encoder, text)
         except Exception as error:
-            self._failed("encoder", "encode", error)
+            self._backends.failed("encoder", "encode", error)
             return "backend"
-        breaker.succeeded()
+        self._backends.succeeded("encoder")
         return sensed
-
-    def nearest(self, scope: bytes, vector: Vector, limit: int) -> list[Neighbour]:
-        """Return the nearest entries in `scope`, nearest first."""
-        try:
-            return self._index.nearest(scope, vector, limit)
-        except Exception as error:
-            self._failed("index", "search", error)
-            return []
 
     def keep(self, entry: Entry, vector: Vector | None) -> None:
         """Keep `entry` in memory now, and elsewhere in the background.
@@ -161,122 +184,85 @@ class Tiers:
             entry: to keep.
             vector: of its text, where it is known.
         """
-        self._memory.save([self._nearer(entry)])
-        shared = entry.shared and self._far is not None
-        if entry.semantic or shared:
-            self._writer.submit(_Write(entry, vector, shared))
+        self._near.keep(entry)
+        self._background.write(entry, vector)
 
     def drop(self, entry: Entry) -> None:
         """Remove `entry` from memory and index now, from the shared store in the background."""
-        self._memory.remove([entry.key])
-        self.forget_place(entry.scope, entry.key)
-        if self._far is not None:
-            self._writer.submit(_Removal((entry.key,)))
+        self._near.remove([entry.key])
+        self._near.forget_place(entry.scope, entry.key)
+        self._background.remove(entry.key)
 
     def forget_place(self, scope: bytes, key: bytes) -> None:
         """Remove `key` from the index."""
-        try:
-            self._index.remove(scope, key)
-        except Exception as error:
-            self._failed("index", "remove", error)
+        self._near.forget_place(scope, key)
 
     def evicted(self, entry: Entry) -> None:
         """Take note that memory let `entry` go for space."""
         self._emit(events.CacheEvicted(entry.id, "space"))
-        if self._far is None or not entry.shared:
-            self.forget_place(entry.scope, entry.key)
+        if not self._background.placed_alone(entry):
+            self._near.forget_place(entry.scope, entry.key)
 
     async def select(self, io: Io, selector: Selector) -> set[bytes]:
         """Return the keys `selector` means, wherever they are; what is queued is written first."""
-        await io.call(self._writer.flush)
-        keys = set(self._memory.select(selector))
-        if self._far is not None:
-            keys |= set(await io.call(self._far.select, selector))
-        return keys
+        await io.call(self._background.deliver)
+        keys = set(self._near.select(selector))
+        return keys if self._remote is None else keys | await self._remote.select(io, selector)
 
     async def remove(self, io: Io, keys: Collection[bytes]) -> None:
         """Remove `keys` everywhere; a shared store's failure is raised: they are still there."""
-        if self._far is not None:
-            await io.call(self._far.remove, keys)
-        self._removal = object()
-        for key in keys:
-            entry = self._memory.peek(key)
-            if entry is not None:
-                self.forget_place(entry.scope, key)
-        self._memory.remove(keys)
+        if self._remote is not None:
+            await self._remote.remove(io, keys)
+        self._near.remove(keys)
 
     async def catch_up(self, io: Io) -> None:
         """Take over what other processes did to the shared store since the last look."""
-        far = self._followed
-        if far is not None and self._breakers["store"].allows(self._mono_now()):
-            try:
-                # Inline in both colours: it reads a counter, and a thread hop costs more. Then, in
-                # this order: what another caller has read, memory may not be cleared of yet.
-                if self._behind or far.stirred() or self._following.locked():
-                    await io.call(self._follow, far, _CATCH_UP)
-                    self._behind = False
-            except Exception as error:
-                self._failed("store", "follow", error)
+        if self._following is not None:
+            await self._following.catch_up(io)
 
-    def _follow(self, far: SharedStore, limit: int) -> bool:
-        """Take over one batch of changes unless the store rests; return whether there are more."""
-        with self._following:
-            rests, since = not self._breakers["store"].allows(self._mono_now()), self._revision
-            changes = Changes([], [], since) if rests else far.changes(since, limit)
-            self._revision = changes.revision
-            self._removal = object()
-            if changes.reset:
-                self._memory.remove(self._memory.select(Selector()))
-                self._index.clear()
-            # All that is out of date leaves before anything else can fail.
-            self._memory.remove([*changes.removed, *(found.key for found in changes.located)])
-            for found in changes.located:
-                self._locate(found)
-        more = len(changes.located) >= limit
-        if more:
-            self._writer.submit(_Load())
-        return more
+    async def _near_here(
+        self, io: Io, scope: bytes, vector: Vector, limit: int
+    ) -> list[tuple[Entry, float]]:
+        """Return the nearest entries by this process's own index."""
+        places = self._near.nearest(scope, vector, limit)
+        there = {key: entry for key, _ in places if (entry := self._near.peek(key)) is not None}
+        absent = [key for key, _ in places if key not in there]
+        read = await self._read(io, absent)
+        if read is not None:
+            there |= read
+            for key in absent:
+                if key not in read:
+                    self._near.forget_place(scope, key)
+        return [(there[key], similarity) for key, similarity in places if key in there]
 
-    async def ask(
-        self, io: Io, operation: str, function: Callable[..., T], *args: Any
-    ) -> T | Entry | None:
-        """Ask the shared store; None where it fails or rests. An entry is then kept near."""
-        breaker, last = self._breakers["store"], self._removal
-        if not breaker.allows(self._mono_now()):
+    async def _read(self, io: Io, keys: Sequence[bytes]) -> dict[bytes, Entry] | None:
+        """Read `keys` in the shared store and keep them near; None where it fails or rests."""
+        if self._far is None or not keys:
+            return {}
+        last = self._near.removal
+        found = await self.ask(io, "fetch", self._far.fetch_many, keys)
+        if found is None:
             return None
-        try:
-            answer = await io.call(function, *args)
-        except Exception as error:
-            self._failed("store", operation, error)
-            return None
-        breaker.succeeded()
-        return self._near_by(answer, last) if isinstance(answer, Entry) else answer
+        read = ((key, self._near.read(entry)) for key, entry in found.items())
+        return {key: self._near.keep_read(entry, last) for key, entry in read}
 
-    def _near_by(self, entry: Entry, last: object) -> Entry:
-        """Keep an entry that was read after the removal `last`, and return it as it is kept."""
-        entry = self._nearer(replace(entry, vector=None))
-        self._memory.save([entry])
-        if self._removal is not last:
-            self._memory.remove([entry.key])  # perhaps it was this one, after it was read
-        return entry
+    async def claim(self, io: Io, function: Callable[..., T], *args: Any) -> T | Entry | None:
+        """Ask the shared store for a lease; an entry that is there instead is kept near."""
+        last = self._near.removal
+        claimed = await self.ask(io, "claim", function, *args)
+        if not isinstance(claimed, Entry):
+            return claimed
+        return self._near.keep_read(self._near.read(claimed), last)
 
-    def _failed(self, backend: str, operation: str, error: Exception) -> None:
-        if backend in self._breakers:
-            self._breakers[backend].failed(self._mono_now())
-        self._emit(events.BackendFailed(backend, operation, f"{type(error).__name__}: {error}"))
-
-    def _locate(self, found: Located) -> None:
-        """Add an entry that another process stored to the index."""
-        if self._encoder is None or found.encoder != self._encoder.name:
-            return
-        try:
-            self._index.add(found.scope, found.key, unpack(found.vector))
-        except Exception as error:
-            self._failed("index", "add", error)
+    async def ask(self, io: Io, operation: str, function: Callable[..., T], *args: Any) -> T | None:
+        """Ask the shared store; None where it fails or rests."""
+        return (
+            None if self._remote is None else await self._remote.ask(io, operation, function, *args)
+        )
 
     def later(self, work: Callable[[], None]) -> None:
         """Carry out `work` in the background, after what was queued before it."""
-        self._writer.submit(_Job(work))
+        self._background.carry_out(work)
 
     def cosine(self, one: str, other: str) -> float | None:
         """Return how near two texts are; 0 where the encoder distrusts one. Blocks.
@@ -284,115 +270,40 @@ class Tiers:
         None where it fails or rests, which says nothing about the texts.
         """
         encoder = self._encoder
-        if encoder is None or not self._breakers["encoder"].allows(self._mono_now()):
+        if encoder is None or not self._backends.allows("encoder"):
             return None
         try:
             if encoder.distrust(one) is not None or encoder.distrust(other) is not None:
                 return 0.0
             return float(encoder.encode_one(one) @ encoder.encode_one(other))
         except Exception as error:
-            self._failed("encoder", "encode", error)
+            self._backends.failed("encoder", "encode", error)
             return None
 
-    def flush(self) -> None:
-        """Return when everything kept so far is where it belongs, durably."""
-        self._writer.flush()
-        if self._far is not None:
-            self._far.flush()
+    def flush(self) -> bool:
+        """Return when everything kept so far is where it belongs, durably.
+
+        Returns:
+            Whether it is: what a shared store does not take now is kept, for when it does.
+        """
+        delivered = self._background.deliver()
+        if self._remote is not None:
+            self._remote.flush()
+        return delivered
 
     def close(self, timeout_s: float | None = None) -> None:
         """Write what is queued, for `timeout_s` at most, and release encoder and shared store."""
-        self._writer.close(timeout_s)
+        self._background.close(timeout_s)
         if self._encoder is not None:
             self._encoder.close()
-        if self._far is not None:
-            self._far.close()
+        if self._remote is not None:
+            self._remote.close()
 
     def after_fork(self) -> None:
         """Start anew in a child process: no thread and no lock of the parent's is usable here."""
-        self._following = threading.Lock()
-        self._revision, self._behind = 0, True
-        self._writer.after_fork()
-        self._memory.after_fork()
-        self._index.after_fork()
+        if self._following is not None:
+            self._following.after_fork()
+        self._background.after_fork()
+        self._near.after_fork()
         if self._encoder is not None:
             self._encoder.after_fork()
-
-    def _work(self, batch: list[_Item]) -> None:
-        """Carry out queued work, in order; runs in the writer's thread."""
-        writes: list[_Write] = []
-        for item in batch:
-            if isinstance(item, _Write):
-                writes.append(item)
-                continue
-            self._write(writes)
-            writes = []
-            if isinstance(item, _Removal):
-                self._remove_far(item.keys)
-            elif isinstance(item, _Job):
-                self._carry_out(item.work)
-            elif self._followed is not None:
-                self._follow(self._followed, _LOAD)
-        self._write(writes)
-
-    def _carry_out(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:  # the application's code may run in it
-            self._failed("comparer", "compare", error)
-
-    def _write(self, writes: list[_Write]) -> None:
-        """Place new entries in the index and in the shared store."""
-        located = [(self._place(write), write.shared) for write in writes]
-        placed = [entry for entry, shared in located if shared]
-        if self._far is not None and placed:
-            try:
-                self._far.save(placed)
-            except Exception as error:
-                self._failed("store", "save", error)
-
-    def _place(self, write: _Write) -> Entry:
-        """Add an entry to the index and return it with its vector."""
-        entry, encoder = write.entry, self._encoder
-        if not entry.semantic or encoder is None:
-            return entry
-        vector = write.vector if write.vector is not None else self._sensed(encoder, entry.text)
-        if vector is None:
-            return entry
-        try:
-            # Alone, memory may have let the entry go while it waited here.
-            if write.shared or self._memory.peek(entry.key) is not None:
-                self._index.add(entry.scope, entry.key, vector)
-        except Exception as error:
-            self._failed("index", "add", error)
-            return entry
-        return replace(entry, encoder=encoder.name, vector=pack(vector))
-
-    def _sensed(self, encoder: Sensor, text: str) -> Vector | None:
-        """Return the vector of `text`; None where it is distrusted or the encoder fails."""
-        if not self._breakers["encoder"].allows(self._mono_now()):
-            return None
-        try:
-            return encoder.encode_one(text) if encoder.distrust(text) is None else None
-        except Exception as error:
-            self._failed("encoder", "encode", error)
-            return None
-
-    def _remove_far(self, keys: tuple[bytes, ...]) -> None:
-        if self._far is not None:
-            try:
-                self._far.remove(keys)
-            except Exception as error:
-                self._failed("store", "remove", error)
-
-
-def pack(vector: Vector) -> bytes:
-    """Spell a vector as little-endian float16."""
-    return vector.astype("<f2").tobytes()
-
-
-def unpack(packed: bytes) -> Vector:
-    """Read what `pack` wrote."""
-    import numpy as np
-
-    return np.frombuffer(packed, dtype="<f2").astype(np.float32)

@@ -12,15 +12,18 @@ from accel_core.store.redis_store import RedisStore
 from accel_core.store.sqlite import SqliteStore
 from accel_core.testing.change_logs import ChangeLogContract
 from accel_core.testing.doubles import ManualClock
+from accel_core.testing.searching_stores import SearchingStoreContract
 from accel_core.testing.shared_flights import SharedFlightsContract
 from accel_core.testing.shared_stores import SharedStoreContract
 from accel_core.testing.stores import StoreContract
 from tests.redis_cluster import SERVERS, name_of, running_server
+from tools.redis_servers import BUILDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from accel_core.store.redis_search import Search
     from tests.redis_cluster import Running
 
 
@@ -75,11 +78,14 @@ def server(running: Running) -> Running:
     return running
 
 
-def redis_store(server: Running, seal: Seal | None = None) -> RedisStore:
+def redis_store(
+    server: Running, seal: Seal | None = None, search: Search = "process"
+) -> RedisStore:
     # Time stands still, and the machine may be slow: nothing is asked again, or given up.
     return RedisStore(
         server.url,
         seal=seal,
+        search=search,
         lookup_timeout_s=10,
         write_timeout_s=10,
         mono_now=ManualClock().clocks().mono_now,
@@ -101,6 +107,22 @@ class TestRedisStore(SharedStoreContract):
     @pytest.fixture
     def other(self, server: Running, seal: Seal, store: RedisStore) -> Iterator[RedisStore]:
         other = redis_store(server, seal)
+        yield other
+        other.close()
+
+
+@pytest.mark.parametrize("running", [BUILDS[1], None], indirect=True, ids=name_of)
+@pytest.mark.parametrize("search", ["query_engine", "vector_sets"])
+class TestSearchInRedis(SearchingStoreContract):
+    @pytest.fixture
+    def store(self, server: Running, search: Search) -> Iterator[RedisStore]:
+        store = redis_store(server, Seal(b"k" * 32), search)
+        yield store
+        store.close()
+
+    @pytest.fixture
+    def other(self, server: Running, search: Search, store: RedisStore) -> Iterator[RedisStore]:
+        other = redis_store(server, Seal(b"k" * 32), search)
         yield other
         other.close()
 

@@ -541,7 +541,7 @@ class TestStore:
         accel, model = make(sqlite(tmp_path)), Model()
         colour.ask(accel, model, "a")
         accel.flush()
-        far, memory = accel.embeddings._tiers._far, accel.embeddings._tiers._memory
+        far, memory = accel.embeddings._tiers._far, accel.embeddings._tiers._near._memory
         assert far is not None
         (key,) = far.select(Selector())
         stored = far.fetch(key)

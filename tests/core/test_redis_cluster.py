@@ -47,7 +47,7 @@ def empty(cluster: ClusterOfServers) -> ClusterOfServers:
 
 
 def opened(server: Any, **options: Any) -> RedisStore:
-    options = {"lookup_timeout_s": 5.0, "write_timeout_s": 5.0, **options}
+    options = {"lookup_timeout_s": 5.0, "write_timeout_s": 5.0, "search": "process", **options}
     return RedisStore(server, mono_now=ManualClock().clocks().mono_now, **options)
 
 

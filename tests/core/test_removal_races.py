@@ -17,7 +17,7 @@ from accel_core.store.sqlite import SqliteStore
 from tests.core.test_retrieval_cache import Desk
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from accel_core.ports import Changes, Entry
@@ -38,8 +38,8 @@ class Held(SqliteStore):
         super().__init__(path)
         self.holds, self.read, self.opened = "", threading.Event(), threading.Event()
 
-    def fetch(self, key: bytes) -> Entry | None:
-        found = super().fetch(key)
+    def fetch_many(self, keys: Collection[bytes]) -> dict[bytes, Entry]:
+        found = super().fetch_many(keys)
         self._hold("fetch")
         return found
 
@@ -62,7 +62,7 @@ def shelved(make: Callable[..., Desk], store: Any) -> Desk:
     desk.ask("what about apples?")
     desk.accel.flush()
     desk.library.documents["d1"] = "apples are yellow"
-    desk.accel._built.tiers._memory.close()
+    desk.accel._built.tiers._near._memory.close()
     return desk
 
 
@@ -127,7 +127,7 @@ def test_nor_is_who_asks_a_model(make: Callable[..., Desk], tmp_path: Path) -> N
     assert request is not None
     accel.cache.store(request, Answer(payload=b"{}", text="red"))
     accel.flush()
-    accel._built.tiers._memory.close()
+    accel._built.tiers._near._memory.close()
     store.holds = "fetch"
     with ThreadPoolExecutor(2) as threads:
         before = threads.submit(look)
@@ -170,7 +170,7 @@ def test_a_removal_that_another_caller_takes_over_is_waited_for(
     desk.ask("what about apples?")
     desk.accel.flush()
     desk.ask("what about apples?")
-    following = desk.accel._built.tiers._following = Crowded()
+    turn = desk.accel._built.tiers._following._turn = Crowded()
     desk.library.documents["d1"] = "apples are yellow"
     make(store=SqliteStore(tmp_path / "cache.db")).accel.invalidate()
     store.holds = "changes"
@@ -178,7 +178,7 @@ def test_a_removal_that_another_caller_takes_over_is_waited_for(
         first = threads.submit(desk.ask, "what about pears?")
         assert store.read.wait(WAIT_S)
         second = threads.submit(desk.ask, "what about apples?")
-        while not (following.awaited.is_set() or second.done()):
+        while not (turn.awaited.is_set() or second.done()):
             pass
         store.opened.set()
         first.result()

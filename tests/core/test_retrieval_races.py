@@ -277,9 +277,9 @@ def test_where_no_writer_can_be_started_the_answer_is_returned(
             patched.setattr(threading.Thread, "start", none_left)
             assert desk.ask("what about apples?") == {"d1": "apples are red"}
         assert desk.seen.of(events.WriteDropped)
-        assert desk.accel._built.tiers._writer.flush(1.0)
+        assert desk.accel._built.tiers._background._writer.flush(1.0)
         desk.ask("what about pears?")
-        assert desk.accel._built.tiers._writer.flush(10.0)
+        assert desk.accel._built.tiers._background._writer.flush(10.0)
 
 
 def test_what_leaves_memory_leaves_the_index(make: Callable[..., Desk], tmp_path: Path) -> None:
@@ -289,5 +289,5 @@ def test_what_leaves_memory_leaves_the_index(make: Callable[..., Desk], tmp_path
     for number in range(20):
         desk.ask("what about apples?", version=str(number))
         desk.accel.flush()
-    assert len(desk.accel._built.tiers._memory) == 4
-    assert len(desk.accel._built.tiers._index) <= 4
+    assert len(desk.accel._built.tiers._near._memory) == 4
+    assert len(desk.accel._built.tiers._near._index) <= 4

@@ -39,6 +39,9 @@ class Broken:
     def fetch(self, key: bytes) -> None:
         return self._maybe("fetch", None)  # type: ignore[no-any-return]
 
+    def fetch_many(self, keys: Any) -> dict[bytes, Any]:
+        return self._maybe("fetch", {})  # type: ignore[no-any-return]
+
     def save(self, entries: Any) -> None:
         self._maybe("save", None)
 
@@ -102,7 +105,7 @@ BREAK: dict[str, Callable[[Callable[..., Accel]], Accel]] = {
 
 
 def with_index(accel: Accel, index: Any) -> Accel:
-    accel._built.tiers._index = index
+    accel._built.tiers._near._index = index
     return accel
 
 
@@ -120,7 +123,7 @@ def test_broken_backends_cost_no_answer(
     llm = accelerate(make_llm(), accel)
     for question in (QUESTION, "Which city is the capital of France?", QUESTION):
         assert ask.text(llm, method, question) == f"Answer to: {question}"
-        accel._built.tiers._writer.flush(5)
+        accel._built.tiers._background._writer.flush(5)
     assert origin(ask(llm, method)[-1]) == "exact"
     failed = broken.partition(" ")[0]
     told = accel.stats().failures
@@ -145,7 +148,7 @@ def test_a_payload_that_is_none_of_ours_is_a_miss(
     accel = accel_of(llm)
     (key,) = accel.invalidate(dry_run=True)
     entry = accel._built.tiers.near(bytes.fromhex(key))
-    accel._built.tiers._memory.save([replace(entry, payload=payload)])
+    accel._built.tiers._near._memory.save([replace(entry, payload=payload)])
     found = ask(llm, method)[-1]
     assert origin(found) is None
     assert text_of(found) == f"Answer to: {QUESTION}"
@@ -161,7 +164,7 @@ def test_a_payload_cannot_make_other_objects(llm: OpenAI, ask: Caller) -> None:
     entry = accel._built.tiers.near(bytes.fromhex(key))
     forged = entry.payload.replace(b'"block_type":"text"', b'"block_type":"image","path":"/etc"')
     assert forged != entry.payload
-    accel._built.tiers._memory.save([replace(entry, payload=forged)])
+    accel._built.tiers._near._memory.save([replace(entry, payload=forged)])
     assert origin(ask(llm, "chat")[0]) is None
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from accel_core.build.decision import build_semantic, calibration_of, lexicon
 from accel_core.build.gate import build_gate
 from accel_core.build.retrieval import Shared, build_retrieval, nearer
-from accel_core.build.store import build_store
+from accel_core.build.store import build_store, unsearched
 from accel_core.calibration.shipped import fingerprint
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo
@@ -98,7 +98,8 @@ def build_caches(
         config, emit, encoder, gates or {}, verified=verifier is not None
     )
     if store is None:
-        store = build_store(settings.store, secrets, emit, clocks)
+        wanted = settings.store if encoder is not None else unsearched(settings.store)
+        store = build_store(wanted, secrets, emit, clocks)
     sensor = None if encoder is None else BatchingEncoder(encoder)
     tiers: Tiers
 

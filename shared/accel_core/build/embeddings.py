@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from accel_core import events
-from accel_core.build.store import build_store
+from accel_core.build.store import build_store, unsearched
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo
 from accel_core.drive.flight import FlightTable
@@ -88,4 +88,4 @@ def build_embeddings(
 def _beside(store: StoreConfig) -> StoreConfig:
     """Return the configuration of what lies beside the store of answers: a file, or a prefix."""
     path = str(Path(store.path).with_suffix(".embeddings.db"))
-    return replace(store, path=path, prefix=f"{store.prefix}-embeddings")
+    return unsearched(replace(store, path=path, prefix=f"{store.prefix}-embeddings"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from accel_core.errors import ConfigError
@@ -39,6 +40,11 @@ def build_store(
     )
 
 
+def unsearched(config: StoreConfig) -> StoreConfig:
+    """Return `config` for a store whose entries have no vectors: nobody searches it."""
+    return replace(config, search="process") if config.kind == "redis" else config
+
+
 def _redis(config: StoreConfig, secrets: Secrets, emit: Observer, clocks: Clocks) -> Store:
     from accel_core.store.redis_store import RedisStore
 
@@ -46,6 +52,7 @@ def _redis(config: StoreConfig, secrets: Secrets, emit: Observer, clocks: Clocks
         return RedisStore(
             config.url or "",
             prefix=config.prefix,
+            search=config.search,
             seal=Seal(secrets.current, secrets.previous),
             max_entries=config.max_entries,
             lookup_timeout_s=config.lookup_timeout_s,

@@ -202,6 +202,9 @@ class StoreConfig:
         url: the server, for ``redis``: ``redis://user:password@host:6379/0``, ``rediss://`` for
             TLS. Taken from the environment where it holds a password: ``${REDIS_URL}``.
         prefix: what names on the server begin with; caches of different prefixes share nothing.
+        search: who searches by meaning, for ``redis``: the server's ``query_engine`` (RediSearch),
+            its ``vector_sets`` (Redis 8), or each ``process`` over vectors that it holds; ``auto``
+            is the first of these that the server has. All processes should say the same.
         lookup_timeout_s: the longest a lookup waits for the server to be connected, and to answer.
         max_entries: entries it holds; the oldest leave.
     """
@@ -210,6 +213,7 @@ class StoreConfig:
     path: str = ".accel/cache.db"
     url: str | None = field(default=None, repr=False)
     prefix: str = "accel"
+    search: Literal["auto", "query_engine", "vector_sets", "process"] = "auto"
     lookup_timeout_s: float = 0.05
     max_entries: int = 100_000
 
@@ -223,6 +227,8 @@ class StoreConfig:
             raise ConfigError("url", None, "kind 'redis' needs the server's, such as ${REDIS_URL}")
         if self.kind != "redis" and self.url:
             raise ConfigError("kind", self.kind, "must be 'redis' where a url is given")
+        if self.kind != "redis" and self.search != "auto":
+            raise ConfigError("search", self.search, "is for kind 'redis'; leave it out")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

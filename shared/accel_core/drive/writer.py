@@ -2,8 +2,8 @@
 
 The queue is bounded: when it is full the oldest items are dropped, counted and reported, because a
 cache that falls behind must cost entries, never latency or memory. The thread starts with the first
-item and sleeps on a condition; nothing polls. After a fork the child starts with an empty queue,
-since the parent writes what it queued.
+item and sleeps on a condition, at most until its work wants to be called again; nothing polls.
+After a fork the child starts with an empty queue, since the parent writes what it queued.
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ class Writer(Generic[Item]):
     """Feeds queued items to `work`, in batches and in order.
 
     Args:
-        work: called in the writer's thread with 1 to 64 items. What it raises goes to `on_error`.
+        work: called in the writer's thread with 1 to 64 items; returns in how many seconds it is to
+            be called again though there are none, None: not before. What it raises goes to
+            `on_error`.
         capacity: items that may wait.
         on_drop: told how many were dropped.
         on_error: told what `work` raised.
@@ -32,7 +34,7 @@ class Writer(Generic[Item]):
 
     def __init__(
         self,
-        work: Callable[[list[Item]], None],
+        work: Callable[[list[Item]], float | None],
         *,
         capacity: int,
         on_drop: Callable[[int], None],
@@ -50,22 +52,22 @@ class Writer(Generic[Item]):
         self._closed = False
         self._thread: threading.Thread | None = None
 
-    def submit(self, item: Item) -> None:
-        """Queue `item`; returns at once. After `close`, or without a thread, it is dropped."""
-        dropped = 0
+    def submit(self, item: Item) -> bool:
+        """Queue `item`, and return at once whether: after `close`, or without a thread, not."""
+        dropped = False
         with self._wake:
-            if self._closed or not self._started():
-                dropped = 1
-            else:
-                if len(self._queue) >= self._capacity:
+            taken = not self._closed and self._started()
+            if taken:
+                dropped = len(self._queue) >= self._capacity
+                if dropped:
                     self._queue.popleft()
                     self._done += 1
-                    dropped = 1
                 self._queue.append(item)
                 self._queued += 1
                 self._wake.notify_all()
-        if dropped:
-            self._on_drop(dropped)
+        if dropped or not taken:
+            self._on_drop(1)
+        return taken
 
     def flush(self, timeout_s: float | None = None) -> bool:
         """Return once everything queued so far is done; False when `timeout_s` passed first."""
@@ -99,16 +101,18 @@ class Writer(Generic[Item]):
 
     def _run(self) -> None:
         batch: list[Item] = []
+        again_in_s: float | None = None
         while True:
             with self._wake:
                 self._done += len(batch)
                 self._wake.notify_all()
-                self._wake.wait_for(lambda: self._queue or self._closed)
-                if not self._queue:
+                self._wake.wait_for(lambda: self._queue or self._closed, again_in_s)
+                if self._closed and not self._queue:
                     return
                 batch = [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
+            again_in_s = None
             try:
-                self._work(batch)
+                again_in_s = self._work(batch)
             except Exception as error:  # reported: the thread must live on
                 self._on_error(error)
 

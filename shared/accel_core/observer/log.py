@@ -12,6 +12,7 @@ from accel_core.events import (
     BackendFailed,
     ControlIgnored,
     LearnedIgnored,
+    SearchUnavailable,
     SemanticUnavailable,
     WriteDropped,
 )
@@ -26,7 +27,14 @@ class LoggingObserver:
     """Writes events to a logger."""
 
     kinds = frozenset(
-        {BackendFailed, ControlIgnored, LearnedIgnored, SemanticUnavailable, WriteDropped}
+        {
+            BackendFailed,
+            ControlIgnored,
+            LearnedIgnored,
+            SearchUnavailable,
+            SemanticUnavailable,
+            WriteDropped,
+        }
     )
 
     def __init__(self, logger: logging.Logger | None = None) -> None:

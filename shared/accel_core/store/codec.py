@@ -35,6 +35,8 @@ VERSION = 1
 _HEAD = Struct("<BBdd10I")
 _LENGTH = Struct("<I")
 _SEMANTIC, _VECTOR, _RESTING, _PACKED = 1, 2, 4, 8
+_VECTOR_FIELD = 8
+"""Which of the ten fields the vector is, from 0 on."""
 
 _RESTS = Struct("<ddI")
 _BASIS = Struct("<IQIB")
@@ -90,6 +92,29 @@ def decode(data: object, seal: Seal) -> Entry | Unreadable:
     if len(data) - end not in (0, MAC_BYTES):
         return "format"
     return entry if seal.verifies(data[:end], data[end:]) else "seal"
+
+
+def apart(data: bytes) -> tuple[bytes, bytes]:
+    """Return what `encode` made without its vector, and the vector; for stores that search it."""
+    start, end = _vector_place(data)
+    return data[:start] + data[end:], data[start:end]
+
+
+def joined(body: object, vector: object) -> bytes:
+    """Undo `apart`; nothing where the two do not belong together, which `decode` then refuses."""
+    if not (isinstance(body, bytes) and isinstance(vector, bytes)):
+        return b""
+    try:
+        start, end = _vector_place(body)
+    except StructError:
+        return b""
+    return body[:start] + vector + body[start:] if end - start == len(vector) else b""
+
+
+def _vector_place(data: bytes) -> tuple[int, int]:
+    lengths = _HEAD.unpack_from(data)[4:]
+    start = _HEAD.size + sum(lengths[:_VECTOR_FIELD])
+    return start, start + int(lengths[_VECTOR_FIELD])
 
 
 def _parse(data: bytes) -> tuple[Entry, int]:

@@ -71,6 +71,11 @@ class Access:
             self.seeds = (_ELSEWHERE,)
         self._remapped = remapped
 
+    @property
+    def database(self) -> int:
+        """The number of the database that is asked."""
+        return int(self._settings.get("db") or 0)
+
     def connecting(self, address: Address) -> tuple[type, dict[str, Any]]:
         """Return the class of connections to `address`, and their settings."""
         import redis

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -10,8 +11,8 @@ from accel_core.errors import StoreError, StoreUnavailableError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_FOR_NOW = ("BUSY ", "MISCONF ", "NOREPLICAS ")
-"""How answers begin by which a server refuses what it will do later, and redis-py has no class."""
+_FOR_NOW = re.compile(r"(^|: )(BUSY|MISCONF|NOREPLICAS) ")
+"""Answers by which a server refuses what it will do later, and for which redis-py has no class."""
 
 
 def unreachable(error: BaseException) -> bool:
@@ -39,4 +40,4 @@ def _for_now(error: Exception) -> bool:
 
     names = redis.exceptions
     kinds = (names.OutOfMemoryError, names.ReadOnlyError, names.ClusterError, names.TryAgainError)
-    return unreachable(error) or isinstance(error, kinds) or str(error).startswith(_FOR_NOW)
+    return unreachable(error) or isinstance(error, kinds) or bool(_FOR_NOW.search(str(error)))

@@ -1,26 +1,56 @@
-"""The scripts of leases on a Redis server; the save that ends one is among `redis_scripts`.
+"""The scripts of leases on a Redis server; the save that ends one is among `redis_changes`.
 
-A lease is the hash ``{PREFIX}:1:flight:NAME`` (NAME hashed), gone as the lease ends: its field
+A lease is the hash ``{PREFIX}:2:flight:NAME`` (NAME hashed), gone as the lease ends: its field
 ``leader`` holds the leader's token, and each other field is the channel of a process that waits,
-``{PREFIX}:1:waiting:PROCESS``, which is told ``over FLIGHT``, or ``declined FLIGHT``.
+``{PREFIX}:2:waiting:PROCESS``, which is told ``over FLIGHT``, or ``declined FLIGHT``.
 """
 
 from __future__ import annotations
 
-from accel_core.store.redis_scripts import END_FLIGHT, Script
+from accel_core.store.redis_scripts import Script
 
 _REMEMBERED = 64
 """Invalidations that are told apart; what was claimed before them is not stored."""
+
+END_FLIGHT = """
+local function end_flight(flight, token, how)
+    if redis.call('HGET', flight, 'leader') ~= token then return end
+    local waiting = redis.call('HKEYS', flight)
+    redis.call('DEL', flight)
+    for _, channel in ipairs(waiting) do
+        if channel ~= 'leader' then redis.call('PUBLISH', channel, how .. ' ' .. flight) end
+    end
+end
+"""
+"""Ends the lease that `token` holds, and tells who waits ``over`` or ``declined``."""
+
+# Without its invalidations, since they were lost or too many are later, everything is outdated.
+IS_OUTDATED = """
+local function is_outdated(key, print, mark)
+    local last = tonumber(redis.call('HGET', counter, 'outdated') or 0)
+    if mark == last then return false end
+    local later = redis.call('ZRANGEBYSCORE', outdated, '(' .. digits(mark), '+inf')
+    if mark > last or #later < last - mark then return true end
+    for _, packed in ipairs(later) do
+        local meant = cmsgpack.unpack(packed)
+        local fits = meant[2] == '' or meant[2] == key
+        for c = 3, #meant, 2 do fits = fits and has(print, tonumber(meant[c]), meant[c + 1]) end
+        if fits then return true end
+    end
+    return false
+end
+"""
+"""Whether an invalidation after `mark` means an entry; it needs `redis_selection.HAS`."""
 
 CLAIM = Script(
     """
 local flight, counter, expiry = unpack(KEYS)
 local entry, key, token, waiting, lease_ms, passed_over = unpack(ARGV)
-local body = redis.call('GET', entry .. key)
-if body then
+local fields = redis.pcall('HMGET', entry .. key, 'body', 'vector')
+if fields[1] then
     local expires_ms = redis.call('ZSCORE', expiry, key) or ''
     if tonumber(expires_ms) ~= tonumber(passed_over) then
-        return {'entry', body, expires_ms}
+        return {'entry', fields[1], fields[2] or '', expires_ms}
     end
 end
 if redis.call('HEXISTS', flight, 'leader') == 1 then
@@ -41,8 +71,8 @@ return {'lease', mark}
 """KEYS: the flight, the counter, when entries expire. ARGV: entry prefix, key, token, the channel
 of this process where it listens, how long the lease is, when the entry expires that is passed over.
 
-Returns ``entry`` with its bytes and when it expires; ``led`` with the rest of the lease in ms; or
-``lease`` with the number of the last invalidation.
+Returns ``entry`` with its bytes, its vector and when it expires; ``led`` with the rest of the lease
+in ms; or ``lease`` with the number of the last invalidation.
 """
 
 RENEW = Script(

@@ -14,7 +14,9 @@ from accel_core.leases import Lease
 from accel_core.store.redis_flight_scripts import CLAIM, OUTDATE
 from accel_core.store.redis_inbox import RedisInbox, Waiter
 from accel_core.store.redis_leases import RedisLeases
-from accel_core.store.redis_scripts import conditions, expires_ms
+from accel_core.store.redis_scripts import expires_ms
+from accel_core.store.redis_search import Row
+from accel_core.store.redis_selection import conditions
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,7 +36,7 @@ class RedisFlights:
     Args:
         link: the way to it.
         names: what is kept there.
-        read: returns the entry that bytes are, which lie under a key; None: they are none.
+        read: returns the entry that a row is; None: it is none.
         report: told of an operation in the background, and why it failed.
         mono_now: monotonic clock, seconds.
         lease_s: how long a lease lasts after it was taken or renewed.
@@ -45,7 +47,7 @@ class RedisFlights:
         link: RedisLink,
         names: Names,
         *,
-        read: Callable[[Any, bytes], Entry | None],
+        read: Callable[[Row], Entry | None],
         report: Callable[[str, str], None],
         mono_now: Callable[[], float],
         lease_s: float = LEASE_S,
@@ -109,8 +111,8 @@ class RedisFlights:
         """
         names = [self._names.counter, self._names.outdated]
         for selector in meant:
-            key = "" if selector.key is None else selector.key.hex()
-            self._link.ask_at_length("invalidate", OUTDATE, names, key, *conditions(selector))
+            meaning = (selector.key or b"", *conditions(selector))
+            self._link.ask_at_length("invalidate", OUTDATE, names, *meaning)
 
     def close(self) -> None:
         """End what this process leads, and tell who waits in it to look again."""
@@ -129,11 +131,11 @@ class RedisFlights:
             channel = self._inbox.listen(waiter)
             what, *rest = self._ask(lease, channel, refused)
         while what == b"entry":
-            entry = self._read(rest[0], lease.key)
+            entry = self._read(Row(lease.key, *rest[:2]))
             if entry is not None:
                 return entry
             channel = channel or self._inbox.listen(waiter)
-            what, *rest = self._ask(lease, channel, rest[1])
+            what, *rest = self._ask(lease, channel, rest[2])
         if what == b"led":
             return self._mono_now() + int(rest[0]) / 1000
         return lease._replace(mark=int(rest[0]))
@@ -144,7 +146,7 @@ class RedisFlights:
             "claim",
             CLAIM,
             [names.flight(lease.name), names.counter, names.expiry],
-            *(names.entry, lease.key.hex(), lease.token, channel),
+            *(names.entries, lease.key, lease.token, channel),
             *(int(self._lease_s * 1000), refused),
         )
         return claimed

@@ -109,15 +109,18 @@ class RedisLink:
         self._aim = self._node(self._known[0])
         self.home: Address | None = None
 
-    def get(self, operation: str, name: str) -> Any:
-        """Return the bytes under `name`, or None."""
-        return self._carry_out(operation, _Command(("GET", name)))
+    @property
+    def database(self) -> int:
+        """The number of the database that is asked."""
+        return self._access.database
 
-    def get_all(self, operation: str, names: Sequence[str]) -> list[Any]:
-        """Return the bytes under each of `names`, or None."""
-        return list(self._carry_out(operation, _Command(("MGET", *names))))
-
-    def ask(self, operation: str, script: Script, names: Sequence[str], *arguments: Any) -> Any:
+    def ask(
+        self,
+        operation: str,
+        script: Script,
+        names: Sequence[str] | Sequence[bytes],
+        *arguments: Any,
+    ) -> Any:
         """Return the answer of a script, by a lookup's deadline."""
         return self._carry_out(operation, _Command(_call(script, names, arguments), script))
 
@@ -298,7 +301,7 @@ class _Node:
         self.patient.connection_pool.disconnect(inuse_connections=in_use)
 
 
-def _call(script: Script, names: Sequence[str], arguments: Sequence[Any]) -> tuple[Any, ...]:
+def _call(script: Script, names: Sequence[Any], arguments: Sequence[Any]) -> tuple[Any, ...]:
     return ("EVALSHA", script.sha, len(names), *names, *arguments)
 
 

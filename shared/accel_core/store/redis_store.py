@@ -1,43 +1,50 @@
 """Entries on a Redis server (6 or later, or Valkey), shared by all processes that reach it.
 
 Nothing beyond plain Redis is needed: entries by key, with their expiry; which entries there are,
-what others changed, and the changes of corpora. Search by meaning stays in each process, over the
-entries it was told of. Names and scripts are in `redis_scripts`; each change is one script, hence
-whole or not at all, and numbered by the server.
+what others changed, and the changes of corpora. A server that can search finds what is near by
+itself (`redis_search`); otherwise each process does, over the entries it was told of. Each change
+is one script (`redis_changes`), hence whole or not at all, and numbered by the server.
 
 What others do is pushed (`redis_news`), so a lookup costs one round trip where memory has nothing,
 and none where it has. A push may be lost with its connection without anybody's knowing, so what was
 not confirmed for a second is asked for again: that is how long a removed entry may at most be
 served by another process that reaches the server.
 
-An entry is kept as `codec` bytes, and what is served is what they, and their seal, say. Bytes that
-are not the entry asked for are a miss and an event. Every other failure is a `StoreError`, within
-the deadline, and the caller goes on without the store.
+An entry is kept as `codec` bytes, its vector beside them, and what is served is what they, and
+their seal, say. Bytes that are not the entry asked for, and names of another kind, are a miss and
+an event. Every other failure is a `StoreError`, within the deadline, and the caller goes on without
+the store.
 """
 
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from accel_core.errors import StoreError
-from accel_core.events import BackendFailed
+from accel_core.events import BackendFailed, StoreSwept
 from accel_core.policy.corpus import MAX_NAMED
 from accel_core.policy.seal import Seal
 from accel_core.ports import Changes, CorpusChanges, Located
-from accel_core.store import codec, redis_scripts
+from accel_core.searching import Nearby
+from accel_core.store import codec
+from accel_core.store.redis_changes import CHANGES, REMOVE, SAVE
+from accel_core.store.redis_corpora import ADD_CHANGE, READ_CHANGES
 from accel_core.store.redis_flights import RedisFlights
 from accel_core.store.redis_link import RedisLink
 from accel_core.store.redis_news import RedisNews
-from accel_core.store.redis_scripts import Names, conditions, expires_ms, fingerprint
+from accel_core.store.redis_scripts import Names, expires_ms, place
+from accel_core.store.redis_search import RedisSearch, Row, single
+from accel_core.store.redis_selection import SELECT, conditions, fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 
+    from accel_core.events import Event
     from accel_core.ports import Entry, Observer, Selector
     from accel_core.store.redis_access import Server
     from accel_core.store.redis_scripts import Script
+    from accel_core.store.redis_search import Search
 
 T = TypeVar("T")
 
@@ -50,24 +57,30 @@ _CONFIRM_S = 1.0
 
 # The server does nothing else while a script runs: a page is a millisecond or so.
 _SAVED = 64
+_PLACED = 8
+"""Where vector sets search: placing one takes half a millisecond."""
 _REMOVED = 256
 _READ = 128
+_LEARNED = 1_000
 _SELECTED = 500
 
 
 class RedisStore:
-    """A bounded `SharedStore` and `ChangeLog` on a server, with `SharedFlights` (`RedisFlights`).
+    """A bounded `SearchingStore` and `ChangeLog` on a server, with `SharedFlights`.
 
     Args:
         server: a URL (``redis://``, ``rediss://`` for TLS, ``unix://``; user and password in it,
             percent-encoded), of any node where it is a cluster, or a client of redis-py, whose
             place, user and certificates are taken over, and not its deadlines.
         prefix: what its names begin with; stores of different prefixes share nothing.
+        search: who searches by meaning: the server's ``query_engine`` or its ``vector_sets``, each
+            ``process`` for itself, or ``auto``: the first of these that there is.
         seal: signs what is stored and refuses what was not signed; None: neither.
         max_entries: the most entries held; expired ones leave first, then the oldest.
         lookup_timeout_s: the longest wait for a connection, and for each answer, in a lookup.
         write_timeout_s: the same for everything else.
-        on_event: told of bytes that were refused, and of a server that cannot be reached at first.
+        on_event: told of bytes that were refused, of a server that cannot be reached at first or
+            cannot search, and of what was cleaned away.
         mono_now: monotonic clock, seconds.
 
     Raises:
@@ -81,6 +94,7 @@ class RedisStore:
         server: Server,
         *,
         prefix: str = "accel",
+        search: Search = "auto",
         seal: Seal | None = None,
         max_entries: int = 100_000,
         lookup_timeout_s: float = 0.05,
@@ -96,6 +110,7 @@ class RedisStore:
             server, lookup_timeout_s=lookup_timeout_s, write_timeout_s=write_timeout_s
         )
         self._news = RedisNews(self._link, self._names.news)
+        self._search = RedisSearch(self._link, self._names, search, self._emit)
         self._flights = flights = RedisFlights(
             self._link, self._names, read=self._entry, report=self._tell, mono_now=mono_now
         )
@@ -110,8 +125,7 @@ class RedisStore:
 
     def fetch(self, key: bytes) -> Entry | None:
         """Return the entry under `key`, or None; bytes that are not that entry are None."""
-        body = self._link.get("fetch", self._names.entry + key.hex())
-        return None if body is None else self._entry(body, key)
+        return self.fetch_many([key]).get(key)
 
     def fetch_many(self, keys: Collection[bytes]) -> dict[bytes, Entry]:
         """Return the entries under `keys` by their key; bytes that are not that entry are left out.
@@ -120,21 +134,41 @@ class RedisStore:
         """
         if not keys:
             return {}
-        bodies = self._link.get_all("fetch", [self._names.entry + key.hex() for key in keys])
-        pairs = zip(keys, bodies, strict=True)
-        return self._entries((key, body) for key, body in pairs if body is not None)
+        return {entry.key: entry for entry in self._entries(self._search.fetch(keys))}
+
+    def searches(self) -> bool:
+        """Whether the server searches by meaning, as far as is known by now."""
+        return self._search.on_server
+
+    def find(
+        self, keys: Sequence[bytes], scope: bytes, encoder: str, vector: bytes, limit: int
+    ) -> Nearby:
+        """Return the entries under `keys`, and those nearest to `vector`, in one round trip."""
+        rows = self._search.find(keys, scope, encoder, vector, limit)
+        if rows.swept:
+            self._emit(StoreSwept("redis", 0, rows.swept))
+        near = self._entries(rows.near)
+        # A place is a digest of both, and by hand anything can be written there.
+        there = [entry for entry in near if (entry.scope, entry.encoder) == (scope, encoder)]
+        if len(there) < len(near):
+            self._tell("read", f"{len(near) - len(there)} entries are refused: scope")
+        return Nearby(self._entries(rows.exact), [entry for entry in there if entry.vector])
 
     def save(self, entries: Sequence[Entry]) -> None:
         """Store `entries`, replacing those with the same key; expired ones are removed."""
-        for page in _pages(entries, _SAVED):
-            rows: list[Any] = []
-            for entry in page:
-                body = codec.encode(entry, self._seal)
-                rows += (entry.key.hex(), body, expires_ms(entry), fingerprint(entry))
-                rows += self._flights.landing(entry.key)
-            if self._change("save", redis_scripts.SAVE, self._max_entries, *rows):
+        self._listen()
+        for page in _pages(entries, _PLACED if self._search.sets else _SAVED):
+            for dimensions in {len(entry.vector) // 2 for entry in page if entry.vector}:
+                self._search.prepare(dimensions)
+            rows = [part for entry in page for part in self._row(entry)]
+            left, outdated, swept, problem = self._change("save", SAVE, self._max_entries, *rows)
+            if left or outdated:
                 # Entries left for these, or are outdated, and who saved does not know which.
                 self._by = 0
+            if left or swept:
+                self._emit(StoreSwept("redis", left, swept))
+            if problem:
+                self._tell("search by meaning", problem.decode(errors="replace"))
 
     def select(self, selector: Selector) -> list[bytes]:
         """Return the keys of the entries that `selector` means, changing nothing.
@@ -142,27 +176,24 @@ class RedisStore:
         Looks at all entries, page by page; what is stored meanwhile may be among them or not.
         """
         meant: dict[bytes, None] = {}
-        key = "" if selector.key is None else selector.key.hex()
+        key = selector.key or b""
         after: object = 0
         looked = _SELECTED
         while looked == _SELECTED:
             after, looked, found = self._link.ask_at_length(
                 "select",
-                redis_scripts.SELECT,
-                self._names.entries,
-                *(self._names.entry, self._news.writer, after, _SELECTED, key),
+                SELECT,
+                [self._names.order],
+                *(self._names.entries, after, _SELECTED, key),
                 *conditions(selector),
             )
-            meant.update(dict.fromkeys(_keys(found)))
+            meant.update(dict.fromkeys(found))
         return list(meant)
 
     def remove(self, keys: Collection[bytes]) -> int:
         """Remove `keys` and return how many were there."""
         pages = _pages(list(keys), _REMOVED)
-        return sum(
-            self._change("remove", redis_scripts.REMOVE, *(key.hex() for key in page))
-            for page in pages
-        )
+        return sum(self._change("remove", REMOVE, *page) for page in pages)
 
     def stirred(self) -> bool:
         """Whether there may be changes that `changes` has not told, other than this store's own."""
@@ -175,26 +206,31 @@ class RedisStore:
         )
 
     def changes(self, since: int, limit: int) -> Changes:
-        """Return up to `limit` entries located after revision `since`, and all removals after it.
+        """Return up to `limit` entries stored after revision `since`, and all removals after it.
 
-        What a reader holds under a located key, too, is out of date. `removed` also names entries
+        What a reader holds under such a key, too, is out of date. `removed` also names entries
         that were replaced by one that cannot be located. A reset starts again from the beginning
         and includes its first entries.
         """
         # Before anything is read, so that whatever is not read is pushed.
         now_s, connection = self._mono_now(), self._listen()
+        bodies = not self._search.on_server
         told, after = divmod(since, _HALF)
-        page = self._page(told, after, limit, first=True)
+        page = self._page(told, after, limit, first=True, bodies=bodies)
         revision, removed, reset = page.revision, page.removed, page.reset
-        bodies = page.bodies
-        while not page.last and len(bodies) < limit:
-            page = self._page(revision, page.after, limit - len(bodies), first=False)
-            bodies += page.bodies
+        stored = page.stored
+        while not page.last and len(stored) < limit:
+            left = limit - len(stored)
+            page = self._page(revision, page.after, left, first=False, bodies=bodies)
+            stored += page.stored
         after = page.after
         if page.last:
             after = page.revision
             self._known, self._by, self._confirmed_s = revision, connection, now_s
-        return Changes(self._located(bodies), removed, revision * _HALF + after, reset)
+        reached = revision * _HALF + after
+        if not bodies:
+            return Changes([], removed, reached, reset, stored)
+        return Changes(self._located([Row(*row) for row in stored]), removed, reached, reset)
 
     def glance(self) -> Hashable:
         """Return a value that differs when another process may have changed something."""
@@ -211,7 +247,7 @@ class RedisStore:
         self._listen()
         names = self._names.corpus(corpus)[:2]
         revision, everything, changed = self._link.ask(
-            "read changes of", redis_scripts.READ_CHANGES, names, since
+            "read changes of", READ_CHANGES, names, since
         )
         documents = dict(zip(changed[::2], map(int, changed[1::2]), strict=True))
         return CorpusChanges(int(revision), int(everything), documents)
@@ -221,7 +257,7 @@ class RedisStore:
         named = documents is not None and len(documents) <= MAX_NAMED
         self._link.publish(
             "change",
-            redis_scripts.ADD_CHANGE,
+            ADD_CHANGE,
             self._names.corpus(corpus),
             *(
                 self._news.writer,
@@ -254,6 +290,7 @@ class RedisStore:
         """Return the number of the connection that news come by, and check a new server."""
         connection = self._news.listen()
         if connection != self._checked:
+            self._search.look()
             self._checked = connection
             policy = self._link.eviction_policy()
             if policy.startswith("allkeys"):
@@ -261,56 +298,60 @@ class RedisStore:
                 self._tell("rely on", f"maxmemory-policy {policy} {problem}: set volatile-lru")
         return connection
 
-    def _change(self, operation: str, script: Script, *arguments: Any) -> int:
-        changed: int = self._link.publish(
-            operation, script, self._names.entries, self._names.entry, self._news.writer, *arguments
+    def _change(self, operation: str, script: Script, *arguments: Any) -> Any:
+        return self._link.publish(
+            operation,
+            script,
+            self._names.kept,
+            *(self._names.entries, self._news.writer, self._search.sets, *arguments),
         )
-        return changed
 
-    def _page(self, told: int, after: int, limit: int, *, first: bool) -> _Page:
-        most = min(limit, _READ)
-        revision, reset, removed, reached, looked, located = self._link.ask(
+    def _page(self, told: int, after: int, limit: int, *, first: bool, bodies: bool) -> _Page:
+        most = min(limit, _READ if bodies else _LEARNED)
+        revision, reset, removed, reached, looked, stored = self._link.ask(
             "read changes of",
-            redis_scripts.CHANGES,
-            self._names.entries,
-            *(self._names.entry, self._news.writer, told, after, most, int(first)),
+            CHANGES,
+            self._names.kept,
+            *(self._names.entries, self._news.writer, self._search.sets),
+            *(told, after, most, int(first), int(bodies)),
         )
-        bodies = list(zip(located[::2], located[1::2], strict=True))
-        last = looked < most
-        return _Page(int(revision), bool(reset), _keys(removed), int(reached), last, bodies)
+        return _Page(int(revision), bool(reset), removed, int(reached), looked < most, stored)
 
-    def _entries(self, bodies: Iterable[tuple[bytes, bytes]]) -> dict[bytes, Entry]:
-        """Return what is readable of keys and bytes."""
-        read = ((key, self._entry(body, key)) for key, body in bodies)
-        return {key: entry for key, entry in read if entry is not None}
+    def _row(self, entry: Entry) -> tuple[Any, ...]:
+        """Spell `entry` for `SAVE`."""
+        body, vector = codec.apart(codec.encode(entry, self._seal))
+        where = place(entry.scope, entry.encoder)
+        placed = single(vector) if self._search.sets else b""
+        row = (entry.key, body, expires_ms(entry), fingerprint(entry), vector, where, placed)
+        return *row, *self._flights.landing(entry.key)
 
-    def _located(self, bodies: Sequence[tuple[bytes, bytes]]) -> list[Located]:
-        located: list[Located] = []
-        for name, body in bodies:
-            entry = next((self._readable(body, key) for key in _keys([name])), "key")
-            if not isinstance(entry, str) and entry.vector is not None:
-                located.append(Located(entry.key, entry.scope, entry.encoder, entry.vector))
-        if len(located) < len(bodies):
-            self._tell(
-                "read", f"the stored bytes of {len(bodies) - len(located)} entries are refused"
-            )
-        return located
+    def _located(self, rows: Sequence[Row]) -> list[Located]:
+        return [
+            Located(entry.key, entry.scope, entry.encoder, entry.vector)
+            for entry in self._entries(rows)
+            if entry.vector is not None
+        ]
 
-    def _entry(self, body: object, key: bytes) -> Entry | None:
-        entry = self._readable(body, key)
-        if isinstance(entry, str):
-            self._tell("read", f"the stored bytes of {key.hex()} are refused: {entry}")
-            return None
-        return entry
+    def _entries(self, rows: Iterable[Row]) -> list[Entry]:
+        """Return the entries that `rows` hold."""
+        return [entry for row in rows if (entry := self._entry(row)) is not None]
 
-    def _readable(self, body: object, key: bytes) -> Entry | str:
-        entry = codec.decode(body, self._seal)
+    def _entry(self, row: Row) -> Entry | None:
+        """Return the entry that `row` holds; None where it holds none, which is told."""
+        entry = codec.decode(codec.joined(row.body, row.vector), self._seal)
         # A sealed entry copied under another key would verify.
-        return entry if isinstance(entry, str) or entry.key == key else "key"
+        refusal = entry if isinstance(entry, str) else "" if entry.key == row.key else "key"
+        if not isinstance(entry, str) and not refusal:
+            return entry
+        self._tell("read", f"the stored bytes of {row.key.hex()} are refused: {refusal}")
+        return None
 
     def _tell(self, operation: str, what: str) -> None:
+        self._emit(BackendFailed("redis", operation, what))
+
+    def _emit(self, event: Event) -> None:
         if self._on_event is not None:
-            self._on_event(BackendFailed("redis", operation, what))
+            self._on_event(event)
 
 
 class _Page(NamedTuple):
@@ -322,7 +363,7 @@ class _Page(NamedTuple):
         removed: keys that were removed.
         after: the revision of the last entry looked at.
         last: whether there are no later ones.
-        bodies: name and bytes of each entry that can be located.
+        stored: keys of what was stored, or where vectors are wanted, rows of what can be located.
     """
 
     revision: int
@@ -330,16 +371,7 @@ class _Page(NamedTuple):
     removed: list[bytes]
     after: int
     last: bool
-    bodies: list[tuple[bytes, bytes]]
-
-
-def _keys(names: Iterable[bytes]) -> list[bytes]:
-    """Return the keys that `names` spell, without what somebody else put there."""
-    keys = []
-    for name in names:
-        with suppress(ValueError):
-            keys.append(bytes.fromhex(name.decode()))
-    return keys
+    stored: list[Any]
 
 
 def _pages(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

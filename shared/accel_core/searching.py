@@ -1,0 +1,53 @@
+"""The port of a shared store that searches by meaning itself, so that its readers hold no vectors.
+
+By the rules of `ports`: it blocks, and raises what it likes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
+
+from accel_core.ports import SharedStore
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from accel_core.ports import Entry, Store
+
+
+class Nearby(NamedTuple):
+    """What a searching store found in one question.
+
+    Attributes:
+        exact: the entries under the keys that were asked for.
+        near: the nearest entries of the scope, in no order, each with its vector.
+    """
+
+    exact: list[Entry]
+    near: list[Entry]
+
+
+@runtime_checkable
+class SearchingStore(SharedStore, Protocol):
+    """A shared store that may search by meaning."""
+
+    def searches(self) -> bool:
+        """Whether it does, as far as is known by now. Cheap."""
+
+    def find(
+        self, keys: Sequence[bytes], scope: bytes, encoder: str, vector: bytes, limit: int
+    ) -> Nearby:
+        """Return the entries under `keys`, and those nearest to `vector`, in one round trip.
+
+        Args:
+            keys: of which entries are wanted whatever their vectors.
+            scope: no entry of another one is among the nearest.
+            encoder: whose vectors are compared; none of another one is.
+            vector: little-endian float16 of unit length.
+            limit: how many of the nearest are wanted; there may be one more.
+        """
+
+
+def searching(store: Store | None) -> SearchingStore | None:
+    """Return `store` where it searches."""
+    return store if isinstance(store, SearchingStore) and store.searches() else None

@@ -1,0 +1,252 @@
+"""The scripts that change entries, and tell what was changed: each whole or not at all.
+
+Revisions begin at the server's clock in microseconds, so those of a server that lost its data are
+above all that it gave before, and whoever knows an older one is told to start again.
+
+Removing begins with a command that a full server accepts, and so is possible there; saving with one
+that it refuses.
+
+Where vector sets search, a save places an entry in its scope's set and a removal takes it out. An
+element does not expire: its entry outlives its time by `_OUTLIVES_MS`, so that the save that cleans
+it away still finds in it where it was placed; a set ends with its last entry; and what was left
+behind all the same is removed where it is met, and by a look at some with every save.
+"""
+
+from __future__ import annotations
+
+from accel_core.store.redis_flight_scripts import END_FLIGHT, IS_OUTDATED
+from accel_core.store.redis_scripts import Script
+from accel_core.store.redis_selection import HAS
+
+HISTORY_REVISIONS = 20_000
+"""How far back removals can be asked for; who is further behind is told to start again."""
+
+_CLEANED = 200
+"""The most entries that one call of `SAVE` lets go because they expired, or for space."""
+
+_LATE_MS = 60_000
+"""How long after its expiry what finds an entry is cleaned away at the latest, while any are saved.
+
+Not at once: then every save would let one go, and have all readers ask what.
+"""
+
+_OUTLIVES_MS = 2 * _LATE_MS
+
+_LOOKED_AT = 8
+"""Elements of one set, and entries without one, that a save looks at for what was left behind."""
+
+LINKS = 8
+"""M of the graph of a vector set: 150 bytes an entry less than the server's 16."""
+
+# Lua's numbers are float64 and print 14 digits, of which revisions have 16.
+_STATE = """
+local counter, order, expiry, removed, lone, sets, news, outdated = unpack(KEYS)
+local entry, writer, near = ARGV[1], ARGV[2], ARGV[3]
+local function digits(number) return string.format('%.0f', number) end
+local state = redis.call('HMGET', counter, 'revision', 'horizon')
+local revision, horizon = tonumber(state[1]), tonumber(state[2])
+"""
+
+_PLACING = f"""
+local problem = ''
+local function unplace(key, place)
+    if near == '' or not place then return end
+    if redis.call('HGET', lone, place) == key then
+        redis.call('HDEL', lone, place)
+    else
+        redis.pcall('VREM', near .. place, key)
+    end
+end
+local function put(key, place, vector, expires_ms)
+    local holder = redis.call('HGET', lone, place)
+    if holder == key then return end
+    local set = near .. place
+    if not holder or redis.call('EXISTS', entry .. holder) == 0 then
+        redis.pcall('VREM', set, key)
+        redis.call('HSET', lone, place, key)
+        return
+    end
+    local added = redis.pcall('VADD', set, 'FP32', vector, key, 'Q8', 'M', {LINKS})
+    if type(added) == 'table' then
+        problem = added.err
+        return
+    end
+    redis.call('SADD', sets, place)
+    if redis.call('PEXPIRETIME', set) < expires_ms then
+        redis.call('PEXPIREAT', set, digits(expires_ms))
+    end
+end
+local function missing(key) return redis.call('EXISTS', entry .. key) == 0 end
+local function sweep()
+    local swept = 0
+    if near == '' then return swept end
+    local some = redis.call('HRANDFIELD', lone, {_LOOKED_AT}, 'WITHVALUES')
+    for i = 1, #some, 2 do
+        if missing(some[i + 1]) then swept = swept + redis.call('HDEL', lone, some[i]) end
+    end
+    local place = redis.call('SRANDMEMBER', sets)
+    if not place then return swept end
+    local keys = redis.pcall('VRANDMEMBER', near .. place, {_LOOKED_AT})
+    if keys.err or #keys == 0 then redis.call('SREM', sets, place) end
+    for _, key in ipairs(keys) do
+        if missing(key) then swept = swept + redis.call('VREM', near .. place, key) end
+    end
+    return swept
+end
+"""
+
+_CHANGING = f"""
+local now = redis.call('TIME')
+local now_ms = now[1] * 1000 + math.floor(now[2] / 1000)
+if not (revision and horizon) then
+    revision = now[1] * 1000000 + now[2]
+    horizon = revision
+end
+local began = revision
+local function tell_removed(key)
+    revision = revision + 1
+    redis.call('ZADD', removed, digits(revision), key)
+end
+local function placed(key)
+    if near == '' then return nil end
+    local place = redis.pcall('HGET', entry .. key, 'place')
+    return type(place) == 'string' and place
+end
+local function remove(key)
+    local place = placed(key)
+    local there = redis.call('DEL', entry .. key)
+    unplace(key, place)
+    redis.call('ZREM', expiry, key)
+    if redis.call('ZREM', order, key) + there > 0 then tell_removed(key) end
+    return there
+end
+local function finish()
+    if revision == began then return end
+    local oldest = digits(revision - {HISTORY_REVISIONS})
+    if redis.call('ZREMRANGEBYSCORE', removed, '-inf', oldest) > 0 then horizon = oldest end
+    redis.call('HSET', counter, 'revision', digits(revision), 'horizon', digits(horizon))
+    redis.call('PUBLISH', news, 'entries ' .. writer .. ' ' .. digits(revision))
+end
+"""
+
+SAVE = Script(
+    _STATE,
+    _PLACING,
+    _CHANGING,
+    HAS,
+    END_FLIGHT,
+    IS_OUTDATED,
+    f"""
+local function store(key, body, print, vector, place, single, expires_ms)
+    local name, before = entry .. key, placed(key)
+    local kind = redis.call('TYPE', name).ok
+    if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', name) end
+    redis.call('HSET', name, 'body', body, 'print', print)
+    if vector == '' then
+        redis.call('HDEL', name, 'vector', 'place')
+    else
+        redis.call('HSET', name, 'vector', vector, 'place', place)
+    end
+    local leaves_ms = expires_ms
+    if near ~= '' then leaves_ms = expires_ms + {_OUTLIVES_MS} end
+    redis.call('PEXPIREAT', name, digits(leaves_ms))
+    if before and before ~= place then unplace(key, before) end
+    if near ~= '' and vector ~= '' then put(key, place, single, leaves_ms) end
+end
+local most, leaving, refused = tonumber(ARGV[4]), 0, 0
+for i = 5, #ARGV, 10 do
+    local key, body, expires_ms, print, vector, place, single = unpack(ARGV, i, i + 6)
+    local flight, token, mark = unpack(ARGV, i + 7, i + 9)
+    local how = 'over'
+    expires_ms = tonumber(expires_ms)
+    if flight ~= '' and is_outdated(key, print, tonumber(mark)) then
+        how, refused = 'declined', refused + 1
+        tell_removed(key)
+    elseif expires_ms <= now_ms then
+        remove(key)
+    else
+        store(key, body, print, vector, place, single, expires_ms)
+        if vector ~= '' then
+            redis.call('ZREM', removed, key)
+        elseif redis.call('ZSCORE', order, key) then
+            tell_removed(key)
+        end
+        revision = revision + 1
+        redis.call('ZADD', order, digits(revision), key)
+        redis.call('ZADD', expiry, digits(expires_ms), key)
+    end
+    if flight ~= '' then end_flight(flight, token, how) end
+end
+local function let_go(keys)
+    for _, key in ipairs(keys) do remove(key) end
+    leaving = leaving + #keys
+end
+local over = redis.call('ZCARD', order) - most
+if over > 0 or redis.call('ZCOUNT', expiry, '-inf', now_ms - {_LATE_MS}) > 0 then
+    let_go(redis.call('ZRANGEBYSCORE', expiry, '-inf', now_ms, 'LIMIT', 0, {_CLEANED}))
+    over = redis.call('ZCARD', order) - most
+end
+if over > 0 then
+    local some = math.min(over + math.floor(most / 64), {_CLEANED})
+    let_go(redis.call('ZRANGE', order, 0, some - 1))
+end
+local swept = sweep()
+finish()
+return {{leaving, refused, swept, problem}}
+""",
+)
+"""ARGV: entry prefix, writer, set prefix or nothing, most entries; then of each entry key, bytes,
+expiry in ms, fingerprint, vector as float16, place, vector as float32 (or nothing), and the flight,
+token and mark of the lease that it ends, or nothing three times.
+
+Returns how many were let go for time or space, how many were outdated, how many vectors without an
+entry were removed, and why one could not be placed.
+"""
+
+REMOVE = Script(
+    _STATE,
+    _PLACING,
+    _CHANGING,
+    """
+local gone = 0
+for i = 4, #ARGV do gone = gone + remove(ARGV[i]) end
+finish()
+return gone
+""",
+)
+"""ARGV: entry prefix, writer, set prefix or nothing, keys. Returns how many were there."""
+
+CHANGES = Script(
+    _STATE,
+    """
+local told, after = tonumber(ARGV[4]), tonumber(ARGV[5])
+local most, first, bodies, reset = tonumber(ARGV[6]), ARGV[7] == '1', ARGV[8] == '1', 0
+revision, horizon = revision or 0, horizon or 0
+if told > 0 and (told < horizon or told > revision) then
+    told, after, reset = 0, 0, 1
+end
+local gone = {}
+if first then gone = redis.call('ZRANGEBYSCORE', removed, '(' .. digits(told), '+inf') end
+local page = redis.call(
+    'ZRANGEBYSCORE', order, '(' .. digits(after), '+inf', 'WITHSCORES', 'LIMIT', 0, most)
+local stored = {}
+for i = 1, #page, 2 do
+    after = tonumber(page[i + 1])
+    if not bodies then
+        stored[#stored + 1] = page[i]
+    else
+        local fields = redis.pcall('HMGET', entry .. page[i], 'body', 'vector')
+        if fields.err or fields[2] then
+            stored[#stored + 1] = {page[i], fields[1] or '', fields[2] or ''}
+        end
+    end
+end
+return {digits(revision), reset, gone, digits(after), #page / 2, stored}
+""",
+)
+"""ARGV: entry prefix, writer, set prefix, told, after, page, 1 for the first page, 1 for bodies.
+
+Returns the revision, whether to start again, the keys removed after `told`, how far this page
+went, how many it looked at, and what was stored: keys; with bodies, key, bytes and vector of each
+that can be located.
+"""
