@@ -10,7 +10,7 @@ export HF_HUB_OFFLINE ?= 1
 # Test processes must give the same names to the same tests.
 export PYTHONHASHSEED ?= 0
 
-.PHONY: help demo test test-fast servers lint types contracts check bench bench-setup clean
+.PHONY: help demo test test-fast servers lint types contracts check bench bench-redis bench-setup clean
 
 help:
 	@echo "make demo         install and run the demo: what is saved, on real clients and a real encoder"
@@ -19,6 +19,7 @@ help:
 	@echo "make servers      obtain the Redis and Valkey servers that tests run against"
 	@echo "make check        lint, types, import contracts and all tests"
 	@echo "make bench        measure against the peers (make bench-setup once before)"
+	@echo "make bench-redis  measure several processes over one Redis against the peers"
 
 $(VENV)/.app: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -64,6 +65,9 @@ bench-setup: $(VENV)/.dev .venv-gptcache/.done
 
 bench: $(VENV)/.dev
 	$(PY) -m benchmarks cache
+
+bench-redis: $(VENV)/.dev servers
+	$(PY) -m benchmarks redis
 
 clean:
 	rm -rf $(VENV) .servers .venv-gptcache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

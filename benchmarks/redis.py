@@ -5,7 +5,7 @@ Each row starts a server of its own (`make servers`), on which its peers run, to
 
 from __future__ import annotations
 
-from benchmarks import redis_langchain, redis_lookup, redis_memory, redis_stale
+from benchmarks import redis_fuzz, redis_langchain, redis_lookup, redis_memory, redis_stale
 from benchmarks.harness import Group
 
 GROUP = Group(
@@ -15,6 +15,7 @@ GROUP = Group(
         *redis_langchain.ROWS,
         *redis_stale.ROWS,
         *redis_memory.ROWS,
+        *redis_fuzz.ROWS,
     ],
     packages=(
         "llm-accel",

@@ -48,7 +48,7 @@ def joined(
     url: str,
     encoder: Encoder,
     *,
-    search: str = "auto",
+    search: str | None = None,
     semantic: dict[str, Any] | None = None,
     memory_entries: int = 100_000,
     **options: Any,
@@ -58,7 +58,7 @@ def joined(
     Args:
         url: the server's.
         encoder: of its questions.
-        search: who searches by meaning, as ``cache.store.search`` has it.
+        search: who searches by meaning, as ``cache.store.search`` has it; None: whoever can.
         semantic: the decision; None: the shipped one.
         memory_entries: how many answers stay in the process.
         options: further ones of `Accel`.
@@ -66,10 +66,11 @@ def joined(
     store = {
         "kind": "redis",
         "url": url,
-        "search": search,
         "max_entries": 10_000_000,
         "lookup_timeout_s": _PATIENCE_S,
     }
+    if search is not None:
+        store["search"] = search
     memory = {"max_entries": memory_entries, "max_bytes": 1 << 40}
     cache = {
         "store": store,

@@ -233,7 +233,7 @@ class StoreConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleFlightConfig:
-    """Identical requests at the same time share one model call.
+    """Identical requests at the same time share one model call; with Redis, of all processes.
 
     Attributes:
         enabled: whether they do.

@@ -1,0 +1,257 @@
+"""What `RedisFlights` promises beyond the contract: leases renewed and let go, threads, forks."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from concurrent.futures import Future
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from accel_core.errors import StoreError
+from accel_core.leases import Lease
+from accel_core.ports import Selector
+from accel_core.store.redis_flights import RedisFlights
+from accel_core.store.redis_link import RedisLink
+from accel_core.store.redis_scripts import Names
+from accel_core.store.redis_store import RedisStore
+from accel_core.testing.stores import StoreContract, digest
+from tests.redis_server import RedisServer
+from tools.redis_servers import BUILDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import redis
+
+    Make = Callable[..., RedisFlights]
+
+pytestmark = pytest.mark.timeout(30)
+
+KEY = digest("one")
+WAIT_S = 10.0
+LEASE_S = 0.3
+entry = StoreContract().make_entry
+
+
+@pytest.fixture(scope="module", params=BUILDS, ids=lambda build: build.name)
+def server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    with RedisServer(request.param) as server:
+        yield server
+
+
+@pytest.fixture
+def hand(server: RedisServer) -> Iterator[redis.Redis]:
+    with server.client() as client:
+        client.flushall()
+        yield client
+
+
+@pytest.fixture
+def make(server: RedisServer, hand: redis.Redis) -> Iterator[Make]:
+    """Make handles of their own link, without a store; what fails is kept in `failed`."""
+    with ExitStack() as close:
+
+        def made(lease_s: float = LEASE_S, url: str = server.url) -> RedisFlights:
+            link = RedisLink(url, lookup_timeout_s=5.0, write_timeout_s=5.0)
+            flights = RedisFlights(
+                link,
+                Names("accel"),
+                read=lambda body, key: None,
+                report=lambda operation, error: None,
+                mono_now=time.monotonic,
+                lease_s=lease_s,
+            )
+            close.callback(link.close)
+            close.callback(flights.close)
+            return flights
+
+        yield made
+
+
+def led(flights: Any, at_most_s: float = 60.0) -> Lease:
+    claimed = flights.claim(b"name", KEY, at_most_s)
+    assert isinstance(claimed, Lease)
+    return claimed
+
+
+def followed(flights: Any, name: bytes = b"name") -> Future[bool]:
+    claimed = flights.claim(name, KEY, 60.0)
+    assert isinstance(claimed, Future)
+    return claimed
+
+
+def threads(name: str) -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == name]
+
+
+def test_a_lease_is_renewed_while_its_leader_lives(make: Make) -> None:
+    """It outlasts its duration for as long as it may be held, and no longer."""
+    one, two = make(), make()
+    led(one, at_most_s=3 * LEASE_S)
+    began_s = time.monotonic()
+    waits = 0
+    while isinstance(claimed := two.claim(b"name", KEY, 60.0), Future):
+        assert claimed.result(WAIT_S) is False
+        waits += 1
+    assert isinstance(claimed, Lease)
+    assert waits >= 2
+    assert time.monotonic() - began_s > 2.9 * LEASE_S
+
+
+def test_a_lease_that_waits_for_its_save_is_not_renewed_for_long(make: Make) -> None:
+    """Where the save of an answer never comes, those who wait are free after a lease or two."""
+    one, two = make(), make()
+    lease = led(one)
+    one.land(lease)
+    while isinstance(claimed := two.claim(b"name", KEY, 60.0), Future):
+        assert claimed.result(WAIT_S) is False
+    assert isinstance(claimed, Lease)
+
+
+def test_leases_of_several_flights_are_renewed_together(make: Make, hand: redis.Redis) -> None:
+    """Many leases cost one script each third of a lease."""
+    one = make()
+    for number in range(20):
+        assert isinstance(one.claim(b"%d" % number, KEY, 60.0), Lease)
+    before = hand.info("commandstats")["cmdstat_pexpire"]["calls"]
+    two = make()
+    assert followed(two, b"0").result(WAIT_S) is False
+    renewed = hand.info("commandstats")["cmdstat_pexpire"]["calls"] - before
+    assert renewed % 20 == 0
+    assert renewed > 0
+
+
+def test_threads_work_while_there_is_work(make: Make) -> None:
+    """Nothing runs before anybody leads or waits, and nothing listens after."""
+    one, two = make(), make()
+    assert threads("accel-leases") == threads("accel-inbox") == []
+    lease = led(one)
+    assert len(threads("accel-leases")) == 1
+    assert threads("accel-inbox") == []
+    landing = followed(two)
+    (inbox,) = threads("accel-inbox")
+    one.end(lease, declined=False)
+    assert landing.result(WAIT_S) is False
+    inbox.join(WAIT_S)
+    assert not inbox.is_alive()
+    one.close()
+    assert threads("accel-leases") == []
+
+
+def test_news_lost_with_their_connection(make: Make, hand: redis.Redis) -> None:
+    """Who waits when the connection is cut looks again at once, and waits anew."""
+    one, two = make(lease_s=30.0), make(lease_s=30.0)
+    lease = led(one)
+    landing = followed(two)
+    hand.client_kill_filter(_type="pubsub")
+    assert landing.result(WAIT_S) is False
+    landing = followed(two)
+    one.end(lease, declined=True)
+    assert landing.result(WAIT_S) is True
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_leads_and_waits_for_itself(make: Make) -> None:
+    """A child neither renews nor ends what its parent leads, and waits for it like any other."""
+    one, two = make(), make()
+    lease = led(one)
+    landing = followed(two)
+    child = os.fork()
+    if not child:
+        one.end(lease, declined=True)
+        waits = isinstance(one.claim(b"name", KEY, 60.0), Future)
+        leads = isinstance(one.claim(b"another", KEY, 60.0), Lease)
+        one.close()
+        os._exit(0 if waits and leads and not landing.done() else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert isinstance(one.claim(b"another", KEY, 60.0), Lease)
+    one.end(lease, declined=False)
+    assert landing.result(WAIT_S) is False
+
+
+def test_names_hold_no_text(make: Make, hand: redis.Redis) -> None:
+    """A lease's name is a digest under the hash tag, and it goes by itself."""
+    make().claim(b"} secret question", KEY, 60.0)
+    (name,) = hand.scan_iter("*flight*")
+    assert name.startswith(b"{accel}:1:flight:")
+    assert b"secret" not in name
+    assert 0 < hand.pttl(name) <= 1000 * LEASE_S
+
+
+@pytest.mark.parametrize("junk", [b"", b"text", b"\x00" * 100])
+def test_bytes_that_are_no_entry(server: RedisServer, hand: redis.Redis, junk: bytes) -> None:
+    """Where an entry should be, they are passed over, with an event."""
+    store = RedisStore(server.url, lookup_timeout_s=5.0)
+    try:
+        store.save([entry("one")])
+        hand.set("{accel}:1:entry:" + KEY.hex(), junk)
+        assert isinstance(store.claim(b"name", KEY, 60.0), Lease)
+    finally:
+        store.close()
+
+
+def test_names_taken_by_somebody_else(server: RedisServer, hand: redis.Redis) -> None:
+    """What is no lease is an error by name; after what is no invalidation nothing is stored."""
+    store = RedisStore(server.url, lookup_timeout_s=5.0)
+    try:
+        lease = led(store)
+        (name,) = hand.scan_iter("*:flight:*")
+        hand.delete(name)
+        hand.set(name, "text")
+        with pytest.raises(StoreError, match="redis failed to claim"):
+            store.claim(b"name", KEY, 60.0)
+        store.land(lease)
+        store.save([entry("one")])
+        assert store.fetch(KEY) == entry("one")
+        lease = store.claim(b"another", digest("two"), 60.0)
+        hand.zadd("{accel}:1:outdated", {"text": lease.mark + 1})
+        hand.hincrby("{accel}:1:counter", "outdated", 1)
+        store.land(lease)
+        store.save([entry("two"), entry("three")])
+        assert store.fetch(digest("two")) is None
+        assert store.fetch(digest("three")) == entry("three")
+    finally:
+        store.close()
+
+
+def test_a_full_server(server: RedisServer, hand: redis.Redis) -> None:
+    """Nobody leads there, which is an error, and invalidations and endings still arrive."""
+    store, other = (RedisStore(server.url, lookup_timeout_s=5.0) for _ in range(2))
+    try:
+        lease = led(store)
+        landing = followed(other)
+        hand.config_set("maxmemory", 1)
+        with pytest.raises(StoreError):
+            other.claim(b"another", KEY, 60.0)
+        other.outdate([Selector()])
+        store.end(lease, declined=True)
+        assert landing.result(WAIT_S) is True
+    finally:
+        hand.config_set("maxmemory", 0)
+        store.close()
+        other.close()
+
+
+def test_a_user_of_its_own_may_do_all_of_it(server: RedisServer, hand: redis.Redis) -> None:
+    """The rights that the documentation names are enough, also to keep a quiet connection."""
+    rights = "~{accel}:* &{accel}:* +@read +@write +@scripting +@pubsub +@transaction +time"
+    hand.execute_command("ACL", "SETUSER", "app", "on", ">word", *rights.split())
+    url = server.url.replace("://", "://app:word@")
+    one, two = (RedisStore(url, lookup_timeout_s=5.0) for _ in range(2))
+    try:
+        lease = led(one)
+        landing = followed(two)
+        with pytest.raises(TimeoutError):
+            landing.result(1.3)
+        one.land(lease)
+        one.save([entry("one")])
+        assert landing.result(WAIT_S) is False
+    finally:
+        one.close()
+        two.close()
+        hand.execute_command("ACL", "DELUSER", "app")

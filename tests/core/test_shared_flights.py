@@ -1,0 +1,426 @@
+"""Single flight among processes as the caches have it, over one Redis, in both colours.
+
+Each rig is a process as far as the server can tell. Nobody here may wait for a lease to run out:
+clocks stand still, so such a wait would meet the time limit of its test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from accel_core import events
+from accel_core.policy.admission import Answer
+from accel_core.policy.controls import DEFAULT
+from accel_core.semantic_cache import Hit, Miss
+from tests.core.support import Rig
+from tests.core.test_redis_shared import DEADLINE_S, QUESTION, SLACK_S, joined
+from tests.core.test_retrieval_cache import Desk, Library
+from tests.redis_server import RedisServer
+from tools.redis_servers import BUILDS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = pytest.mark.timeout(30)
+
+WAIT_S = 10
+ANSWER = Answer(b'"in the garage"', "in the garage")
+CUT_OFF = Answer(b'"in"', "in", finish_reasons=("length",))
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[RedisServer]:
+    with RedisServer(BUILDS[1]) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: RedisServer) -> RedisServer:
+    """One that holds nothing."""
+    with running.client() as client:
+        client.flushall()
+    return running
+
+
+@pytest.fixture
+def processes(make: Any, server: RedisServer) -> list[Rig]:
+    return [joined(make, server.url) for _ in range(3)]
+
+
+@pytest.fixture
+def threads() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(16) as threads:
+        yield threads
+
+
+def look(rig: Rig, text: str = QUESTION) -> Hit | Miss:
+    request = rig.request(text)
+    if rig.colour == "sync":
+        return rig.accel.cache.lookup(request)
+    return asyncio.run(rig.accel.cache.alookup(request))
+
+
+def lead(rig: Rig, text: str = QUESTION) -> Miss:
+    """Look up what nobody asks for, and return the miss that leads everywhere."""
+    found = look(rig, text)
+    assert isinstance(found, Miss)
+    assert found.flight is not None
+    assert found.flight.lease is not None
+    return found
+
+
+def answer(rig: Rig, led: Miss, answer: Answer = ANSWER, text: str = QUESTION) -> None:
+    rig.accel.cache.store(rig.request(text), answer, DEFAULT, led.flight)
+
+
+def watched(accel: Any) -> threading.Semaphore:
+    """Return what is released each time that this process has to wait for another."""
+    store, waits = accel._built.tiers._far, threading.Semaphore(0)
+    claim = store.claim
+
+    def watching(*args: Any) -> Any:
+        claimed = claim(*args)
+        if isinstance(claimed, Future):
+            waits.release()
+        return claimed
+
+    store.claim = watching
+    return waits
+
+
+def follow(threads: ThreadPoolExecutor, *rigs: Rig) -> list[Future[Hit | Miss]]:
+    """Look up in each process, and return when all of them wait for another."""
+    waits = [watched(rig.accel) for rig in rigs]
+    asked = [threads.submit(look, rig) for rig in rigs]
+    assert all(each.acquire(timeout=WAIT_S) for each in waits)
+    return asked
+
+
+def test_another_process_waits_and_is_served(
+    processes: list[Rig], threads: ThreadPoolExecutor
+) -> None:
+    """Who asks while another process makes the answer is given that, and asks nobody."""
+    one, *others = processes
+    led = lead(one)
+    asked = follow(threads, *others)
+    followers = [threads.submit(look, others[0]) for _ in range(4)]
+    answer(one, led)
+    found = [each.result(WAIT_S) for each in asked + followers]
+    assert all(isinstance(hit, Hit) and hit.entry.payload == ANSWER.payload for hit in found)
+    assert all(isinstance(hit, Hit) and hit.shared for hit in found[:2])
+    assert [len(rig.seen.of(events.CacheMiss)) for rig in processes] == [1, 0, 0]
+    assert all(rig.seen.of(events.BackendFailed) == [] for rig in processes)
+
+
+def test_a_failed_leader_is_replaced_by_one(
+    processes: list[Rig], threads: ThreadPoolExecutor
+) -> None:
+    """When the one that asks fails another process asks, and the third is given its answer."""
+    one, *others = processes
+    led = lead(one)
+    asked = follow(threads, *others)
+    one.accel.cache.abandon(led.flight)
+    wait(asked, WAIT_S, FIRST_COMPLETED)
+    first = next(each for each in asked if each.done())
+    found = first.result()
+    assert isinstance(found, Miss)
+    answer(others[asked.index(first)], found)
+    last = next(each for each in asked if each is not first).result(WAIT_S)
+    assert isinstance(last, Hit)
+    assert sum(len(rig.seen.of(events.CacheMiss)) for rig in processes) == 2
+
+
+@pytest.mark.parametrize("how", ["refused", "invalidated"])
+def test_a_declined_answer_keeps_nobody_waiting(
+    processes: list[Rig], threads: ThreadPoolExecutor, how: str
+) -> None:
+    """Where the answer may not be shared all the others ask for themselves at once."""
+    one, *others = processes
+    led = lead(one)
+    asked = follow(threads, *others)
+    if how == "invalidated":
+        one.accel.invalidate()
+    answer(one, led, CUT_OFF if how == "refused" else ANSWER)
+    found = [each.result(WAIT_S) for each in asked]
+    assert [(miss.reason, miss.flight) for miss in found if isinstance(miss, Miss)] == [
+        ("declined", None)
+    ] * 2
+
+
+def test_invalidated_by_another_process_meanwhile(
+    processes: list[Rig], threads: ThreadPoolExecutor
+) -> None:
+    """An answer asked for before another process invalidated is neither stored nor served on."""
+    one, two, three = processes
+    led = lead(one)
+    asked = follow(threads, two)
+    three.accel.invalidate()
+    answer(one, led)
+    found = asked[0].result(WAIT_S)
+    assert isinstance(found, Miss)
+    assert found.reason == "declined"
+    one.accel.flush()
+    one.accel.cache.abandon(lead(one).flight)
+    lead(three)
+
+
+def test_who_leads_one_never_waits_for_another(
+    processes: list[Rig], threads: ThreadPoolExecutor
+) -> None:
+    """Two processes that ask for each other's question both ask the model."""
+    one, two, _ = processes
+    pairs = [(one, QUESTION, "who painted it"), (two, "who painted it", QUESTION)]
+    both = threading.Barrier(2)
+
+    def cross(rig: Rig, mine: str, yours: str) -> Miss | Hit:
+        async def both_of_them() -> Miss | Hit:
+            led = await rig.accel.cache.alookup(rig.request(mine))
+            assert isinstance(led, Miss)
+            both.wait(WAIT_S)
+            return await rig.accel.cache.alookup(rig.request(yours))
+
+        if rig.colour == "async":
+            return asyncio.run(both_of_them())
+        lead(rig, mine)
+        both.wait(WAIT_S)
+        return look(rig, yours)
+
+    found = [threads.submit(cross, *pair) for pair in pairs]
+    assert all(isinstance(each.result(WAIT_S), Miss) for each in found)
+
+
+def test_a_sync_caller_on_a_loop_never_waits(processes: list[Rig]) -> None:
+    """A synchronous call in a notebook asks for itself where another process leads."""
+    one, two, _ = processes
+    lead(one)
+
+    async def cell() -> Hit | Miss:
+        return two.accel.cache.lookup(two.request(QUESTION))
+
+    assert isinstance(asyncio.run(cell()), Miss)
+
+
+def test_a_cancelled_caller_frees_the_others(
+    processes: list[Rig], threads: ThreadPoolExecutor
+) -> None:
+    """A task that is cancelled while it waits, and one that leads, keep nobody waiting."""
+    one, two, three = processes
+    led = lead(one)
+    waits = watched(two.accel)
+
+    async def scene() -> None:
+        lookup = asyncio.create_task(two.accel.cache.alookup(two.request(QUESTION)))
+        assert await asyncio.to_thread(waits.acquire, timeout=WAIT_S)
+        lookup.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await lookup
+
+    asyncio.run(scene())
+    asked = follow(threads, three)
+    answer(one, led)
+    assert isinstance(asked[0].result(WAIT_S), Hit)
+    assert isinstance(look(two), Hit)
+
+
+async def test_a_claim_nobody_waits_for_any_more(server: RedisServer) -> None:
+    """A lease that is claimed for a task which was cancelled meanwhile is given back."""
+    with ExitStack() as close:
+        rigs = [
+            await asyncio.to_thread(joined, lambda **o: Rig(colour="async", close=close, **o), url)
+            for url in [server.url] * 2
+        ]
+        one, two = rigs
+        store: Any = one.accel._built.tiers._far
+        claim, claimed, go = store.claim, threading.Event(), threading.Event()
+
+        def held(*args: Any) -> Any:
+            found = claim(*args)
+            claimed.set()
+            assert go.wait(WAIT_S)
+            return found
+
+        store.claim = held
+        lookup = asyncio.create_task(one.accel.cache.alookup(one.request(QUESTION)))
+        assert await asyncio.to_thread(claimed.wait, WAIT_S)
+        lookup.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await lookup
+        waits = watched(two.accel)
+        other = asyncio.create_task(two.accel.cache.alookup(two.request(QUESTION)))
+        assert await asyncio.to_thread(waits.acquire, timeout=WAIT_S)
+        go.set()
+        found = await asyncio.wait_for(other, WAIT_S)
+        assert isinstance(found, Miss)
+        assert found.flight is not None
+        assert found.flight.lease is not None
+
+
+def test_without_single_flight_nobody_waits(make: Any, server: RedisServer) -> None:
+    """Where it is off, no process claims anything."""
+    store = {"kind": "redis", "url": server.url}
+    off = {"store": store, "single_flight": {"enabled": False}}
+    one, two = (make(cache=off, semantic={"enabled": False}) for _ in range(2))
+    assert look(one) == look(two) == Miss("disabled")
+
+
+def test_a_miss_that_leads_costs_one_script(processes: list[Rig], server: RedisServer) -> None:
+    """Nobody having the answer costs one command more than looking for it, and a hit none."""
+    one, two, _ = processes
+    answer(one, lead(one, "a first"), text="a first")
+    one.accel.flush()
+    look(two, "who else")
+
+    def scripts() -> int:
+        with server.client() as client:
+            return int(client.info("commandstats")["cmdstat_evalsha"]["calls"])
+
+    before = scripts()
+    lead(two)
+    assert scripts() - before == 1
+    assert isinstance(look(two, "a first"), Hit)
+    assert scripts() - before == 1
+
+
+# --- faults
+
+
+def away(server: RedisServer) -> None:
+    server.kill()
+
+
+def frozen(server: RedisServer) -> None:
+    server.freeze()
+
+
+@pytest.fixture
+def own() -> Iterator[RedisServer]:
+    with RedisServer(BUILDS[1]) as server:
+        yield server
+        server.thaw()
+
+
+@pytest.mark.parametrize("fault", [away, frozen])
+def test_who_waits_goes_on_without_the_server(
+    make: Any, own: RedisServer, threads: ThreadPoolExecutor, fault: Callable[[RedisServer], None]
+) -> None:
+    """A server that ends or falls silent frees who waits, within its beat, and not its lease."""
+    one, two = (joined(make, own.url, lookup_timeout_s=DEADLINE_S * 4) for _ in range(2))
+    lead(one)
+    asked = follow(threads, two)
+    began_s = time.monotonic()
+    fault(own)
+    assert isinstance(asked[0].result(WAIT_S), Miss)
+    assert time.monotonic() - began_s < 2 * 0.5 + 3 * DEADLINE_S * 4 + SLACK_S
+
+
+def test_an_expired_lease_is_taken_over(
+    processes: list[Rig], threads: ThreadPoolExecutor, server: RedisServer
+) -> None:
+    """Where a leader's process is gone, one of those who wait leads as its lease ends."""
+    one, two, _ = processes
+    lead(one)
+    asked = follow(threads, two)
+    with server.client() as client:
+        (lease,) = client.scan_iter("*:flight:*")
+        client.delete(lease)
+    two.clock.advance(4.0)
+    found = asked[0].result(WAIT_S)
+    assert isinstance(found, Miss)
+    assert found.flight is not None
+    assert found.flight.lease is not None
+
+
+# --- retrieval
+
+
+class Held(Library):
+    """A library that says when it is asked, and is held up meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inside, self.hold = threading.Semaphore(0), threading.Event()
+
+    def find(self, question: str) -> dict[str, str]:
+        self.inside.release()
+        return super().find(question)
+
+
+@pytest.fixture(params=["sync", "async"])
+def desks(request: pytest.FixtureRequest, server: RedisServer) -> Iterator[list[Desk]]:
+    """Two processes that retrieve from one library, and name its documents."""
+    store = {"kind": "redis", "url": server.url, "lookup_timeout_s": 5.0}
+    config = {"cache": {"store": store}}
+    with ExitStack() as close:
+        library = Held()
+        desks = [Desk(request.param, close, library=library, config=config) for _ in range(2)]
+        for desk in desks:
+            desk.name, desk.clock.now_s = "fruit", time.time()
+        yield desks
+        library.hold.set()
+
+
+RED = {"d1": "apples are red"}
+
+
+def held(desk: Desk) -> Held:
+    assert isinstance(desk.library, Held)
+    return desk.library
+
+
+def test_one_process_retrieves(desks: list[Desk], threads: ThreadPoolExecutor) -> None:
+    """What two processes want at once is retrieved once, and both get it."""
+    one, two = desks
+    waits = watched(two.accel)
+    asked = [threads.submit(one.ask, "what is red")]
+    assert held(one).inside.acquire(timeout=WAIT_S)
+    asked.append(threads.submit(two.ask, "what is red"))
+    assert waits.acquire(timeout=WAIT_S)
+    held(one).hold.set()
+    assert [each.result(WAIT_S) for each in asked] == [RED] * 2
+    assert one.library.asked == ["what is red"]
+    assert [hit.shared for hit in two.seen.of(events.RetrievalHit)] == [True]
+
+
+def test_who_asks_after_a_change_waits_for_nobody_before(
+    desks: list[Desk], threads: ThreadPoolExecutor
+) -> None:
+    """A retrieval that began before its documents changed serves nobody who asks later."""
+    one, two = desks
+    before = threads.submit(one.ask, "what is red")
+    assert held(one).inside.acquire(timeout=WAIT_S)
+    two.change()
+    two.library.documents["d1"] = "cherries are red"
+    after = threads.submit(two.ask, "what is red")
+    assert held(two).inside.acquire(timeout=WAIT_S)
+    held(one).hold.set()
+    assert after.result(WAIT_S) == {"d1": "cherries are red"}
+    before.result(WAIT_S)
+    assert one.ask("what is red") == {"d1": "cherries are red"}
+
+
+def test_one_process_renews(desks: list[Desk], threads: ThreadPoolExecutor) -> None:
+    """What is due is made anew by one process, and served by the other without waiting."""
+    one, two = desks
+    held(one).hold.set()
+    assert one.ask("what is red") == RED
+    assert two.ask("what is red") == RED
+    one.accel.flush()
+    held(one).hold.clear()
+    for desk in desks:
+        desk.clock.advance(one.accel.config.retrieval.freshness.ttl.base_s + 1)
+    first = threads.submit(one.ask, "what is red")
+    assert held(one).inside.acquire(timeout=WAIT_S)
+    assert held(one).inside.acquire(timeout=WAIT_S)
+    assert two.ask("what is red") == RED
+    assert [hit.stale for hit in two.seen.of(events.RetrievalHit)][-1] == "renewing"
+    held(one).hold.set()
+    assert first.result(WAIT_S) == RED
+    one.settle()
+    assert len(one.library.asked) == 2
