@@ -51,6 +51,7 @@ def joined(
     search: str | None = None,
     semantic: dict[str, Any] | None = None,
     memory_entries: int = 100_000,
+    waits_s: float = 30.0,
     **options: Any,
 ) -> Accel:
     """Return what a process that shares a server has; leave it when done.
@@ -61,6 +62,7 @@ def joined(
         search: who searches by meaning, as ``cache.store.search`` has it; None: whoever can.
         semantic: the decision; None: the shipped one.
         memory_entries: how many answers stay in the process.
+        waits_s: how long a call waits for another one that asks the same.
         options: further ones of `Accel`.
     """
     store = {
@@ -76,6 +78,7 @@ def joined(
         "store": store,
         "memory": memory,
         "semantic": semantic or {},
+        "single_flight": {"lease_s": waits_s},
         "ttl": {"base_s": _TTL_S},
     }
     return Accel(from_mapping({"cache": cache}), encoder=encoder, **options)

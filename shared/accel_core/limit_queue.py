@@ -6,7 +6,8 @@ levels, each has a queue of its own, and its first alone asks the store: for a m
 future, and the further ahead the longer it has waited, so that a large call is not starved by small
 ones of other processes, and an urgent one is delayed by what was promised no longer than that.
 
-A store that fails rests for a while; until it is back our own levels decide.
+A store that cannot ask for its levels says so with its answer, which is then of its share of them;
+one that fails altogether rests for a while, and our own levels decide.
 
 Invariants: a caller that is cancelled, or fails, holds nothing; nobody sleeps or asks under the
 lock. This module imports neither threads nor loops nor clocks.
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from accel_core.policy.limits.charge import Charge
     from accel_core.policy.limits.limit_store import LimitStore, Reserved
     from accel_core.policy.limits.reservations import Place, Reservations
     from accel_core.ports import Io, Observer
@@ -59,7 +61,7 @@ class LimitQueue:
     ) -> None:
         self._reservations, self._lock, self._shared = reservations, lock, shared
         self._emit, self._now = emit, mono_now
-        self._breaker = Breaker()
+        self._breaker, self._alone = Breaker(), False
         self._armed: Place | None = None
         self._wakes_s = _AWAKE
 
@@ -176,8 +178,14 @@ class LimitQueue:
             ahead_s = min(_ahead_s(place, now_s), until_end_s)
             held_back_s = self._reservations.held_back_s(place.charge, now_s)
             if held_back_s > ahead_s:
-                return self._arm(place, now_s, min(held_back_s - ahead_s, until_end_s))
-        answer = self._reserve(place, now_s, ahead_s)
+                sleep_s = self._arm(place, now_s, min(held_back_s - ahead_s, until_end_s))
+                if not self._reservations.closed_untold:
+                    return sleep_s
+            self._reservations.closed_untold = False
+        if held_back_s > ahead_s:  # the other processes are to hold off as well
+            self._reserve(NOTHING, now_s, 0.0)
+            return sleep_s
+        answer = self._reserve(place.charge, now_s, ahead_s)
         with self._lock:
             now_s, reservations = self._now(), self._reservations
             took = answer is not None and answer.wait_s <= ahead_s
@@ -196,19 +204,32 @@ class LimitQueue:
             until_end_s = max(0.0, place.expires_s - now_s)
             return self._arm(place, now_s, min(max(again_s, _REARM_S), until_end_s))
 
-    def _reserve(self, place: Place, now_s: float, ahead_s: float) -> Reserved | None:
+    def _reserve(self, charge: Charge, now_s: float, ahead_s: float) -> Reserved | None:
         """Return the shared store's answer; None: it failed, or rests."""
         if self._shared is None or not self._breaker.allows(now_s):
             return None
         try:
-            answer = self._shared.reserve(place.charge, now_s, ahead_s)
+            answer = self._shared.reserve(charge, now_s, ahead_s)
         except Exception as error:
             self._breaker.failed(now_s)
             text = f"{type(error).__name__}: {error}"
             self._emit(events.BackendFailed("limits", "reserve", text))
             return None
         self._breaker.succeeded()
+        self._tell(answer)
         return answer
+
+    def _tell(self, answer: Reserved) -> None:
+        """Tell of a store that could not ask, and of its being back."""
+        if answer.problem:
+            self._emit(events.BackendFailed("limits", "reserve", answer.problem))
+        if (answer.share is not None) is self._alone:
+            return
+        self._alone = answer.share is not None
+        if answer.share is None:
+            self._emit(events.LimitsShared(answer.processes))
+        else:
+            self._emit(events.LimitsAlone(answer.processes, answer.share))
 
 
 def _ahead_s(place: Place, now_s: float) -> float:

@@ -20,7 +20,7 @@ from accel_core.ports import Entry, Selector
 from accel_core.store.memory import MemoryStore
 from accel_core.store.sqlite import SqliteStore
 from accel_core.testing.stores import StoreContract, digest
-from accel_core.tiers import unpack
+from accel_core.vectors import unpack
 from accel_core.transfer import files, lines
 from accel_core.transfer.leaving import arriving, export, leaving
 from accel_core.transfer.looking import PAGE, Filter, counted, matching, other_key, pages
