@@ -4,29 +4,23 @@ Two applications share a server. One is asked 200 times a second, half of it new
 go to the server, while the server is broken; the other one tells when the first is served what it
 stores, and it what the first stored meanwhile. Nothing is restarted. What is added to a call is the
 time of its lookup and of its store: no model is asked here.
-
-The last row kills a client a hundred times while it stores, and looks for what was acknowledged.
 """
 
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
-from random import Random
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from accel_core.accel import Accel
-from accel_core.config import from_mapping
 from accel_core.semantic_cache import Miss
 from benchmarks import cache_parts as parts
+from benchmarks import redis_kills
 from benchmarks.harness import Measured, Row, UnavailableError
 from benchmarks.timing import spell_s
 from tools.redis_cluster import ClusterOfServers
@@ -37,15 +31,13 @@ from tools.slow_network import SlowNetwork
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from accel_core.accel import Accel
     from benchmarks.harness import Context
 
 _PER_S = 200
 _KNOWN = 50
 _LATER_S = 0.2
 _GIVEN_UP_S = 15.0
-_KILLS = 100
-
-Fault = "Callable[[ExitStack], _Breakable]"
 
 
 class _Breakable(NamedTuple):
@@ -248,8 +240,8 @@ class _Load:
 def _noticed(fault: Callable[[ExitStack], _Breakable], colour: str, lasts_s: float) -> _Noticed:
     with ExitStack() as stack:
         server = fault(stack)
-        other = stack.enter_context(_joined(server.sound_url))
-        accel = stack.enter_context(_joined(server.url))
+        other = stack.enter_context(redis_kills.joined(server.sound_url))
+        accel = stack.enter_context(redis_kills.joined(server.url))
         load = stack.enter_context(_Load(accel, colour))
         time.sleep(1.0)
         began_s = time.perf_counter()
@@ -281,11 +273,6 @@ def _recovered(accel: Accel, other: Accel, load: _Load, began_s: float, ended_s:
             return time.perf_counter()
         time.sleep(0.02)
     return float("inf")
-
-
-def _joined(url: str) -> Accel:
-    store = {"kind": "redis", "url": url}
-    return Accel(from_mapping({"cache": {"store": store, "semantic": {"enabled": False}}}))
 
 
 def _both(context: Context, name: str) -> dict[str, _Noticed]:
@@ -330,53 +317,6 @@ def recovered(context: Context, name: str) -> Measured:
     return Measured(max(one.recovered_s for one in noticed.values()), note)
 
 
-# --- kills of a client
-
-
-def lost(context: Context) -> Measured:
-    """Count what was acknowledged and is not there, over all kills."""
-    kills = context.pick(_KILLS, 20)
-    dice = Random(context.seed)
-    acknowledged: list[str] = []
-    try:
-        server = context.enter(RedisServer(BUILDS[1]))
-    except ServerMissingError as missing:
-        raise UnavailableError(str(missing)) from missing
-    for number in range(kills):
-        acknowledged += _until_killed(server.url, number, dice.uniform(0.02, 0.2))
-        context.report(number / kills)
-    with _joined(server.url) as accel:
-        missing_now = sum(not parts.look_up(accel, text) for text in acknowledged)
-    return Measured(missing_now, f"{len(acknowledged)} acknowledged over {kills} kills")
-
-
-def _until_killed(url: str, number: int, lives_s: float) -> list[str]:
-    """Let a client store and acknowledge until it is killed; return what it acknowledged."""
-    reading, writing = os.pipe()
-    child = os.fork()
-    if not child:
-        os.close(reading)
-        _store_and_tell(url, number, writing)
-    os.close(writing)
-    with os.fdopen(reading) as told:
-        lines = [told.readline()]
-        time.sleep(lives_s)
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-        lines += told.readlines()
-    return [line.strip() for line in lines if line.endswith("\n")]
-
-
-def _store_and_tell(url: str, number: int, writing: int) -> None:
-    accel = _joined(url)
-    for step in range(1_000_000):
-        text = f"client {number} question {step}"
-        accel.cache.store(parts.request_of(accel, text), parts.ANSWER)
-        if step % 2 or accel.flush():
-            # Every second one is not acknowledged, and on its way when the kill comes.
-            os.write(writing, f"{text}\n".encode() if not step % 2 else b"")
-
-
 def _rows(name: str, what: str) -> list[Row]:
     figures: list[tuple[str, str, float, Callable[[Context, str], Measured]]] = [
         ("failed", "user calls that failed", 0, failed),
@@ -398,11 +338,5 @@ def _rows(name: str, what: str) -> list[Row]:
 
 ROWS = [
     *(row for name, (what, _) in _FAULTS.items() for row in _rows(name, what)),
-    Row(
-        name="lost",
-        what=f"acknowledged and lost over {_KILLS} kills of a client",
-        op="<=",
-        bound=0,
-        measure=lost,
-    ),
+    *redis_kills.ROWS,
 ]
