@@ -55,7 +55,7 @@ def serving(certificate: Path, *, clients: str = "no") -> dict[str, str]:
 
 
 def opened(server: Any, **options: Any) -> RedisStore:
-    options = {"lookup_timeout_s": 5.0, "write_timeout_s": 5.0, **options}
+    options = {"lookup_timeout_s": 5.0, "write_timeout_s": 5.0, "search": "process", **options}
     return RedisStore(server, mono_now=ManualClock().clocks().mono_now, **options)
 
 
