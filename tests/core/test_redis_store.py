@@ -22,6 +22,7 @@ from accel_core.testing.doubles import ManualClock, RecordingObserver
 from accel_core.testing.indexes import unit_vectors
 from accel_core.testing.shared_stores import SharedStoreContract
 from accel_core.testing.stores import StoreContract, digest
+from tests.redis_rights import rights
 from tests.redis_server import RedisServer, asked_of
 from tools.redis_servers import BUILDS
 
@@ -386,11 +387,10 @@ def test_a_wrong_url_is_not_shown(url: str) -> None:
     assert raised.value.__suppress_context__
 
 
-RIGHTS = "~{accel}:* &{accel}:* +@read +@write +@scripting +@pubsub +@transaction +time"
 SEARCH_RIGHTS = {
-    "process": "",
-    "query_engine": "+ft.search +ft.create",
-    "vector_sets": "+vadd +vrem +vsim +vcard +vrandmember",
+    "process": [],
+    "query_engine": rights("search by the query engine"),
+    "vector_sets": rights("search in vector sets"),
 }
 
 
@@ -400,8 +400,8 @@ def test_a_user_of_its_own_is_enough(
 ) -> None:
     """A user with the rights that the docs name, to the prefix's names only, can do it all."""
     search = search if running.build.search else "process"
-    rights = [*RIGHTS.split(), *SEARCH_RIGHTS[search].split()]
-    hand.execute_command("ACL", "SETUSER", "app", "reset", "on", ">p@ss-word", *rights)
+    given = [*rights("everything"), *SEARCH_RIGHTS[search]]
+    hand.execute_command("ACL", "SETUSER", "app", "reset", "on", ">p@ss-word", *given)
     url = f"redis://app:{PASSWORD}@127.0.0.1:{running.port}/0"
     store, other = make(url, search=search), make(url, search=search)
     store.changes(0, 10)
