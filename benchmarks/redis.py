@@ -5,7 +5,14 @@ Each row starts a server of its own (`make servers`), on which its peers run, to
 
 from __future__ import annotations
 
-from benchmarks import redis_fuzz, redis_langchain, redis_lookup, redis_memory, redis_stale
+from benchmarks import (
+    redis_faults,
+    redis_fuzz,
+    redis_langchain,
+    redis_lookup,
+    redis_memory,
+    redis_stale,
+)
 from benchmarks.harness import Group
 
 GROUP = Group(
@@ -16,6 +23,7 @@ GROUP = Group(
         *redis_stale.ROWS,
         *redis_memory.ROWS,
         *redis_fuzz.ROWS,
+        *redis_faults.ROWS,
     ],
     packages=(
         "llm-accel",

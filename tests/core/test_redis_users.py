@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from accel_core.events import BackendFailed
+from accel_core.events import BackendFailed, SearchUnavailable
 from accel_core.semantic_cache import Hit, Miss
 from tests.redis_cluster import SERVERS, ClusterOfServers, name_of, running_server
+from tests.redis_rights import rights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
     from tests.core.support import Rig
     from tests.redis_cluster import Running
 
-DOCUMENTED = Path(__file__).parents[2] / "docs" / "stores.md"
 PASSWORD = "s3cret-and-shown-nowhere"
 QUESTION, REWORDED = "where is the blue car of my sister", "WHERE is the blue car of my sister?"
 
@@ -30,19 +28,14 @@ def running(request: pytest.FixtureRequest) -> Iterator[Running]:
         yield server
 
 
-def rights(purpose: str) -> list[str]:
-    """Return the rights that the documentation's table names for `purpose`."""
-    row = re.search(rf"^\| {purpose} \| `(.*?)`", DOCUMENTED.read_text("utf-8"), re.MULTILINE)
-    assert row is not None
-    return row[1].replace("\\", "").split()
-
-
 def joined(make: Any, running: Running) -> Rig:
     """Make a process whose user has the documented rights, and no other."""
     nodes = running.nodes if isinstance(running, ClusterOfServers) else [running]
     given = rights("everything")
     if len(nodes) > 1:
         given += rights("a cluster")
+    if running.build.search:
+        given += rights("search by the query engine")
     for node in nodes:
         with node.client() as client:
             user = ("reset", "on", f">{PASSWORD}", *given)
@@ -66,6 +59,7 @@ def test_documented_rights_are_enough(make: Any, running: Running) -> None:
     assert isinstance(two.ask(REWORDED, "in the street"), Miss)
     for rig in (one, two):
         assert rig.seen.of(BackendFailed) == []
+        assert not (running.build.search and rig.seen.of(SearchUnavailable))
         shown = f"{rig.accel!r} {rig.accel.config!r} {rig.accel._built.tiers._far!r}"
         assert PASSWORD not in shown
 
