@@ -89,7 +89,7 @@ class Shared(NamedTuple):
 
 def steady(context: Context) -> Shared:
     """Run them with the server there all the time."""
-    return _run(context, float(context.pick(30, 10)), lambda *_: None)
+    return run(float(context.pick(30, 10)), seed=context.seed)
 
 
 def away(context: Context) -> Shared:
@@ -102,35 +102,46 @@ def away(context: Context) -> Shared:
         server.start()
         return time.monotonic()
 
-    return _run(context, float(context.pick(40, 20)), kill)
+    return run(float(context.pick(40, 20)), seed=context.seed, meanwhile=kill)
 
 
-def _run(
-    context: Context,
+def run(
     seconds: float,
-    meanwhile: Callable[[RedisServer, float, float], float | None],
+    *,
+    processes: int = PROCESSES,
+    seed: int = 1,
+    meanwhile: Callable[[RedisServer, float, float], float | None] = lambda *_: None,
 ) -> Shared:
+    """Let `processes` call for so many seconds.
+
+    Args:
+        seconds: that they call.
+        processes: of `TASKS` tasks each.
+        seed: of their dice.
+        meanwhile: called with the server, when they began, and `seconds`; returns when the server
+            was back, if it was away.
+    """
     with RedisServer(BUILDS[0]) as server, server.client() as client:
         settings = Settings(
             url=server.url,
             name="a key",
             ready="ready",
             go="go",
-            seed=context.seed,
+            seed=seed,
             tokens_per_minute=60.0 * RATE_PER_S,
             tasks=TASKS,
             seconds=seconds,
         )
-        with ThreadPoolExecutor(PROCESSES) as pool:
+        with ThreadPoolExecutor(processes) as pool:
             told = [
-                pool.submit(_process, {**asdict(settings), "seed": context.seed + number})
-                for number in range(PROCESSES)
+                pool.submit(_process, {**asdict(settings), "seed": seed + number})
+                for number in range(processes)
             ]
-            while int(client.get(settings.ready) or 0) < PROCESSES:
+            while int(client.get(settings.ready) or 0) < processes:
                 assert not any(one.done() for one in told), [one.result() for one in told]
                 time.sleep(0.05)
             client.config_resetstat()
-            began_s = _begin(server, settings)
+            began_s = _begin(server, settings, processes)
             back_s = meanwhile(server, began_s, seconds)
             seen = [one.result() for one in told]
         commands = None if back_s else _commands(client)
@@ -141,12 +152,12 @@ def _process(settings: dict[str, Any]) -> Seen:
     return Seen(**children.measure("benchmarks.redis_limits_process", json.dumps(settings)))
 
 
-def _begin(server: RedisServer, settings: Settings) -> float:
+def _begin(server: RedisServer, settings: Settings, processes: int) -> float:
     """Spend the burst but for its rest, and let the processes begin; return when."""
     spends = limiter(server.url, settings.name, settings.tokens_per_minute, Seen())
     began_s = time.monotonic() + _BEGIN_S
     with server.client() as client:
-        client.rpush(settings.go, *[began_s] * PROCESSES)
+        client.rpush(settings.go, *[began_s] * processes)
     time.sleep(began_s - 0.1 - time.monotonic())
     # Only a tenth of a second later: what is refilled until then is left beside the rest.
     burst = 60.0 * RATE_PER_S
@@ -159,31 +170,33 @@ def _commands(client: Any) -> int:
 
 
 def used(context: Context) -> Measured:
-    run = context.once(steady)
-    return Measured(run.used, str(run))
+    found = context.once(steady)
+    return Measured(found.used, str(found))
 
 
 def commands(context: Context) -> Measured:
-    run = context.once(steady)
-    assert run.commands is not None
-    return Measured(run.commands / len(run.calls), f"{run.commands} for {len(run.calls)} calls")
+    found = context.once(steady)
+    assert found.commands is not None
+    return Measured(
+        found.commands / len(found.calls), f"{found.commands} for {len(found.calls)} calls"
+    )
 
 
 def longest_wait(context: Context) -> Measured:
-    run = context.once(steady)
-    return Measured(run.waited_s(1.0) / run.waited_s(0.5), str(run))
+    found = context.once(steady)
+    return Measured(found.waited_s(1.0) / found.waited_s(0.5), str(found))
 
 
 def used_away(context: Context) -> Measured:
-    run = context.once(away)
-    return Measured(run.used, f"away from {_AWAY_FROM:.0%} to {_AWAY_TO:.0%} of it; {run}")
+    found = context.once(away)
+    return Measured(found.used, f"away from {_AWAY_FROM:.0%} to {_AWAY_TO:.0%} of it; {found}")
 
 
 def back(context: Context) -> Measured:
-    run = context.once(away)
-    assert run.back_s is not None
+    found = context.once(away)
+    assert found.back_s is not None
     took_s = [
-        min(at_s for at_s in one.shared if at_s > run.back_s) - run.back_s for one in run.seen
+        min(at_s for at_s in one.shared if at_s > found.back_s) - found.back_s for one in found.seen
     ]
     told = ", ".join(f"{one_s:.1f}" for one_s in sorted(took_s))
     return Measured(max(took_s), f"the processes after {told} s")
