@@ -55,15 +55,15 @@ contracts: $(VENV)/.dev
 
 check: lint types contracts test
 
-.venv-gptcache/.done: benchmarks/peers/requirements-gptcache.txt
-	$(PYTHON) -m venv .venv-gptcache
-	.venv-gptcache/bin/python -m pip install --quiet --requirement $<
+.venv-%/.done: benchmarks/peers/requirements-%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
-bench-setup: $(VENV)/.dev .venv-gptcache/.done
+bench-setup: $(VENV)/.dev .venv-gptcache/.done .venv-throttled/.done
 
 bench: $(VENV)/.dev
 	$(PY) -m benchmarks cache
 
 clean:
-	rm -rf $(VENV) .servers .venv-gptcache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .servers .venv-gptcache .venv-throttled .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core.policy.limits.charge import Demand
 from benchmarks import children
-from benchmarks.harness import Measured, Row
+from benchmarks.harness import Measured, Row, UnavailableError
 from benchmarks.redis_limits_process import Seen, Settings, limiter
 from tests.redis_server import RedisServer
 from tools.redis_servers import BUILDS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from accel_core.token_limiter import TokenLimiter
     from benchmarks.harness import Context
@@ -70,7 +70,13 @@ class Shared(NamedTuple):
         for when_s, tokens, _ in self.calls:
             left = min(burst, left + RATE_PER_S * (when_s - at_s)) - tokens
             at_s, worst = when_s, min(worst, left)
-        return -worst / RATE_PER_S
+        return max(0.0, -worst) / RATE_PER_S
+
+    @property
+    def commands_per_call(self) -> float:
+        """Reservations the server carried out for each call that was let through."""
+        assert self.commands is not None
+        return self.commands / len(self.calls)
 
     def waited_s(self, share: float) -> float:
         """Return a quantile of the waits."""
@@ -105,12 +111,29 @@ def away(context: Context) -> Shared:
     return run(float(context.pick(40, 20)), seed=context.seed, meanwhile=kill)
 
 
+def by_peer(context: Context) -> Shared:
+    """Run as many processes by throttled-py, as `steady` does ours."""
+
+    def process(settings: Mapping[str, Any]) -> Seen:
+        with children.Peer("throttled", "throttled_limit.py") as peer:
+            return Seen(**peer.ask(**settings, burst_s=BURST_S))
+
+    seconds = float(context.pick(30, 10))
+    return run(seconds, seed=context.seed, process=process, begin=_go)
+
+
+def _ours(settings: Mapping[str, Any]) -> Seen:
+    return Seen(**children.measure("benchmarks.redis_limits_process", json.dumps(settings)))
+
+
 def run(
     seconds: float,
     *,
     processes: int = PROCESSES,
     seed: int = 1,
     meanwhile: Callable[[RedisServer, float, float], float | None] = lambda *_: None,
+    process: Callable[[Mapping[str, Any]], Seen] = _ours,
+    begin: Callable[[RedisServer, Settings, int], float] | None = None,
 ) -> Shared:
     """Let `processes` call for so many seconds.
 
@@ -120,6 +143,8 @@ def run(
         seed: of their dice.
         meanwhile: called with the server, when they began, and `seconds`; returns when the server
             was back, if it was away.
+        process: carries out one of them.
+        begin: lets them begin and returns when; None: when ours have spent their burst.
     """
     with RedisServer(BUILDS[0]) as server, server.client() as client:
         settings = Settings(
@@ -134,30 +159,31 @@ def run(
         )
         with ThreadPoolExecutor(processes) as pool:
             told = [
-                pool.submit(_process, {**asdict(settings), "seed": seed + number})
+                pool.submit(process, {**asdict(settings), "seed": seed + number})
                 for number in range(processes)
             ]
             while int(client.get(settings.ready) or 0) < processes:
                 assert not any(one.done() for one in told), [one.result() for one in told]
                 time.sleep(0.05)
             client.config_resetstat()
-            began_s = _begin(server, settings, processes)
+            began_s = (begin or _begin)(server, settings, processes)
             back_s = meanwhile(server, began_s, seconds)
             seen = [one.result() for one in told]
         commands = None if back_s else _commands(client)
         return Shared(seen, began_s, seconds, commands, back_s)
 
 
-def _process(settings: dict[str, Any]) -> Seen:
-    return Seen(**children.measure("benchmarks.redis_limits_process", json.dumps(settings)))
+def _go(server: RedisServer, settings: Settings, processes: int) -> float:
+    began_s = time.monotonic() + _BEGIN_S
+    with server.client() as client:
+        client.rpush(settings.go, *[began_s] * processes)
+    return began_s
 
 
 def _begin(server: RedisServer, settings: Settings, processes: int) -> float:
     """Spend the burst but for its rest, and let the processes begin; return when."""
     spends = limiter(server.url, settings.name, settings.tokens_per_minute, Seen())
-    began_s = time.monotonic() + _BEGIN_S
-    with server.client() as client:
-        client.rpush(settings.go, *[began_s] * processes)
+    began_s = _go(server, settings, processes)
     time.sleep(began_s - 0.1 - time.monotonic())
     # Only a tenth of a second later: what is refilled until then is left beside the rest.
     burst = 60.0 * RATE_PER_S
@@ -175,16 +201,21 @@ def used(context: Context) -> Measured:
 
 
 def commands(context: Context) -> Measured:
-    found = context.once(steady)
-    assert found.commands is not None
-    return Measured(
-        found.commands / len(found.calls), f"{found.commands} for {len(found.calls)} calls"
-    )
+    return _beside(context, lambda one: one.commands_per_call)
 
 
 def longest_wait(context: Context) -> Measured:
-    found = context.once(steady)
-    return Measured(found.waited_s(1.0) / found.waited_s(0.5), str(found))
+    return _beside(context, lambda one: one.waited_s(1.0) / one.waited_s(0.5))
+
+
+def _beside(context: Context, figure: Callable[[Shared], float]) -> Measured:
+    try:
+        peer = context.once(by_peer)
+        told = f"throttled-py (GCRA) {figure(peer):.3g}: {peer.used:.3f} of the limit, {peer}"
+    except UnavailableError as error:
+        told = str(error)
+    ours = context.once(steady)
+    return Measured(figure(ours), f"ours: {ours}; {told}")
 
 
 def used_away(context: Context) -> Measured:

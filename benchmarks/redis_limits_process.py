@@ -31,10 +31,24 @@ from accel_core.token_limiter import TokenLimiter
 if TYPE_CHECKING:
     from accel_core.events import Event
 
-_TOKENS = (100, 900)
-_LARGE_SHARE, _LARGE_TOKENS = 0.03, 3_000
-_ANSWER_S = 0.2
 _PATIENT_S = 1e6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Load:
+    """What each task calls for.
+
+    Attributes:
+        tokens: of a small call, from and to.
+        large_share: of the calls are large.
+        large_tokens: of those.
+        answer_s: that an answer takes at most.
+    """
+
+    tokens: tuple[int, int] = (100, 900)
+    large_share: float = 0.03
+    large_tokens: int = 3_000
+    answer_s: float = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +64,7 @@ class Settings:
         tokens_per_minute: the limit.
         tasks: that call one after another.
         seconds: for how long.
+        load: what they call for.
     """
 
     url: str
@@ -60,6 +75,7 @@ class Settings:
     tokens_per_minute: float
     tasks: int
     seconds: float
+    load: Load = field(default_factory=Load)
 
 
 @dataclass(kw_only=True)
@@ -100,7 +116,7 @@ def limiter(url: str, name: str, tokens_per_minute: float, seen: Seen) -> TokenL
 
 
 async def _run(settings: Settings) -> Seen:
-    seen, dice = Seen(), Random(settings.seed)
+    seen, dice, load = Seen(), Random(settings.seed), settings.load
     shared = limiter(settings.url, settings.name, settings.tokens_per_minute, seen)
     await shared.areserve(Demand(0, 0))  # so that all know of one another
     with redis.Redis.from_url(settings.url, decode_responses=True) as client:
@@ -112,12 +128,13 @@ async def _run(settings: Settings) -> Seen:
 
     async def task() -> None:
         while True:
-            tokens = _LARGE_TOKENS if dice.random() < _LARGE_SHARE else dice.randint(*_TOKENS)
+            large = dice.random() < load.large_share
+            tokens = load.large_tokens if large else dice.randint(*load.tokens)
             lease = await shared.areserve(Demand(0, tokens))
             if lease.granted_s > ends_s:
                 return
             seen.calls.append((lease.granted_s, lease.charge.tokens, lease.waited_s))
-            await asyncio.sleep(dice.random() * _ANSWER_S)
+            await asyncio.sleep(dice.random() * load.answer_s)
             lease.settle()
 
     tasks = [asyncio.create_task(task()) for _ in range(settings.tasks)]
@@ -129,4 +146,6 @@ async def _run(settings: Settings) -> Seen:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(asyncio.run(_run(Settings(**json.loads(sys.argv[1])))))))
+    told = json.loads(sys.argv[1])
+    told["load"] = Load(**told["load"])
+    print(json.dumps(asdict(asyncio.run(_run(Settings(**told))))))
