@@ -35,6 +35,8 @@ _AWAKE: Final = float("-inf")
 """The sleep of who is about to look for itself."""
 _REARM_S: Final = 0.001
 """How much sooner a turn must come than expected for its caller to be woken for it."""
+_ALONE_S: Final = 1.0
+"""How often whoever waits has a store asked that could not ask for the whole levels."""
 _AHEAD_S: Final = 0.25
 """How far ahead a call that has not waited yet has its room promised by a shared store."""
 
@@ -64,6 +66,10 @@ class LimitQueue:
         self._breaker, self._alone = Breaker(), False
         self._armed: Place | None = None
         self._wakes_s = _AWAKE
+        self._told: tuple[Place | None, float] = (None, 0.0)
+        """Who was told to ask again, and how far ahead it had asked."""
+        self._asks_s = float("inf")
+        """When the first asks again though its turn has not come: whether the store is back."""
 
     def line_up(self, io: Io, place: Place, now_s: float) -> float:
         """Let a queued `place` wait where there is time for it; return how long that will take.
@@ -150,9 +156,14 @@ class LimitQueue:
     def _turn_s(self, place: Place, now_s: float) -> float:
         """Return the seconds until `place`'s turn: to go, or to ask the shared store."""
         turn_s = self._reservations.turn_s(place, now_s)
-        if self._shared is not None and self._reservations.first is place:
-            return max(0.0, turn_s - _ahead_s(place, now_s))
-        return turn_s
+        if self._shared is None or self._reservations.first is not place:
+            return turn_s
+        # As far ahead as it asked, or each wake would have it ask a little sooner than it was told.
+        told, told_ahead_s = self._told
+        early_s = turn_s - (told_ahead_s if told is place else _ahead_s(place, now_s))
+        if self._alone:
+            early_s = min(early_s, self._asks_s - now_s)
+        return early_s if early_s > _REARM_S else 0.0
 
     def _arm(self, place: Place, now_s: float, sleep_s: float) -> float:
         """Note when `place` wakes by itself, if it is first; return `sleep_s`."""
@@ -198,6 +209,10 @@ class LimitQueue:
             else:
                 again_s = max(0.0, answer.wait_s - ahead_s)
                 reservations.heard(place, answer, now_s, took=took)
+                self._told = (None if took else place, ahead_s)
+                if answer.share is not None:
+                    self._asks_s = now_s + _ALONE_S
+                    again_s = min(again_s, _ALONE_S)
             if again_s <= 0.0:
                 self.advance(now_s)
                 return 0.0

@@ -2,8 +2,9 @@
 
 While they could be asked for, it was told how high the levels stood and how many processes took of
 them. Left alone, it goes on with its share of both: `1 / processes` of each limit, from the same
-share of what was left. What was refilled since it last heard is taken to be used by the others.
-Back, it tells what is left of its share and what it took meanwhile, and the store adds up.
+share of what was left. The longer ago it heard of that the less it counts: what was refilled since,
+and as much again, others may have taken. Back, it tells what is left of its share and what it took
+meanwhile, and the store adds up.
 
 One owner at a time; stamps are the caller's.
 """
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from accel_core.policy.limits.limit_store import Limit, Reserved
 
 _UNKNOWN = float("inf")
+_MOST_DOUBT_S = 1.0
+"""How far below nothing a level is at most taken to be that is not known to be there."""
 
 
 class Known(NamedTuple):
@@ -79,7 +82,7 @@ class OwnShare:
         """Go on alone."""
         self._alone, self._taken = Levels(), NOTHING
         self._alone.shape(self._limits, now_s)
-        left = [self._heard.get(_name(limit), limit.amount) for limit in self._limits]
+        left = [self._left(limit, now_s) for limit in self._limits]
         self._alone.assume([level * self.share for level in left], now_s, self.share)
 
     def reserve(self, charge: Charge, now_s: float, max_wait_s: float) -> Reserved:
@@ -106,6 +109,14 @@ class OwnShare:
         passed_s = max(0.0, now_s - self._heard_s)
         heard = ((limit, self._heard.get(_name(limit), _UNKNOWN)) for limit in self._limits)
         return [Known(level + passed_s * limit.rate_per_s, 0.0) for limit, level in heard]
+
+    def _left(self, limit: Limit, now_s: float) -> float:
+        """Return what is left of the whole of a limit, so that all who do the same are safe."""
+        level = self._heard.get(_name(limit))
+        if level is None:
+            return limit.amount
+        taken = limit.rate_per_s * max(0.0, now_s - self._heard_s)
+        return max(level - taken, min(level, 0.0) - limit.rate_per_s * _MOST_DOUBT_S)
 
     def _took(self, charge: Charge) -> None:
         self._taken = Charge(*map(sum, zip(self._taken, charge, strict=True)))
