@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from benchmarks import (
     redis_faults,
+    redis_flights,
     redis_fuzz,
     redis_langchain,
+    redis_limits,
     redis_lookup,
     redis_memory,
     redis_stale,
@@ -20,6 +22,8 @@ GROUP = Group(
     rows=[
         *redis_lookup.ROWS,
         *redis_langchain.ROWS,
+        *redis_flights.ROWS,
+        *redis_limits.ROWS,
         *redis_stale.ROWS,
         *redis_memory.ROWS,
         *redis_fuzz.ROWS,
