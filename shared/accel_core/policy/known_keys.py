@@ -34,12 +34,16 @@ class KnownKeys:
 
     def note(self, key: bytes) -> None:
         """Remember `key`; what is shorter than 16 bytes is no digest, and is passed over."""
-        if len(key) < _SHORTEST_BYTES or key in self:
+        if len(key) < _SHORTEST_BYTES:
+            return
+        places = self._places(key)
+        # One that only the older filter has goes with it, unless it is noted anew.
+        if _has(self._newer, places):
             return
         if self._noted >= self._capacity:
             self._older, self._newer, self._noted = self._newer, self._blank(), 0
         newer = self._newer
-        for place in self._places(key):
+        for place in places:
             newer[place >> 3] |= 1 << (place & 7)
         self._noted += 1
 
@@ -51,10 +55,7 @@ class KnownKeys:
         if len(key) < _SHORTEST_BYTES:
             return False
         places = self._places(key)
-        return any(
-            all(filled[place >> 3] >> (place & 7) & 1 for place in places)
-            for filled in (self._newer, self._older)
-        )
+        return _has(self._newer, places) or _has(self._older, places)
 
     def _places(self, key: bytes) -> list[int]:
         # Two hashes make as many as are wanted (Kirsch, Mitzenmacher, ESA 2006).
@@ -63,3 +64,7 @@ class KnownKeys:
 
     def _blank(self) -> bytearray:
         return bytearray((self._bits + 7) // 8)
+
+
+def _has(filled: bytearray, places: list[int]) -> bool:
+    return all(filled[place >> 3] >> (place & 7) & 1 for place in places)
