@@ -198,26 +198,30 @@ class LimitQueue:
             return sleep_s
         answer = self._reserve(place.charge, now_s, ahead_s)
         with self._lock:
-            now_s, reservations = self._now(), self._reservations
-            took = answer is not None and answer.wait_s <= ahead_s
-            if place.state is not State.WAITING:
-                if took and self._shared is not None:
-                    self._shared.settle(place.charge, NOTHING)
-                return 0.0
-            if answer is None:
-                again_s = reservations.decide_alone(place, now_s)
-            else:
-                again_s = max(0.0, answer.wait_s - ahead_s)
-                reservations.heard(place, answer, now_s, took=took)
-                self._told = (None if took else place, ahead_s)
-                if answer.share is not None:
-                    self._asks_s = now_s + _ALONE_S
-                    again_s = min(again_s, _ALONE_S)
-            if again_s <= 0.0:
-                self.advance(now_s)
-                return 0.0
-            until_end_s = max(0.0, place.expires_s - now_s)
-            return self._arm(place, now_s, min(max(again_s, _REARM_S), until_end_s))
+            return self._answered(place, answer, ahead_s)
+
+    def _answered(self, place: Place, answer: Reserved | None, ahead_s: float) -> float:
+        """Take over what the shared store answered; return after how long to ask again."""
+        now_s, reservations = self._now(), self._reservations
+        took = answer is not None and answer.wait_s <= ahead_s
+        if place.state is not State.WAITING:
+            if took and self._shared is not None:
+                self._shared.settle(place.charge, NOTHING)
+            return 0.0
+        if answer is None:
+            again_s = reservations.decide_alone(place, now_s)
+        else:
+            again_s = max(0.0, answer.wait_s - ahead_s)
+            reservations.heard(place, answer, now_s, took=took)
+            self._told = (None if took else place, ahead_s)
+            if answer.share is not None:
+                self._asks_s = now_s + _ALONE_S
+                again_s = min(again_s, _ALONE_S)
+        if again_s <= 0.0:
+            self.advance(now_s)
+            return 0.0
+        until_end_s = max(0.0, place.expires_s - now_s)
+        return self._arm(place, now_s, min(max(again_s, _REARM_S), until_end_s))
 
     def _reserve(self, charge: Charge, now_s: float, ahead_s: float) -> Reserved | None:
         """Return the shared store's answer; None: it failed, or rests."""

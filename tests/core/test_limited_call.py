@@ -290,7 +290,7 @@ def test_an_error_after_content_passes_and_holds_others_off(colour: str) -> None
     assert idle(made)
     assert made._estimate.expected_output_tokens("m") == 0
     assert made.limiter.eta_s(Demand(1.0)) == pytest.approx(5.0)
-    made.limiter._account.reservations._closed_until_s = 0.0
+    made.limiter._account.reservations.levels.closed_until_s = 0.0
     assert made.limiter.eta_s(Demand(1.0, 5_997.0, 5_997.0)) == 0.0
     assert made.limiter.eta_s(Demand(1.0, 5_998.0, 5_998.0)) > 0.0
 
