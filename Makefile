@@ -56,12 +56,12 @@ contracts: $(VENV)/.dev
 
 check: lint types contracts test
 
-.venv-gptcache/.done: benchmarks/peers/requirements-gptcache.txt
-	$(PYTHON) -m venv .venv-gptcache
-	.venv-gptcache/bin/python -m pip install --quiet --requirement $<
+.venv-%/.done: benchmarks/peers/requirements-%.txt
+	$(PYTHON) -m venv .venv-$*
+	.venv-$*/bin/python -m pip install --quiet --requirement $<
 	@touch $@
 
-bench-setup: $(VENV)/.dev .venv-gptcache/.done
+bench-setup: $(VENV)/.dev .venv-gptcache/.done .venv-throttled/.done
 
 bench: $(VENV)/.dev
 	$(PY) -m benchmarks cache
@@ -70,4 +70,4 @@ bench-redis: $(VENV)/.dev servers
 	$(PY) -m benchmarks redis
 
 clean:
-	rm -rf $(VENV) .servers .venv-gptcache .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .servers .venv-gptcache .venv-throttled .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

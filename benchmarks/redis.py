@@ -5,7 +5,16 @@ Each row starts a server of its own (`make servers`), on which its peers run, to
 
 from __future__ import annotations
 
-from benchmarks import redis_fuzz, redis_langchain, redis_lookup, redis_memory, redis_stale
+from benchmarks import (
+    redis_faults,
+    redis_flights,
+    redis_fuzz,
+    redis_langchain,
+    redis_limits,
+    redis_lookup,
+    redis_memory,
+    redis_stale,
+)
 from benchmarks.harness import Group
 
 GROUP = Group(
@@ -13,9 +22,12 @@ GROUP = Group(
     rows=[
         *redis_lookup.ROWS,
         *redis_langchain.ROWS,
+        *redis_flights.ROWS,
+        *redis_limits.ROWS,
         *redis_stale.ROWS,
         *redis_memory.ROWS,
         *redis_fuzz.ROWS,
+        *redis_faults.ROWS,
     ],
     packages=(
         "llm-accel",

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from random import Random
@@ -81,7 +82,8 @@ class Asking:
     async def _said(self, text: str) -> str:
         """Ask the model."""
         assert self._model.hostname is not None
-        body = json.dumps({"model": "any", "messages": [{"role": "user", "content": text}]})
+        messages = [{"role": "user", "content": text}]
+        body = json.dumps({"model": "any", "messages": messages, "user": str(os.getpid())})
         reader, writer = await asyncio.open_connection(self._model.hostname, self._model.port)
         head = (
             f"POST {self._model.path}/chat/completions HTTP/1.1\r\nHost: model\r\n"

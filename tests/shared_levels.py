@@ -41,11 +41,17 @@ class Server:
         self._now = lambda: now() + _AHEAD_S
         self._lock = threading.Lock()
         self._buckets: dict[tuple[int, float], Bucket] = {}
+        self._closed_until_s = float("-inf")
         self.asked = 0
         self.away: Exception | None = None
 
     def script(
-        self, limits: Sequence[Limit], given: Sequence[float], charge: Charge, max_wait_s: float
+        self,
+        limits: Sequence[Limit],
+        given: Sequence[float],
+        charge: Charge,
+        max_wait_s: float,
+        closed_s: float = 0.0,
     ) -> Reserved:
         with self._lock:
             self.asked += 1
@@ -55,7 +61,9 @@ class Server:
             buckets = [self._bucket(limit, now_s) for limit in limits]
             for bucket in buckets:
                 bucket.give(given[bucket.unit])
-            wait_s = max([0.0, *(bucket.wait_s(charge, now_s) for bucket in buckets)])
+            self._closed_until_s = max(self._closed_until_s, now_s + closed_s)
+            closed_s = self._closed_until_s - now_s
+            wait_s = max([closed_s, *(bucket.wait_s(charge, now_s) for bucket in buckets)])
             if wait_s <= max_wait_s:
                 for bucket in buckets:
                     bucket.take(charge)
@@ -78,6 +86,7 @@ class RemoteLevels:
         self._server, self._lock = server, threading.Lock()
         self._limits: list[Limit] = []
         self._given = [0.0] * 4
+        self._closed_s = 0.0
 
     def shape(self, limits: Sequence[Limit], now_s: float) -> None:
         with self._lock:
@@ -86,12 +95,18 @@ class RemoteLevels:
     def reserve(self, charge: Charge, now_s: float, max_wait_s: float) -> Reserved:
         with self._lock:
             limits, given, self._given = self._limits, self._given, [0.0] * 4
+            closed_s, self._closed_s = self._closed_s, 0.0
             self._limits = [limit._replace(at_most=float("inf")) for limit in limits]
         try:
-            return self._server.script(limits, given, charge, max_wait_s)
+            return self._server.script(limits, given, charge, max_wait_s, closed_s)
         except Exception:
             self._give(given)
             raise
+
+    def hold_off(self, until_s: float, now_s: float) -> None:
+        self._closed_s = until_s - now_s
+
+    def close(self) -> None: ...
 
     def settle(self, held: Charge, charged: Charge) -> None:
         self._give([was - used for was, used in zip(held, charged, strict=True)])

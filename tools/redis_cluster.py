@@ -42,6 +42,8 @@ class ClusterOfServers:
         self.build, self._replicas = build, replicas
         self.nodes: list[RedisServer] = []
         """The masters first."""
+        self.tls_ports: list[int] = []
+        """Of the nodes, where the settings name a certificate."""
         self._settings = {
             "cluster-enabled": "yes",
             "cluster-node-timeout": "500",
@@ -53,6 +55,10 @@ class ClusterOfServers:
         with ExitStack() as started:
             for _ in range(_MASTERS * (1 + self._replicas)):
                 self._settings["cluster-port"] = str(free_port())
+                if "tls-cert-file" in self._settings:
+                    # Or nodes would not tell one another where they are reached over TLS.
+                    self._settings |= {"tls-cluster": "yes", "tls-port": str(free_port())}
+                    self.tls_ports.append(int(self._settings["tls-port"]))
                 node = self.node(self.build, **self._settings)
                 self.nodes.append(started.enter_context(node))
             self._make()

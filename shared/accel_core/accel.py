@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from accel_core.embedding_cache import EmbeddingCache
     from accel_core.forgetting import Receipt, TextHolder
     from accel_core.learning import Learning
+    from accel_core.limiter import Limiter
     from accel_core.observer.statistics import Statistics
     from accel_core.policy.controls import Controls
     from accel_core.policy.gates import Gate
@@ -127,10 +128,10 @@ class Accel(Asking):
         )
         self._forgetting = Forgetting(self.cache, self._built.learning, self.embeddings)
         self._forgetting.remembers(self._named)
-        self.limiter = limiter_of(self.config.limits, self._emit)
+        self.limiter = limiter_of(self.config, self._emit, clocks)
         """Keeps the models it accelerates within their provider's limits, where configured."""
         self._finalizer = weakref.finalize(
-            self, _close, self._built.learning, self.cache, self.embeddings
+            self, _close, self._built.learning, self.limiter, self.cache, self.embeddings
         )
         _alive[self._token] = self
         renewed_in_children(self)
@@ -326,9 +327,13 @@ class Accel(Asking):
             self.gate.after_fork()
 
 
-def _close(learning: Learning, *caches: SemanticCache | EmbeddingCache) -> None:
+def _close(
+    learning: Learning, limiter: Limiter | None, *caches: SemanticCache | EmbeddingCache
+) -> None:
     for cache in caches:
         cache.close(_EXIT_FLUSH_S)
+    if limiter is not None:
+        limiter.close()
     # Here rather than in the writer's thread, since none can be started when a process exits.
     learning.save()
 

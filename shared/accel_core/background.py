@@ -118,18 +118,22 @@ class Background:
         """Whether `entry` needs its place in this process's index though memory lets it go."""
         return entry.shared and self._far is not None and searching(self._far) is None
 
+    def flush(self) -> None:
+        """Return when what is queued is done; a shared store may still be owed some of it."""
+        self._writer.flush()
+
     def deliver(self, timeout_s: float | None = None) -> bool:
         """Return when what is queued is done, and whether the shared store has what it is owed."""
         done, remote = self._writer.flush(timeout_s), self.remote
-        if remote is None or not remote.outbox:
+        if not done or remote is None or not remote.outbox:
             return done
         self._writer.submit(_Job(lambda: remote.outbox.deliver(at_once=True)))
         return self._writer.flush(timeout_s) and not remote.outbox
 
     def close(self, timeout_s: float | None = None) -> None:
         """Finish what is queued, for `timeout_s` at most, and take nothing more."""
-        self.deliver(timeout_s)
-        self._writer.close(timeout_s)
+        done = self.deliver(timeout_s)
+        self._writer.close(timeout_s if done else 0.0)
 
     def after_fork(self) -> None:
         """Start anew in a child process."""
@@ -169,7 +173,7 @@ class Background:
         located = [(self._place(write), write.shared) for write in writes]
         placed = [entry for entry, shared in located if shared]
         if self.remote is not None:
-            self.remote.outbox.save(placed)
+            self.remote.save(placed)
         for entry in placed:
             self._known.note(entry.key)
 

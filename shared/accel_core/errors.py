@@ -7,7 +7,9 @@
     ├── MissingExtraError (ImportError)  an optional library is not installed: extra, feature
     ├── UnsupportedError (TypeError)     accelerate() was given something it cannot wrap
     ├── BatchError                       a batched function gave no usable results
-    ├── LabelledFileError (ValueError)   a file of labelled questions is wrong: path, line, remedy
+    ├── FileError (ValueError)           a file is wrong: path, line, problem, remedy
+    │   ├── LabelledFileError            … of labelled questions
+    │   └── TransferFileError            … of entries on their way from a store to another
     ├── LimitExceededError               a limit leaves no room in time: retry_after_s
     ├── RequestTooLargeError (ValueError) a limit can never take the call: unit, limit
     ├── TenantRequiredError              an operation needs a tenant and none is set
@@ -86,8 +88,8 @@ class BatchError(AccelError):
         self.function, self.problem = function, problem
 
 
-class LabelledFileError(AccelError, ValueError):
-    """A file of labelled questions cannot be used.
+class FileError(AccelError, ValueError):
+    """A file that somebody named cannot be used.
 
     Attributes:
         path: the file.
@@ -100,6 +102,14 @@ class LabelledFileError(AccelError, ValueError):
         place = f"{path}" if line is None else f"{path}, line {line}"
         super().__init__(f"{place} {problem}; {remedy}")
         self.path, self.line, self.problem, self.remedy = str(path), line, problem, remedy
+
+
+class LabelledFileError(FileError):
+    """A file of labelled questions cannot be used."""
+
+
+class TransferFileError(FileError):
+    """A file of stored entries cannot be written, or read."""
 
 
 class TenantRequiredError(AccelError):

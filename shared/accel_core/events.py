@@ -252,6 +252,23 @@ class LimitRejected(NamedTuple):
     tier: str
 
 
+class LimitsAlone(NamedTuple):
+    """Limits that processes share cannot be asked for: this one goes on with its `share` of them.
+
+    ``processes``: that took of them lately, when they could last be asked for; ``share``: in
+    (0, 1]; 0 where nobody is let through meanwhile.
+    """
+
+    processes: int
+    share: float
+
+
+class LimitsShared(NamedTuple):
+    """Limits that processes share can be asked for again, with so many taking of them."""
+
+    processes: int
+
+
 class HiddenLimitFound(NamedTuple):
     """What was refused shows a limit that no header names.
 
@@ -285,6 +302,8 @@ Event = (
     | CorpusChanged
     | LimitWaited
     | LimitRejected
+    | LimitsAlone
+    | LimitsShared
     | HiddenLimitFound
     | RetrievalSkipped
     | SearchUnavailable

@@ -6,7 +6,8 @@ levels, each has a queue of its own, and its first alone asks the store: for a m
 future, and the further ahead the longer it has waited, so that a large call is not starved by small
 ones of other processes, and an urgent one is delayed by what was promised no longer than that.
 
-A store that fails rests for a while; until it is back our own levels decide.
+A store that cannot ask for its levels says so with its answer, which is then of its share of them;
+one that fails altogether rests for a while, and our own levels decide.
 
 Invariants: a caller that is cancelled, or fails, holds nothing; nobody sleeps or asks under the
 lock. This module imports neither threads nor loops nor clocks.
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from accel_core.policy.limits.charge import Charge
     from accel_core.policy.limits.limit_store import LimitStore, Reserved
     from accel_core.policy.limits.reservations import Place, Reservations
     from accel_core.ports import Io, Observer
@@ -33,6 +35,8 @@ _AWAKE: Final = float("-inf")
 """The sleep of who is about to look for itself."""
 _REARM_S: Final = 0.001
 """How much sooner a turn must come than expected for its caller to be woken for it."""
+_ALONE_S: Final = 1.0
+"""How often whoever waits has a store asked that could not ask for the whole levels."""
 _AHEAD_S: Final = 0.25
 """How far ahead a call that has not waited yet has its room promised by a shared store."""
 
@@ -59,9 +63,13 @@ class LimitQueue:
     ) -> None:
         self._reservations, self._lock, self._shared = reservations, lock, shared
         self._emit, self._now = emit, mono_now
-        self._breaker = Breaker()
+        self._breaker, self._alone = Breaker(), False
         self._armed: Place | None = None
         self._wakes_s = _AWAKE
+        self._told: tuple[Place | None, float] = (None, 0.0)
+        """Who was told to ask again, and how far ahead it had asked."""
+        self._asks_s = float("inf")
+        """When the first asks again though its turn has not come: whether the store is back."""
 
     def line_up(self, io: Io, place: Place, now_s: float) -> float:
         """Let a queued `place` wait where there is time for it; return how long that will take.
@@ -148,9 +156,14 @@ class LimitQueue:
     def _turn_s(self, place: Place, now_s: float) -> float:
         """Return the seconds until `place`'s turn: to go, or to ask the shared store."""
         turn_s = self._reservations.turn_s(place, now_s)
-        if self._shared is not None and self._reservations.first is place:
-            return max(0.0, turn_s - _ahead_s(place, now_s))
-        return turn_s
+        if self._shared is None or self._reservations.first is not place:
+            return turn_s
+        # As far ahead as it asked, or each wake would have it ask a little sooner than it was told.
+        told, told_ahead_s = self._told
+        early_s = turn_s - (told_ahead_s if told is place else _ahead_s(place, now_s))
+        if self._alone:
+            early_s = min(early_s, self._asks_s - now_s)
+        return early_s if early_s > _REARM_S else 0.0
 
     def _arm(self, place: Place, now_s: float, sleep_s: float) -> float:
         """Note when `place` wakes by itself, if it is first; return `sleep_s`."""
@@ -176,8 +189,14 @@ class LimitQueue:
             ahead_s = min(_ahead_s(place, now_s), until_end_s)
             held_back_s = self._reservations.held_back_s(place.charge, now_s)
             if held_back_s > ahead_s:
-                return self._arm(place, now_s, min(held_back_s - ahead_s, until_end_s))
-        answer = self._reserve(place, now_s, ahead_s)
+                sleep_s = self._arm(place, now_s, min(held_back_s - ahead_s, until_end_s))
+                if not self._reservations.closed_untold:
+                    return sleep_s
+            self._reservations.closed_untold = False
+        if held_back_s > ahead_s:  # the other processes are to hold off as well
+            self._reserve(NOTHING, now_s, 0.0)
+            return sleep_s
+        answer = self._reserve(place.charge, now_s, ahead_s)
         with self._lock:
             now_s, reservations = self._now(), self._reservations
             took = answer is not None and answer.wait_s <= ahead_s
@@ -190,25 +209,42 @@ class LimitQueue:
             else:
                 again_s = max(0.0, answer.wait_s - ahead_s)
                 reservations.heard(place, answer, now_s, took=took)
+                self._told = (None if took else place, ahead_s)
+                if answer.share is not None:
+                    self._asks_s = now_s + _ALONE_S
+                    again_s = min(again_s, _ALONE_S)
             if again_s <= 0.0:
                 self.advance(now_s)
                 return 0.0
             until_end_s = max(0.0, place.expires_s - now_s)
             return self._arm(place, now_s, min(max(again_s, _REARM_S), until_end_s))
 
-    def _reserve(self, place: Place, now_s: float, ahead_s: float) -> Reserved | None:
+    def _reserve(self, charge: Charge, now_s: float, ahead_s: float) -> Reserved | None:
         """Return the shared store's answer; None: it failed, or rests."""
         if self._shared is None or not self._breaker.allows(now_s):
             return None
         try:
-            answer = self._shared.reserve(place.charge, now_s, ahead_s)
+            answer = self._shared.reserve(charge, now_s, ahead_s)
         except Exception as error:
             self._breaker.failed(now_s)
             text = f"{type(error).__name__}: {error}"
             self._emit(events.BackendFailed("limits", "reserve", text))
             return None
         self._breaker.succeeded()
+        self._tell(answer)
         return answer
+
+    def _tell(self, answer: Reserved) -> None:
+        """Tell of a store that could not ask, and of its being back."""
+        if answer.problem:
+            self._emit(events.BackendFailed("limits", "reserve", answer.problem))
+        if (answer.share is not None) is self._alone:
+            return
+        self._alone = answer.share is not None
+        if answer.share is None:
+            self._emit(events.LimitsShared(answer.processes))
+        else:
+            self._emit(events.LimitsAlone(answer.processes, answer.share))
 
 
 def _ahead_s(place: Place, now_s: float) -> float:

@@ -33,7 +33,7 @@ from accel_core.token_limiter import TokenLimiter
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from accel_core.config import LimitsConfig
+    from accel_core.config import AccelConfig
     from accel_core.model_calls import Reader
     from accel_core.policy.limits.limit_store import LimitStore
     from accel_core.policy.limits.limiter_state import LimiterState
@@ -111,7 +111,7 @@ class Limiter:
         targets = TARGETS_S if tiers is None else tiers
         adapts = provider == "vllm" if adaptive_concurrency is None else adaptive_concurrency
         most = amounts.get("concurrent_requests") or _MOST_CONCURRENT
-        self._names = {BEST_EFFORT, *targets}
+        self._names, self._store = {BEST_EFFORT, *targets}, store
         self._tier: ContextVar[str] = ContextVar("accel_tier", default=BEST_EFFORT)
         colours, clocks = (BlockingIo(), AsyncIo()), clocks or Clocks()
         self._calls = LimitedCalls(
@@ -222,12 +222,23 @@ class Limiter:
         """Start anew in a child process; called by itself where the platform forks."""
         self._calls.after_fork()
 
+    def close(self) -> None:
+        """Take leave of the processes that share the limits; calls are limited as before."""
+        if self._store is not None:
+            self._store.close()
 
-def limiter_of(config: LimitsConfig, observer: Observer) -> Limiter | None:
-    """Return the limiter that `config` describes; None: it names no provider."""
-    if config.provider is None:
+
+def limiter_of(config: AccelConfig, observer: Observer, clocks: Clocks) -> Limiter | None:
+    """Return the limiter that `config` describes; None: it names no provider.
+
+    Raises:
+        ConfigError: the URL of the server that shares the limits is none.
+        MissingExtraError: the library of its client is not installed.
+    """
+    limits = config.limits
+    if limits.provider is None:
         return None
-    retry = config.retry
+    retry = limits.retry
     policy = RetryPolicy(
         max_attempts=retry.max_attempts,
         base_s=retry.base_s,
@@ -235,16 +246,38 @@ def limiter_of(config: LimitsConfig, observer: Observer) -> Limiter | None:
         deadline_s=retry.deadline_s,
     )
     return Limiter(
-        config.provider,
-        max_wait_s=config.max_wait_s,
-        adaptive_concurrency=config.adaptive_concurrency,
-        tiers=config.tiers.targets(),
-        deadlines_s=config.tiers.deadlines(),
-        count_tokens=config.count_tokens,
+        limits.provider,
+        max_wait_s=limits.max_wait_s,
+        adaptive_concurrency=limits.adaptive_concurrency,
+        tiers=limits.tiers.targets(),
+        deadlines_s=limits.tiers.deadlines(),
+        count_tokens=limits.count_tokens,
         retries=Retries(policy=policy, share=retry.share, allowance=retry.allowance),
         observer=observer,
-        **cast("Amounts", {name: getattr(config, name) for name in AMOUNTS}),
+        store=_shared_levels(config, clocks),
+        clocks=clocks,
+        **cast("Amounts", {name: getattr(limits, name) for name in AMOUNTS}),
     )
+
+
+def _shared_levels(config: AccelConfig, clocks: Clocks) -> LimitStore | None:
+    """Return where the limits are shared; None: nowhere."""
+    shared = config.limits.shared
+    if shared.kind == "none":
+        return None
+    from accel_core.store.redis_levels import RedisLevels
+
+    try:
+        return RedisLevels(
+            shared.url or config.cache.store.url or "",
+            shared.name or str(config.limits.provider),
+            prefix=config.cache.store.prefix,
+            when_away=shared.when_away,
+            mono_now=clocks.mono_now,
+        )
+    except ConfigError as error:
+        place = "cache.store.prefix" if error.path == "prefix" else f"limits.shared.{error.path}"
+        raise ConfigError(place, error.value, error.expected) from None
 
 
 def _ignored(_: object) -> None:

@@ -289,12 +289,12 @@ class RetrievalCache:
         except BaseException:
             self._land(flight, FAILED)
             raise
-        if isinstance(found, Recalled) and not found.stale:
+        if isinstance(found, Gap):
+            return found._replace(flight=flight)
+        if not found.stale:
             self._land(flight, found)
         if flight.landed:
             return found
-        if isinstance(found, Gap):
-            return found._replace(flight=flight)
         renewal = sought.gap("due", flight)
         return found._replace(renew=renewal) if renews else renewal
 

@@ -245,10 +245,10 @@ class SemanticCache:
         except BaseException:
             self._land(flight, FAILED)
             raise
-        if isinstance(found, Hit):
-            self._land(flight, found)
-            return found
-        return found if flight.landed else found._replace(flight=flight)
+        if isinstance(found, Miss):
+            return found._replace(flight=flight)
+        self._land(flight, found)
+        return found
 
     async def _take(self, io: Io, request: Request, flight: Flight, miss: Miss) -> Hit | Miss:
         """Lead for all processes that share the store, or take what another one landed."""
@@ -260,7 +260,7 @@ class SemanticCache:
         if isinstance(made, Entry):
             return self._hit(made, "exact", 1.0)._replace(shared=True)
         if made == "declined":
-            self._land(flight, DECLINED)
+            self._land(flight, DECLINED)  # its followers, too, ask for themselves
             return Miss("declined")
         return miss
 

@@ -205,7 +205,7 @@ class Tiers:
 
     async def select(self, io: Io, selector: Selector) -> set[bytes]:
         """Return the keys `selector` means, wherever they are; what is queued is written first."""
-        await io.call(self._background.deliver)
+        await io.call(self._background.flush)
         keys = set(self._near.select(selector))
         return keys if self._remote is None else keys | await self._remote.select(io, selector)
 

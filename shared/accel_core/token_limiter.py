@@ -122,7 +122,7 @@ class TokenLimiter:
         self._account = Account(self._limits, self._now(), self._shared)
         if self._concurrency is not None:
             self._concurrency.forget_calls()
-            self._account.reservations.slots = self._concurrency.limit
+            self._account.reservations.limit_slots(self._concurrency.limit)
             self._account.reservations.on_grant = self._note_sent
         self._queue = LimitQueue(
             self._account.reservations,
@@ -331,7 +331,7 @@ class TokenLimiter:
             if overloaded:
                 self._concurrency.refused(lease, now_s)
             self._concurrency.ended(lease, now_s, tokens)
-            self._account.reservations.slots = self._concurrency.review(now_s)
+            self._account.reservations.limit_slots(self._concurrency.review(now_s))
 
     def _exceeded(self, tier: str, eta_s: float) -> LimitExceededError:
         with self.lock:

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack, closing
 from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import pytest
 
 from accel_core.policy.limits.levels import Levels
-from accel_core.store import redis_levels
-from accel_core.store.redis_levels import RedisLevels
-from accel_core.store.redis_scripts import Script
-from accel_core.testing.doubles import ManualClock
 from accel_core.testing.limit_stores import LimitStoreContract, SharedLimitStoreContract
 from tests.redis_cluster import SERVERS, name_of, running_server
 from tests.shared_levels import RemoteLevels, Server
+from tests.stepped_levels import stepped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from accel_core.store.redis_levels import RedisLevels
+    from accel_core.testing.doubles import ManualClock
     from accel_core.testing.limit_stores import Stores
     from tests.redis_cluster import Running
 
@@ -44,29 +42,6 @@ class TestRemoteLevels(SharedLimitStoreContract):
         return make
 
 
-_TIME = "{accel}:time"
-
-
-class ServersClock(ManualClock):
-    """What a server's clock shows, kept on the server: the scripts read it there instead."""
-
-    def __init__(self, server: Running) -> None:
-        self._client = server.client()
-        super().__init__(5_000.0)
-        self._show()
-
-    def advance(self, seconds: float) -> None:
-        super().advance(seconds)
-        self._show()
-
-    def close(self) -> None:
-        self._client.close()
-
-    def _show(self) -> None:
-        shown = (0, repr(self.now_s * 1e6))
-        self._client.pipeline().delete(_TIME).rpush(_TIME, *shown).execute()
-
-
 @pytest.fixture(scope="module", params=SERVERS, ids=name_of)
 def server(request: pytest.FixtureRequest) -> Iterator[Running]:
     with running_server(request.param) as server:
@@ -75,24 +50,18 @@ def server(request: pytest.FixtureRequest) -> Iterator[Running]:
 
 class TestRedisLevels(SharedLimitStoreContract):
     @pytest.fixture
-    def clock(self, server: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[ManualClock]:
-        stepped = redis_levels.RESERVE.text.replace(
-            "redis.call('TIME')", f"redis.call('LRANGE', '{_TIME}', 0, 1)"
-        )
-        monkeypatch.setattr(redis_levels, "RESERVE", Script(stepped))
-        with closing(ServersClock(server)) as clock:
-            yield clock
+    def made(self, server: Running) -> Iterator[tuple[ManualClock, Callable[..., RedisLevels]]]:
+        with stepped(server) as made:
+            yield made
 
     @pytest.fixture
-    def stores(self, server: Running, clock: ManualClock) -> Iterator[Stores]:
-        url = server.url
-        with ExitStack() as close:
+    def clock(self, made: tuple[ManualClock, Callable[..., RedisLevels]]) -> ManualClock:
+        return made[0]
 
-            def make() -> tuple[RedisLevels, RedisLevels]:
-                name = token_hex(8)
-                pair = [RedisLevels(url, name, timeout_s=10.0) for _ in range(2)]
-                for one in pair:
-                    close.callback(one.close)
-                return pair[0], pair[1]
+    @pytest.fixture
+    def stores(self, made: tuple[ManualClock, Callable[..., RedisLevels]]) -> Stores:
+        def make() -> tuple[RedisLevels, RedisLevels]:
+            name = token_hex(8)
+            return made[1](name), made[1](name)
 
-            yield make
+        return make

@@ -22,6 +22,7 @@ from accel_core.store.redis_store import RedisStore
 from accel_core.testing.doubles import ManualClock, RecordingObserver
 from accel_core.testing.stores import StoreContract, digest
 from tests.redis_cluster import ClusterOfServers
+from tests.redis_rights import rights
 from tools.redis_servers import BUILDS
 
 if TYPE_CHECKING:
@@ -103,9 +104,8 @@ def test_an_address_remapped_is_followed(empty: ClusterOfServers) -> None:
 
 def test_a_user_of_its_own_is_enough(empty: ClusterOfServers) -> None:
     """A user with the rights that the documentation names can do it all, and knows all nodes."""
-    rights = "~{accel}:* &{accel}:* +@read +@write +@scripting +@pubsub +@transaction +time"
     for node in empty.nodes:
-        user = ("app", "reset", "on", ">pass", *rights.split(), "+cluster|slots")
+        user = ("app", "reset", "on", ">pass", *rights("everything"), *rights("a cluster"))
         empty.ask(node, "ACL", "SETUSER", *user)
     seen = RecordingObserver()
     url = empty.url.replace("redis://", "redis://app:pass@")

@@ -178,7 +178,7 @@ def test_names_hold_no_text(make: Make, hand: redis.Redis) -> None:
     """A lease's name is a digest under the hash tag, and it goes by itself."""
     make().claim(b"} secret question", KEY, 60.0)
     (name,) = hand.scan_iter("*flight*")
-    assert name.startswith(b"{accel}:1:flight:")
+    assert name.startswith(b"{accel}:2:flight:")
     assert b"secret" not in name
     assert 0 < hand.pttl(name) <= 1000 * LEASE_S
 
@@ -189,8 +189,32 @@ def test_bytes_that_are_no_entry(server: RedisServer, hand: redis.Redis, junk: b
     store = RedisStore(server.url, lookup_timeout_s=5.0)
     try:
         store.save([entry("one")])
-        hand.set("{accel}:1:entry:" + KEY.hex(), junk)
+        hand.hset(b"{accel}:2:entry:" + KEY, "body", junk)
         assert isinstance(store.claim(b"name", KEY, 60.0), Lease)
+    finally:
+        store.close()
+
+
+def test_names_taken_by_somebody_else(server: RedisServer, hand: redis.Redis) -> None:
+    """What is no lease is an error by name; after what is no invalidation nothing is stored."""
+    store = RedisStore(server.url, lookup_timeout_s=5.0)
+    try:
+        lease = led(store)
+        (name,) = hand.scan_iter("*:flight:*")
+        hand.delete(name)
+        hand.set(name, "text")
+        with pytest.raises(StoreError, match="redis failed to claim"):
+            store.claim(b"name", KEY, 60.0)
+        store.land(lease)
+        store.save([entry("one")])
+        assert store.fetch(KEY) == entry("one")
+        lease = store.claim(b"another", digest("two"), 60.0)
+        hand.zadd("{accel}:2:outdated", {"text": lease.mark + 1})
+        hand.hincrby("{accel}:2:counter", "outdated", 1)
+        store.land(lease)
+        store.save([entry("two"), entry("three")])
+        assert store.fetch(digest("two")) is None
+        assert store.fetch(digest("three")) == entry("three")
     finally:
         store.close()
 

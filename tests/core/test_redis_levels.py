@@ -14,7 +14,8 @@ from accel_core.errors import LimitExceededError, StoreError
 from accel_core.events import BackendFailed
 from accel_core.policy.limits.charge import NOTHING
 from accel_core.policy.limits.limit_store import Limit
-from accel_core.testing.doubles import RecordingObserver
+from accel_core.store.redis_levels import REST_S
+from accel_core.testing.doubles import ManualClock, RecordingObserver
 from accel_core.testing.limit_stores import tokens
 from tests.redis_server import RedisServer
 from tools.redis_servers import BUILDS
@@ -34,14 +35,19 @@ def running() -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-def handle(running: RedisServer) -> Iterator[Callable[..., RedisLevels]]:
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def handle(running: RedisServer, clock: ManualClock) -> Iterator[Callable[..., RedisLevels]]:
     """Make handles on one key's limits, on an empty server."""
     with running.client() as client:
         client.flushall()
     made: list[RedisLevels] = []
 
-    def make(*limits: Limit, **options: Any) -> RedisLevels:
-        levels = RedisLevels(running.url, "a key", **{"timeout_s": 5.0, **options})
+    def make(*limits: Limit) -> RedisLevels:
+        levels = RedisLevels(running.url, "a key", timeout_s=5.0, mono_now=lambda: clock.now_s)
         levels.shape(limits or [TOKENS], 0.0)
         made.append(levels)
         return levels
@@ -56,7 +62,7 @@ def room(levels: RedisLevels, amount: float) -> bool:
 
 
 def test_what_is_settled_counts_once(
-    handle: Callable[..., RedisLevels], monkeypatch: pytest.MonkeyPatch
+    handle: Callable[..., RedisLevels], clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An answer that was lost on its way has what it told counted once, and not again."""
     one, other = handle(), handle()
@@ -70,15 +76,15 @@ def test_what_is_settled_counts_once(
 
     with monkeypatch.context() as patch:
         patch.setattr(one._link, "ask", lost)
-        with pytest.raises(StoreError):
-            one.reserve(NOTHING, 0.0, 0.0)
-    one.reserve(NOTHING, 0.0, 0.0)
+        assert one.reserve(NOTHING, 0.0, 0.0).share == 1.0
+    clock.advance(REST_S)
+    assert one.reserve(NOTHING, 0.0, 0.0).share is None
     assert not room(other, 71.0)
     assert room(other, 69.0)
 
 
 def test_what_was_not_heard_is_told_again(
-    handle: Callable[..., RedisLevels], monkeypatch: pytest.MonkeyPatch
+    handle: Callable[..., RedisLevels], clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is settled while the server is away is there when it is back."""
     one, other = handle(), handle()
@@ -86,9 +92,9 @@ def test_what_was_not_heard_is_told_again(
     one.settle(tokens(80.0), tokens(30.0))
     with monkeypatch.context() as patch:
         patch.setattr(one._link, "ask", _away)
-        with pytest.raises(StoreError):
-            one.reserve(NOTHING, 0.0, 0.0)
+        assert one.reserve(NOTHING, 0.0, 0.0).share == 1.0
     one.settle(NOTHING, tokens(10.0))
+    clock.advance(REST_S)
     one.reserve(NOTHING, 0.0, 0.0)
     assert not room(other, 61.0)
     assert room(other, 59.0)
@@ -157,9 +163,10 @@ def test_levels_that_are_full_are_forgotten(
     assert room(handle(Limit(1, 60.0, 100.0, 10.0)), 50.0)
     with running.client() as client:
         names = sorted(client.scan_iter())
-        assert [name.split(b":")[2] for name in names] == [b"heard", b"level"]
+        assert [name.split(b":")[2] for name in names] == [b"heard", b"level", b"takers"]
         assert 3_500 < client.ttl(names[0]) <= 3_600
         assert 60 < client.ttl(names[1]) <= 65
+        assert 3_500 < client.ttl(names[2]) <= 3_600
 
 
 def asks(limiter: Limiter, max_tokens: int) -> None:

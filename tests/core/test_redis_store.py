@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -24,12 +22,12 @@ from accel_core.testing.doubles import ManualClock, RecordingObserver
 from accel_core.testing.indexes import unit_vectors
 from accel_core.testing.shared_stores import SharedStoreContract
 from accel_core.testing.stores import StoreContract, digest
-from tests.redis_server import RedisServer, asked_of, free_port
+from tests.redis_rights import rights
+from tests.redis_server import RedisServer, asked_of
 from tools.redis_servers import BUILDS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 entry = StoreContract().make_entry
 told = SharedStoreContract().told
@@ -389,11 +387,10 @@ def test_a_wrong_url_is_not_shown(url: str) -> None:
     assert raised.value.__suppress_context__
 
 
-RIGHTS = "~{accel}:* &{accel}:* +@read +@write +@scripting +@pubsub +@transaction +time"
 SEARCH_RIGHTS = {
-    "process": "",
-    "query_engine": "+ft.search +ft.create",
-    "vector_sets": "+vadd +vrem +vsim +vcard +vrandmember",
+    "process": [],
+    "query_engine": rights("search by the query engine"),
+    "vector_sets": rights("search in vector sets"),
 }
 
 
@@ -403,8 +400,8 @@ def test_a_user_of_its_own_is_enough(
 ) -> None:
     """A user with the rights that the docs name, to the prefix's names only, can do it all."""
     search = search if running.build.search else "process"
-    rights = [*RIGHTS.split(), *SEARCH_RIGHTS[search].split()]
-    hand.execute_command("ACL", "SETUSER", "app", "reset", "on", ">p@ss-word", *rights)
+    given = [*rights("everything"), *SEARCH_RIGHTS[search]]
+    hand.execute_command("ACL", "SETUSER", "app", "reset", "on", ">p@ss-word", *given)
     url = f"redis://app:{PASSWORD}@127.0.0.1:{running.port}/0"
     store, other = make(url, search=search), make(url, search=search)
     store.changes(0, 10)
@@ -420,35 +417,6 @@ def test_a_user_of_its_own_is_enough(
     assert make.seen.events == []
     with pytest.raises(StoreError, match="NoPermission"):
         make(url, prefix="else", search=search).save([entry()])
-
-
-@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl for a certificate")
-def test_tls(tmp_path: Path) -> None:
-    """Over TLS entries are shared and news are heard, and an unknown server is not trusted."""
-    key, certificate, port = tmp_path / "key.pem", tmp_path / "certificate.pem", free_port()
-    command = "openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost"
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
-    subprocess.run([*command.split(), *names], check=True, capture_output=True)
-    settings = {
-        "tls-port": str(port),
-        "tls-cert-file": str(certificate),
-        "tls-key-file": str(key),
-        "tls-ca-cert-file": str(certificate),
-        "tls-auth-clients": "no",
-    }
-    url = f"rediss://127.0.0.1:{port}/0"
-    with RedisServer(BUILDS[0], **settings):
-        stores = Stores(f"{url}?ssl_ca_certs={certificate}")
-        store = stores(search="process")
-        other = stores(redis.Redis.from_url(stores.url), search="process")
-        other.changes(0, 10)
-        store.save([entry()])
-        assert other.stirred()
-        assert other.fetch(digest("one")) == entry()
-        assert stores.seen.events == []
-        with pytest.raises(StoreError, match="CERTIFICATE_VERIFY_FAILED"):
-            stores(url).fetch(digest("one"))
-        stores.close()
 
 
 def test_wrong_password(make: Stores, running: RedisServer, hand: redis.Redis) -> None:

@@ -201,25 +201,96 @@ def test_what_was_taken_while_the_store_was_away_is_not_given_back_to_it(colour:
         reserved(one, Demand(0, 100), colour, timeout_s=0.5)
 
 
+class Answering:
+    """A store that answers as it is told to, and takes nothing."""
+
+    def __init__(self, *answers: Reserved) -> None:
+        self._answers, self.asked_s = list(answers), list[float]()
+
+    def shape(self, limits: Any, now_s: float) -> None: ...
+    def settle(self, held: Any, charged: Any) -> None: ...
+    def hold_off(self, until_s: float, now_s: float) -> None: ...
+    def close(self) -> None: ...
+    def reserve(self, charge: Any, now_s: float, max_wait_s: float) -> Reserved:
+        self.asked_s.append(now_s)
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
 @colours
 def test_a_store_may_let_nobody_through_when_it_cannot_know(colour: str) -> None:
     """It is asked again when it said, until the caller's time is over."""
 
-    class Closed:
-        asked = 0
-
-        def shape(self, limits: Any, now_s: float) -> None: ...
-        def settle(self, held: Any, charged: Any) -> None: ...
+    class Closed(Answering):
         def reserve(self, charge: Any, now_s: float, max_wait_s: float) -> Reserved:
-            self.asked += 1
+            super().reserve(charge, now_s, max_wait_s)
             return Reserved(max_wait_s + 1.0)
 
-    closed, clock = Closed(), ManualClock()
-
+    closed, clock = Closed(Reserved(0.0)), ManualClock()
     made = limiter(closed, clock)
     with pytest.raises(LimitExceededError):
         reserved(made, Demand(0, 10), colour, timeout_s=5.5)
-    assert closed.asked == 6
+    assert len(closed.asked_s) == 6
+
+
+@colours
+def test_being_left_alone_and_being_back_are_told_once(colour: str) -> None:
+    alone, shared = Reserved(0.0, (), 4, share=0.25), Reserved(0.0, (), 3)
+    store = Answering(shared, alone._replace(problem="gone"), alone, shared, shared)
+    seen = RecordingObserver()
+    made = limiter(store, ManualClock(), seen=seen)
+    for _ in range(5):
+        reserved(made, Demand(0, 10), colour)
+    told = [event for event in seen.events if not isinstance(event, events.LimitWaited)]
+    assert told == [
+        events.BackendFailed("limits", "reserve", "gone"),
+        events.LimitsAlone(4, 0.25),
+        events.LimitsShared(3),
+    ]
+
+
+@colours
+def test_whoever_waits_for_a_share_has_the_store_asked_every_second(colour: str) -> None:
+    """So that it does not wait for its turn of a share where the whole is there again."""
+    clock = ManualClock(0.0)
+    alone = Reserved(50.0, (0.0,), 4, share=0.25)
+    store = Answering(alone, alone, alone, Reserved(0.0))
+    made = limiter(store, clock)
+    assert reserved(made, Demand(0, 100), colour).waited_s == pytest.approx(3.0)
+    assert store.asked_s == pytest.approx([0.0, 1.0, 2.0, 3.0])
+
+
+@colours
+def test_slots_are_divided_by_the_processes(colour: str) -> None:
+    """Each has one at least."""
+    limits = Limits(tokens_per_minute=CAPACITY, concurrent_requests=10)
+    store = Answering(Reserved(0.0, (), 4), Reserved(0.0, (), 50), Reserved(0.0, (), 1))
+    made = limiter(store, ManualClock(), limits=limits)
+    slots = []
+    for _ in range(3):
+        reserved(made, Demand(0, 10), colour).settle()
+        slots.append(made.state().slots)
+    assert slots == [2, 1, 10]
+
+
+def test_a_refusal_that_says_for_how_long_holds_all_back() -> None:
+    """Told as soon as the refused call lines up again, not when it may go."""
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        server, io = Server(loop.time), DistantIo(ROUND_TRIP_S)
+        one, other = (limiter(RemoteLevels(server), loop.time, io) for _ in range(2))
+        lease = await one.areserve(Demand(0, 10))
+        lease.refused(retry_after_s=20.0)
+        again = loop.create_task(one.areserve(Demand(0, 10), again=lease))
+        await asyncio.sleep(1.0)
+        began_s = loop.time()
+        assert (await other.areserve(Demand(0, 10))).granted_s - began_s == pytest.approx(
+            19.0, abs=0.01
+        )
+        await again
+        assert server.asked <= 6
+
+    virtual_time.run(main())
 
 
 def test_whoever_is_cancelled_while_the_store_is_asked_holds_nothing() -> None:

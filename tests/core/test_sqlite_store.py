@@ -45,6 +45,47 @@ def mode(path: Path) -> int:
     return stat.S_IMODE(path.stat().st_mode)
 
 
+# --- a file that is only read
+
+
+def test_a_read_only_store_makes_and_changes_nothing(path: Path) -> None:
+    """Not the file, not its tables, not an entry; and it says so."""
+    with pytest.raises(StoreError, match="does not exist; check the path"):
+        SqliteStore(path, read_only=True)
+    assert not path.exists()
+    with closing(SqliteStore(path)) as store:
+        store.save([entry()])
+    with raw(path) as other:
+        other.execute("DROP TABLE corpora")
+    before = path.read_bytes()
+    with closing(SqliteStore(path, read_only=True)) as store:
+        assert store.fetch_many(store.select(Selector())) == {entry().key: entry()}
+        with pytest.raises(StoreError, match="readonly"):
+            store.save([entry("two")])
+        with pytest.raises(StoreError, match="readonly"):
+            store.remove([entry().key])
+    assert path.read_bytes() == before
+    assert list(path.parent.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("logged", [False, True], ids=["alone", "in use"])
+def test_a_write_protected_file_is_read(
+    path: Path, monkeypatch: pytest.MonkeyPatch, *, logged: bool
+) -> None:
+    """Also where no file can be made beside it; what another process has yet to move in, too."""
+    with closing(SqliteStore(path)) as store:
+        store.save([entry()])
+        if not logged:
+            store.close()
+        # Root may write everything: what the system says is replaced, and what is made is seen.
+        monkeypatch.setattr(sqlite_file.os, "access", lambda *_: False)
+        there = set(path.parent.iterdir())
+        with closing(SqliteStore(path, read_only=True)) as reader:
+            assert reader.fetch(entry().key) == entry()
+            assert reader.select(Selector(tag="faq")) == [entry().key]
+            assert set(path.parent.iterdir()) == there
+
+
 # --- the file
 
 

@@ -16,6 +16,7 @@ from accel_core.drive.remote import Remote
 from accel_core.drive.writer import Writer
 from accel_core.errors import StoreError, StoreUnavailableError
 from accel_core.events import BackendFailed, WriteDropped
+from accel_core.policy.admission import Answer
 from accel_core.ports import Selector
 from accel_core.semantic_cache import Hit, Miss
 from accel_core.store.memory import MemoryStore
@@ -154,6 +155,16 @@ def test_without_a_background_everybody_tries(far: Failing) -> None:
     remote = remote_of(far, wake=lambda: False)
     remote.failed("fetch", AWAY)
     assert not remote.rests
+
+
+def test_work_that_was_queued_later_finds_what_was_stored(rig: Rig, far: Failing) -> None:
+    """What is carried out in the background comes after the saves that were queued before it."""
+    found = []
+    request = rig.request("what is one thing")
+    rig.accel.cache.store(request, Answer(b'"one"', "one"))
+    rig.accel._built.tiers.later(lambda: found.append(far.select(EVERYTHING)))
+    rig.accel.flush()
+    assert found == [[request.key]]
 
 
 def test_a_full_store_is_read(rig: Rig, far: Failing) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from accel_core.build.answers import Built, build_caches
 from accel_core.build.decision import build_similarity, shipped_decision
-from accel_core.build.embeddings import build_embeddings
+from accel_core.build.embeddings import beside, build_embeddings
 from accel_core.build.encoder import build_encoder, extra_of
 from accel_core.build.store import build_store
 
 __all__ = [
     "Built",
+    "beside",
     "build_caches",
     "build_embeddings",
     "build_encoder",

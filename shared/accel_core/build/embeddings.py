@@ -58,7 +58,7 @@ def build_embeddings(
         MemoryStore(settings.memory.max_entries, settings.memory.max_bytes, on_evict=evicted),
         ScopedIndex(),
         None,
-        build_store(_beside(config.cache.store), secrets, emit, clocks),
+        build_store(beside(config.cache.store), secrets, emit, clocks),
         emit=emit,
         mono_now=clocks.mono_now,
     )
@@ -85,7 +85,7 @@ def build_embeddings(
     return Kept(embeddings, values)
 
 
-def _beside(store: StoreConfig) -> StoreConfig:
+def beside(store: StoreConfig) -> StoreConfig:
     """Return the configuration of what lies beside the store of answers: a file, or a prefix."""
     path = str(Path(store.path).with_suffix(".embeddings.db"))
     return unsearched(replace(store, path=path, prefix=f"{store.prefix}-embeddings"))

@@ -11,14 +11,27 @@ from accel_core.policy.seal import Seal
 if TYPE_CHECKING:
     from accel_core.clocks import Clocks
     from accel_core.config import StoreConfig
-    from accel_core.ports import Observer, Store
+    from accel_core.inspection import InspectableStore
+    from accel_core.ports import Observer
     from accel_core.secrecy import Secrets
 
 
 def build_store(
-    config: StoreConfig, secrets: Secrets, emit: Observer, clocks: Clocks
-) -> Store | None:
+    config: StoreConfig,
+    secrets: Secrets,
+    emit: Observer,
+    clocks: Clocks,
+    *,
+    read_only: bool = False,
+) -> InspectableStore | None:
     """Open the shared store `config` names; None for none.
+
+    Args:
+        config: which one.
+        secrets: what its entries are sealed with.
+        emit: receives its events.
+        clocks: the time it goes by.
+        read_only: neither makes nor changes a file, which may be write-protected.
 
     Raises:
         ConfigError: the server's URL is none.
@@ -35,6 +48,7 @@ def build_store(
         config.path,
         seal=Seal(secrets.current, secrets.previous),
         max_entries=config.max_entries,
+        read_only=read_only,
         on_event=emit,
         wall_now=clocks.wall_now,
     )
@@ -45,7 +59,9 @@ def unsearched(config: StoreConfig) -> StoreConfig:
     return replace(config, search="process") if config.kind == "redis" else config
 
 
-def _redis(config: StoreConfig, secrets: Secrets, emit: Observer, clocks: Clocks) -> Store:
+def _redis(
+    config: StoreConfig, secrets: Secrets, emit: Observer, clocks: Clocks
+) -> InspectableStore:
     from accel_core.store.redis_store import RedisStore
 
     try:

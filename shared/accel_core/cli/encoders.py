@@ -14,15 +14,26 @@ if TYPE_CHECKING:
     from accel_core.config import EncoderKind
     from accel_core.ports import Encoder
 
+_KINDS: tuple[EncoderKind, ...] = ("minilm", "static")
+
 Kind = Annotated[str, typer.Option("--encoder", help="minilm or static")]
 
 
-def encoder_of(kind: str) -> Encoder:
-    """Return the encoder that ``--encoder`` names, or end the command with the remedy."""
-    kinds: dict[str, EncoderKind] = {"minilm": "minilm", "static": "static"}
-    if kind not in kinds:
-        fail(f"--encoder: must be one of {', '.join(kinds)}, got {kind!r}")
-    found = build.build_encoder(EncoderConfig(kind=kinds[kind]), None)
+def encoder_of(kind: str, configured: EncoderConfig | None = None) -> Encoder:
+    """Return the encoder that ``--encoder`` names, or end the command with the remedy.
+
+    Args:
+        kind: its name; ``config``: the one that a configuration names.
+        configured: which one that is; None: there is no such choice.
+    """
+    choices: dict[str, EncoderConfig] = {name: EncoderConfig(kind=name) for name in _KINDS}
+    if configured is not None:
+        choices["config"] = configured
+    if kind not in choices:
+        fail(f"--encoder: must be one of {', '.join(choices)}, got {kind!r}")
+    settings = choices[kind]
+    found = build.build_encoder(settings, None)
     if found is None:
-        fail(f"the {kind} encoder needs: pip install 'llm-accel[{build.extra_of(kind)}]'")
+        extra = build.extra_of(settings.kind)
+        fail(f"the {settings.kind} encoder needs: pip install 'llm-accel[{extra}]'")
     return found

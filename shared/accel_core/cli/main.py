@@ -1,4 +1,4 @@
-"""``accel``: measure and calibrate on questions of your own, and ask them before users do.
+"""``accel``: measure and calibrate on questions of your own, fill caches, look into stores.
 
 Thin: every command reads its files, shows progress, calls `accel_core.evaluation` and tells what
 came out. Errors of the files end a command with their message and code 2; nothing is written then.
@@ -21,6 +21,7 @@ from accel_core import build
 from accel_core.cli.encoders import Kind, encoder_of
 from accel_core.cli.gate import train_gate
 from accel_core.cli.shadow import shadow_report
+from accel_core.cli.store import store
 from accel_core.cli.terminal import asides, fail, mistakes_told, progress, told
 from accel_core.cli.warm import warm_up
 from accel_core.config import SemanticConfig
@@ -35,11 +36,13 @@ if TYPE_CHECKING:
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Measure and calibrate what a cache serves, and fill it before users come.",
+    pretty_exceptions_show_locals=False,
+    help="Measure and calibrate what a cache serves, fill it before users come, look into it.",
 )
 app.command("shadow-report")(shadow_report)
 app.command("train-gate")(train_gate)
 app.command("warm")(warm_up)
+app.add_typer(store, name="store")
 
 Questions = Annotated[
     Path,

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from accel_core.errors import AccelError
@@ -42,5 +43,10 @@ def mistakes_told(*more: type[Exception]) -> Iterator[None]:
 
 def fail(message: str) -> NoReturn:
     """End the command with `message` and code 2."""
-    asides.print(f"[bold red]accel:[/] {message}", highlight=False)
+    say_wrong(message)
     raise typer.Exit(2)
+
+
+def say_wrong(message: str) -> None:
+    """Say what is wrong, on standard error."""
+    asides.print(f"[bold red]accel:[/] {escape(message)}", highlight=False)

@@ -94,6 +94,31 @@ class RetryConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SharedLimitsConfig:
+    """Where processes that use one key keep how much of its limits is left; see `RedisLevels`.
+
+    Attributes:
+        kind: ``none``: each process counts for itself; ``redis`` (extra ``redis``): on a server.
+        url: the server; None: the one of ``cache.store``. Never shown: it may hold a password.
+        name: whose limits: all that name the same share them, one name for each key. None: the
+            provider's.
+        when_away: while the server cannot be asked, ``degraded``: each process keeps to its share
+            of the limits; ``closed``: nobody is let through.
+    """
+
+    kind: Literal["none", "redis"] = "none"
+    url: str | None = field(default=None, repr=False)
+    name: str | None = None
+    when_away: Literal["degraded", "closed"] = "degraded"
+
+    def __post_init__(self) -> None:
+        if self.kind == "none" and self.url:
+            raise ConfigError("kind", self.kind, "must be 'redis' where a url is given")
+        if self.name == "":
+            raise ConfigError("name", self.name, "must be a text, or left out")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LimitsConfig:
     """The provider's limits, kept by waiting for room; see `Limiter`.
 
@@ -103,6 +128,7 @@ class LimitsConfig:
             ``vllm`` only.
         count_tokens: whether to count first prompts with tiktoken, where it is installed.
         max_wait_s: how long a call without a tier's target may wait.
+        shared: where processes share the limits.
     """
 
     provider: Provider | None = None
@@ -118,6 +144,7 @@ class LimitsConfig:
     max_wait_s: float = 120.0
     tiers: TiersConfig = field(default_factory=TiersConfig)
     retry: RetryConfig = field(default_factory=RetryConfig)
+    shared: SharedLimitsConfig = field(default_factory=SharedLimitsConfig)
 
     def __post_init__(self) -> None:
         for name in AMOUNTS:
@@ -130,3 +157,5 @@ class LimitsConfig:
                 raise ConfigError("provider", None, f"must be named beside {name}")
         if not 0 <= self.max_wait_s < float("inf"):
             raise ConfigError("max_wait_s", self.max_wait_s, "must be 0 or more")
+        if self.shared.kind != "none" and self.provider is None:
+            raise ConfigError("provider", None, "must be named where limits are shared")

@@ -233,7 +233,7 @@ class StoreConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SingleFlightConfig:
-    """Identical requests at the same time share one model call.
+    """Identical requests at the same time share one model call; with Redis, of all processes.
 
     Attributes:
         enabled: whether they do.
@@ -330,3 +330,9 @@ class AccelConfig:
     embeddings: EmbeddingsConfig = field(default_factory=EmbeddingsConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+
+    def __post_init__(self) -> None:
+        shared = self.limits.shared
+        if shared.kind == "redis" and not (shared.url or self.cache.store.url):
+            expected = "needs the server's, such as ${REDIS_URL}: cache.store names none"
+            raise ConfigError("limits.shared.url", None, expected)

@@ -16,7 +16,7 @@ from accel_core.policy.breaker import store_breaker
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
-    from accel_core.ports import Io, Selector, Store
+    from accel_core.ports import Entry, Io, Selector, Store
 
 T = TypeVar("T")
 
@@ -88,6 +88,12 @@ class Remote:
         """Remove `keys`, there and on their way; its failure is raised: they are still there."""
         await io.call(self.outbox.forget, keys)
         await io.call(self._store.remove, keys)
+
+    def save(self, entries: Collection[Entry]) -> None:
+        """Owe the store `entries`, and deliver them where it works; called by one thread."""
+        self.outbox.save(entries)
+        if not self.rests:
+            self.outbox.deliver()
 
     def reach(self, try_again: Callable[[], object]) -> float | None:
         """Try the store where its rest is over, and deliver what it is owed; called by one thread.

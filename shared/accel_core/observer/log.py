@@ -12,6 +12,7 @@ from accel_core.events import (
     BackendFailed,
     ControlIgnored,
     LearnedIgnored,
+    LimitsAlone,
     SearchUnavailable,
     SemanticUnavailable,
     WriteDropped,
@@ -32,6 +33,7 @@ class LoggingObserver:
             ControlIgnored,
             LearnedIgnored,
             SearchUnavailable,
+            LimitsAlone,
             SemanticUnavailable,
             WriteDropped,
         }

@@ -18,6 +18,7 @@ from struct import Struct
 from struct import error as StructError  # noqa: N812
 from typing import TYPE_CHECKING, Literal
 
+from accel_core.inspection import Stored
 from accel_core.policy.corpus import Basis
 from accel_core.policy.seal import MAC_BYTES
 from accel_core.ports import Entry
@@ -81,17 +82,32 @@ def encode(entry: Entry, seal: Seal) -> bytes:
 
 def decode(data: object, seal: Seal) -> Entry | Unreadable:
     """Return the entry that `data` holds, or why it holds none."""
+    return examine(data, seal)[0]
+
+
+def examine(data: object, seal: Seal) -> tuple[Entry | Unreadable, bool]:
+    """Return what `decode` does, and whether `data` carries a code."""
     if not isinstance(data, bytes) or not data:
-        return "format"
+        return "format", False
     if data[0] != VERSION:
-        return "version"
+        return "version", False
     try:
         entry, end = _parse(data)
     except (StructError, UnicodeDecodeError, ValueError):
-        return "format"
+        return "format", False
     if len(data) - end not in (0, MAC_BYTES):
-        return "format"
-    return entry if seal.verifies(data[:end], data[end:]) else "seal"
+        return "format", False
+    sealed = len(data) > end
+    return entry if seal.verifies(data[:end], data[end:]) else "seal", sealed
+
+
+def inspected(data: bytes, key: bytes, seal: Seal) -> Stored:
+    """Return what `data`, kept under `key`, is."""
+    found, sealed = examine(data, seal)
+    # A sealed entry copied under another key would verify.
+    if not isinstance(found, str) and found.key != key:
+        return Stored("key", sealed, len(data))
+    return Stored(found, sealed, len(data))
 
 
 def apart(data: bytes) -> tuple[bytes, bytes]:

@@ -119,8 +119,8 @@ def access_to(server: object) -> Access:
         return _of_pool(server.connection_pool, _blocking_kinds())
     if isinstance(server, redis.RedisCluster):
         settings = server.nodes_manager.connection_kwargs
-        secured = settings.get("ssl")
-        return _of_cluster(server, redis.SSLConnection if secured else redis.Connection, settings)
+        plain = redis.SSLConnection if settings.get("ssl") else redis.Connection
+        return _of_cluster(server, settings.get("connection_class", plain), settings)
     if isinstance(server, redis.asyncio.RedisCluster):
         settings = server.connection_kwargs
         return _of_cluster(server, _blocking_kinds()[settings["connection_class"]], settings)

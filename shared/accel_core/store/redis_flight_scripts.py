@@ -14,7 +14,7 @@ _REMEMBERED = 64
 
 END_FLIGHT = """
 local function end_flight(flight, token, how)
-    if redis.call('HGET', flight, 'leader') ~= token then return end
+    if redis.pcall('HGET', flight, 'leader') ~= token then return end
     local waiting = redis.call('HKEYS', flight)
     redis.call('DEL', flight)
     for _, channel in ipairs(waiting) do
@@ -24,18 +24,22 @@ end
 """
 """Ends the lease that `token` holds, and tells who waits ``over`` or ``declined``."""
 
-# Without its invalidations, since they were lost or too many are later, everything is outdated.
+# Where what was invalidated later is lost, forgotten or no record of ours, it may have been meant.
 IS_OUTDATED = """
+local function means(packed, key, print)
+    local meant = cmsgpack.unpack(packed)
+    local fits = meant[2] == '' or meant[2] == key
+    for c = 3, #meant, 2 do fits = fits and has(print, tonumber(meant[c]), meant[c + 1]) end
+    return fits
+end
 local function is_outdated(key, print, mark)
-    local last = tonumber(redis.call('HGET', counter, 'outdated') or 0)
+    local last = tonumber(redis.call('HGET', counter, 'outdated')) or 0
     if mark == last then return false end
     local later = redis.call('ZRANGEBYSCORE', outdated, '(' .. digits(mark), '+inf')
     if mark > last or #later < last - mark then return true end
     for _, packed in ipairs(later) do
-        local meant = cmsgpack.unpack(packed)
-        local fits = meant[2] == '' or meant[2] == key
-        for c = 3, #meant, 2 do fits = fits and has(print, tonumber(meant[c]), meant[c + 1]) end
-        if fits then return true end
+        local read, fits = pcall(means, packed, key, print)
+        if fits or not read then return true end
     end
     return false
 end

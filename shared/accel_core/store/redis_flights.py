@@ -58,8 +58,6 @@ class RedisFlights:
         self._leases = RedisLeases(
             link, names.flight, lease_s=lease_s, mono_now=mono_now, report=report
         )
-        # Those that a save is to end, by the key of its entry.
-        self._landing: dict[bytes, Lease] = {}
 
     def claim(
         self, name: bytes, key: bytes, at_most_s: float, passed_over: Entry | None = None
@@ -88,15 +86,13 @@ class RedisFlights:
 
     def land(self, lease: Lease) -> None:
         """Let the next save of the lease's entry end it. Where none comes, it ends by itself."""
-        self._landing[lease.key] = lease
-        self._leases.hurry(lease)
+        self._leases.land(lease)
 
     def landing(self, key: bytes) -> tuple[str, str, str]:
         """Return what a save of `key` tells its script: flight, token and mark, or nothing."""
-        lease = self._landing.pop(key, None)
+        lease = self._leases.landing(key)
         if lease is None:
             return "", "", ""
-        self._leases.let_go(lease)
         return self._names.flight(lease.name), lease.token, str(lease.mark)
 
     def end(self, lease: Lease, *, declined: bool) -> None:

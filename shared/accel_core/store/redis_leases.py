@@ -28,7 +28,7 @@ _CLOSING_S = 2.0
 class _Order(NamedTuple):
     """What is to be done about a lease; ``close`` concerns all."""
 
-    what: Literal["hold", "let_go", "over", "declined", "close"]
+    what: Literal["hold", "hurry", "let_go", "over", "declined", "close"]
     lease: Lease | None = None
     until_s: float = 0.0
 
@@ -75,13 +75,20 @@ class RedisLeases:
                     raise StoreError("redis", "renew leases", str(error)) from error
                 self._thread = thread
 
-    def let_go(self, lease: Lease) -> None:
-        """Renew `lease` no longer: something else ends it."""
-        self._orders.put(_Order("let_go", lease))
+    def land(self, lease: Lease) -> None:
+        """Let the next save of the lease's entry end it.
 
-    def hurry(self, lease: Lease) -> None:
-        """Renew `lease` for one more of its durations only, unless it is let go or ended before."""
-        self._orders.put(_Order("hold", lease, self._mono_now() + self.lease_s))
+        It is renewed for one more of its durations: where no save comes, it ends by itself.
+        """
+        self._landing[lease.key] = lease
+        self._orders.put(_Order("hurry", lease, self._mono_now() + self.lease_s))
+
+    def landing(self, key: bytes) -> Lease | None:
+        """Return the lease that a save of `key` is to end, which is renewed no longer."""
+        lease = self._landing.pop(key, None)
+        if lease is not None:
+            self._orders.put(_Order("let_go", lease))
+        return lease
 
     def end(self, lease: Lease, *, declined: bool) -> None:
         """End `lease` and tell who waits, where this process holds it. Does not wait."""
@@ -99,31 +106,41 @@ class RedisLeases:
         """Hold none in a child process: they are its parent's."""
         self._starting, self._thread = threading.Lock(), None
         self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
+        self._landing: dict[bytes, Lease] = {}
 
     def _run(self) -> None:
         held: dict[Lease, float] = {}
-        renew_at_s = 0.0
+        renew_at_s = float("inf")
         while True:
-            now_s = self._mono_now()
-            if not held:
-                renew_at_s = now_s + self.lease_s / 3
-            orders = self._next(max(0.0, renew_at_s - now_s) if held else None)
+            orders = self._next(renew_at_s - self._mono_now() if held else None)
+            idle = not held
             ended = _carry_out(orders, held)
             if any(order.what == "close" for order in orders):
                 self._end([*ended, *(_Order("over", lease) for lease in held)])
                 return
             self._end(ended)
             now_s = self._mono_now()
-            if now_s >= renew_at_s:
+            if idle:
                 renew_at_s = now_s + self.lease_s / 3
-                held = {lease: until_s for lease, until_s in held.items() if until_s > now_s}
-                self._renew(held)
+            elif now_s >= renew_at_s:
+                renew_at_s = now_s + self.lease_s / 3
+                self._drop_late(held, now_s)
+                self._renew(list(held))
+
+    def _drop_late(self, held: dict[Lease, float], now_s: float) -> None:
+        """Leave alone those that were held as long as they may be."""
+        for lease in [lease for lease, until_s in held.items() if until_s <= now_s]:
+            del held[lease]
+            if self._landing.get(lease.key) == lease:
+                self._landing.pop(lease.key, None)
 
     def _next(self, timeout_s: float | None) -> list[_Order]:
         """Wait for orders and return them, in order; none where `timeout_s` passed first."""
         orders: list[_Order] = []
         try:
-            orders.append(self._orders.get(timeout=timeout_s))
+            orders.append(
+                self._orders.get(timeout=None if timeout_s is None else max(0.0, timeout_s))
+            )
             while True:
                 orders.append(self._orders.get_nowait())
         except queue.Empty:
@@ -135,8 +152,7 @@ class RedisLeases:
             arguments = [part for lease, how in told for part in (lease.token, how)]
             self._tell("end leases", END, [lease for lease, _ in told], arguments)
 
-    def _renew(self, held: Iterable[Lease]) -> None:
-        leases = list(held)
+    def _renew(self, leases: list[Lease]) -> None:
         if leases:
             tokens = [lease.token for lease in leases]
             duration_ms = int(self.lease_s * 1000)
@@ -148,8 +164,8 @@ class RedisLeases:
         try:
             names = [self._named(lease.name) for lease in leases]
             self._link.ask_at_length(operation, script, names, *arguments)
-        except StoreError as error:
-            self._report(operation, error.detail)
+        except Exception as error:  # whatever it is, the thread must live on
+            self._report(operation, str(error))
 
 
 def _carry_out(orders: list[_Order], held: dict[Lease, float]) -> list[_Order]:
@@ -159,7 +175,9 @@ def _carry_out(orders: list[_Order], held: dict[Lease, float]) -> list[_Order]:
         if order.lease is None:
             continue
         if order.what == "hold":
-            held[order.lease] = min(order.until_s, held.get(order.lease, order.until_s))
-        elif held.pop(order.lease, None) is not None and order.what != "let_go":
-            ended.append(order)
+            held[order.lease] = order.until_s
+        elif order.what == "hurry" and order.lease in held:
+            held[order.lease] = min(order.until_s, held[order.lease])
+        elif order.what != "hurry" and held.pop(order.lease, None) is not None:
+            ended += [order] if order.what != "let_go" else []
     return ended

@@ -1,98 +1,47 @@
 """A limiter's levels on a Redis server, of which all processes that use one key take.
 
-A reservation is one script: it refills every limit by the server's clock, takes in what was settled
-since, and takes the charge of all limits or of none. Levels may fall below zero, and a level that
-has risen to its full amount is forgotten, for that is how it would begin.
+A reservation is one script (`redis_reserve`): it refills every limit by the server's clock, takes
+in what was settled since, and takes the charge of all limits or of none.
 
-What is settled is told as a running total, numbered, so it counts once: a handle that got no answer
-tells its total again, and the server remembers up to which number it has heard this handle.
-
-Names: ``{PREFIX}:1:level:NAME:UNIT:SECONDS`` (hash) per limit, and ``{PREFIX}:1:heard:NAME:HANDLE``
-(hash) per handle that was here lately; NAME is hashed.
+While the server cannot be asked, a process keeps to its share of the limits (`OwnShare`), or lets
+nobody through, and tries again every two seconds. Settlements then count for the share, and what is
+left of that is told with the first answer.
 """
 
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
+from contextlib import suppress
 from hashlib import blake2b
 from secrets import token_hex
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
+from accel_core.errors import StoreError
 from accel_core.forking import renewed_in_children
+from accel_core.policy.breaker import Breaker
 from accel_core.policy.limits.charge import NOTHING, Charge
 from accel_core.policy.limits.limit_store import Limit, Reserved
+from accel_core.policy.limits.own_share import Known, OwnShare
 from accel_core.store.codec import utf8
 from accel_core.store.redis_link import RedisLink
-from accel_core.store.redis_scripts import Names, Script
+from accel_core.store.redis_reserve import LEAVE, RESERVE
+from accel_core.store.redis_scripts import Names
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from accel_core.store.redis_access import Server
 
+WhenAway = Literal["degraded", "closed"]
+
+REST_S = 2.0
+"""For how long a server that did not answer is left alone."""
+
 _NO_BOUND = 1e300
-_HEARD_MS = 3_600_000
-"""How long the server remembers a handle: far longer than an answer may be late."""
-
-_FULL_MS = 60_000
-"""How long a level that is full is kept."""
-
-RESERVE = Script(
-    f"""
-local time = redis.call('TIME')
-local now_us = time[1] * 1000000 + time[2]
-local max_wait_s, number = tonumber(ARGV[1]), tonumber(ARGV[2])
-local handle, wait_s, limits, totals = KEYS[1], 0, {{}}, {{}}
-local function digits(value) return string.format('%.17g', value) end
-local last = tonumber(redis.call('HGET', handle, 'number') or 0)
-for i = 2, #KEYS do
-    local first = 6 * i - 9
-    local values = {{}}
-    for field = 0, 5 do values[field + 1] = tonumber(ARGV[first + field]) end
-    local charge, total, told, amount, rate, at_most = unpack(values)
-    local state = redis.call('HMGET', KEYS[i], 'level', 'at_us', 'rate')
-    local level, at_us = tonumber(state[1]), tonumber(state[2])
-    if not (level and at_us) then
-        level = amount
-    elseif now_us > at_us then
-        level = level + (now_us - at_us) / 1000000 * tonumber(state[3] or rate)
-    end
-    level = math.min(level, amount, at_most)
-    if number > last then
-        local heard = tonumber(redis.call('HGET', handle, KEYS[i]) or told)
-        level = math.min(level + total - heard, amount)
-        totals[#totals + 1] = KEYS[i]
-        totals[#totals + 1] = ARGV[first + 1]
-    end
-    local missing = math.min(charge - level, amount - level)
-    if missing > amount * 1e-9 then wait_s = math.max(wait_s, missing / rate) end
-    limits[i] = {{charge, level, amount, rate}}
-end
-if number > last then
-    -- Anew: what was heard of a limit that is no longer told must not count when it is again.
-    redis.call('DEL', handle)
-    redis.call('HSET', handle, 'number', ARGV[2], unpack(totals))
-    redis.call('PEXPIRE', handle, {_HEARD_MS})
-end
-local answer = {{digits(wait_s)}}
-for i = 2, #KEYS do
-    local charge, level, amount, rate = unpack(limits[i])
-    if wait_s <= max_wait_s then level = level - charge end
-    redis.call(
-        'HSET', KEYS[i], 'level', digits(level), 'at_us', digits(now_us), 'rate', digits(rate))
-    local full_ms = math.ceil((amount - level) / rate * 1000) + {_FULL_MS}
-    redis.call('PEXPIRE', KEYS[i], string.format('%.0f', math.min(full_ms, 1e14)))
-    answer[#answer + 1] = digits(level)
-end
-return answer
-"""
-)
-"""KEYS: the handle, the limits. ARGV: longest wait, number; then of each limit: what is charged,
-what was settled in all, how much of that was heard, its amount, its rate, what it is lowered to.
-
-Returns the wait in seconds, and the level of each limit.
-"""
+_PATIENCE = 2.0
+"""Times the timeout after which nobody waits for an answer: to be connected, and to be answered."""
 
 
 class _Told(NamedTuple):
@@ -102,6 +51,31 @@ class _Told(NamedTuple):
     total: Charge
 
 
+class _Ask(NamedTuple):
+    """What one call tells the server.
+
+    Attributes:
+        limits: there are.
+        known: of each of them.
+        told: what was settled in all.
+        heard: how much of that the server is known to have heard.
+        valid_us: until when it may be carried out, by the server's clock; 0: whenever.
+        away_us: since when this handle is alone, by the server's clock; 0: it was never answered,
+            -1: it is not alone.
+        share: of this handle, if it is alone.
+        closed_s: for how long the provider takes no calls.
+    """
+
+    limits: tuple[Limit, ...]
+    known: list[Known]
+    told: _Told
+    heard: _Told
+    valid_us: int
+    away_us: int
+    share: float
+    closed_s: float
+
+
 class RedisLevels:
     """A `LimitStore` on a server.
 
@@ -109,7 +83,11 @@ class RedisLevels:
         server: as for `RedisStore`.
         name: whose limits: all that name the same share them. One per provider's key and model.
         prefix: what its names on the server begin with.
+        when_away: while the server cannot be asked, ``degraded``: each process keeps to its share
+            of the limits, by the number of processes that asked in the minute before; ``closed``:
+            nobody is let through.
         timeout_s: the longest wait for a connection, and for each answer.
+        mono_now: monotonic clock, seconds.
 
     Raises:
         ConfigError: the URL, or the prefix, is none.
@@ -126,11 +104,14 @@ class RedisLevels:
         name: str,
         *,
         prefix: str = "accel",
-        timeout_s: float = 0.25,
+        when_away: WhenAway = "degraded",
+        timeout_s: float = 0.1,
+        mono_now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._link = RedisLink(server, lookup_timeout_s=timeout_s, write_timeout_s=timeout_s)
         self._root = Names(prefix).root
         self._name = blake2b(utf8(name), digest_size=16).hexdigest()
+        self._closes, self._timeout_s, self._mono_now = when_away == "closed", timeout_s, mono_now
         # Appended to from anywhere, while garbage is collected too: so without the lock.
         self._shapes: deque[tuple[Limit, ...]] = deque()
         self._limits: tuple[Limit, ...] = ()
@@ -144,67 +125,142 @@ class RedisLevels:
     def reserve(self, charge: Charge, now_s: float, max_wait_s: float) -> Reserved:  # noqa: ARG002
         """Take `charge` if it may be used within `max_wait_s`, and say when.
 
-        Raises:
-            StoreError: the server could not be asked, or did not answer in time.
+        Where the server cannot be asked, of this process's share, or not at all.
         """
-        limits, told, heard = self._next()
-        if not limits:
-            return Reserved(0.0)
-        wait_s, *levels = self._link.ask(
-            "reserve",
-            RESERVE,
-            [self._named("heard", self._handle), *map(self._level, limits)],
-            *(max_wait_s, told.number),
-            *(value for limit in limits for value in _spelled(limit, charge, told, heard)),
-        )
-        self._answered(limits, told)
-        return Reserved(float(wait_s), tuple(map(float, levels)))
+        began_s = self._mono_now()
+        with self._lock:
+            ask = self._next(began_s)
+            if not ask.limits:
+                return Reserved(0.0)
+            if not self._breaker.allows(began_s):
+                return self._decided_alone(charge, began_s, max_wait_s)
+        try:
+            answer = self._asked(ask, charge, max_wait_s)
+            if len(answer) == 1:
+                # Its clock was put forward. It has changed nothing, and is believed.
+                ask = ask._replace(valid_us=0)
+                answer = self._asked(ask, charge, max_wait_s)
+        except StoreError as error:
+            with self._lock:
+                self._left(self._mono_now())
+                answered = self._decided_alone(charge, began_s, max_wait_s)
+            return answered._replace(problem=str(error))
+        with self._lock:
+            return self._answered(ask, answer, began_s)
 
     def settle(self, held: Charge, charged: Charge) -> None:
         """Return what was taken beyond what was `charged`; take what is missing."""
         self._settled.append(Charge(*(was - used for was, used in zip(held, charged, strict=True))))
 
+    def hold_off(self, until_s: float, now_s: float) -> None:
+        """Promise nothing for before `until_s`, by the caller's clock: the provider said so."""
+        self._closings.append(self._mono_now() + until_s - now_s)
+
     def after_fork(self) -> None:
         """Be another handle in a child process; what was not told yet is the parent's to tell."""
         self._lock, self._handle = threading.Lock(), token_hex(8)
         self._settled: deque[Charge] = deque()
+        self._closings: deque[float] = deque()
+        self._closed_until_s = float("-inf")
         self._told = self._heard = _Told(0, NOTHING)
+        self._share = OwnShare()
+        self._share.shape(self._limits, self._mono_now())
+        self._breaker = Breaker(1, REST_S)
+        self._servers_us, self._answered_s, self._away_us = 0, 0.0, -1
 
     def close(self) -> None:
-        """Close the connections."""
+        """Take leave of the other processes, and close the connections."""
+        if self._servers_us and not self._share.is_alone:
+            with suppress(StoreError):
+                self._link.ask("leave", LEAVE, [self._named("takers")], self._handle)
         self._link.close()
 
     def __repr__(self) -> str:
         return f"RedisLevels({self._link!r})"
 
-    def _next(self) -> tuple[tuple[Limit, ...], _Told, _Told]:
-        """Return what to tell: the limits, what was settled, and how much of that was heard."""
-        with self._lock:
-            while self._shapes:
-                self._limits = self._shapes.popleft()
-            total = self._told.total
-            while self._settled:
-                total = Charge(*map(sum, zip(total, self._settled.popleft(), strict=True)))
-            self._told = _Told(self._told.number + 1, total)
-            return self._limits, self._told, self._heard
+    def _next(self, now_s: float) -> _Ask:
+        """Take in what was said since, and return what to tell."""
+        while self._shapes:
+            self._limits = self._shapes.popleft()
+            self._share.shape(self._limits, now_s)
+        total = self._told.total
+        while self._settled:
+            given = self._settled.popleft()
+            if self._share.is_alone:
+                self._share.settle(given)
+            else:
+                total = Charge(*map(sum, zip(total, given, strict=True)))
+        while self._closings:
+            self._closed_until_s = max(self._closed_until_s, self._closings.popleft())
+        self._told = _Told(self._told.number + 1, total)
+        valid_us = self._at_server_us(now_s + _PATIENCE * self._timeout_s)
+        return _Ask(
+            limits=self._limits,
+            known=self._share.known(now_s),
+            told=self._told,
+            heard=self._heard,
+            valid_us=valid_us,
+            away_us=self._away_us,
+            share=self._share.share,
+            closed_s=max(0.0, self._closed_until_s - now_s),
+        )
 
-    def _answered(self, limits: tuple[Limit, ...], told: _Told) -> None:
-        with self._lock:
-            if told.number > self._heard.number:
-                self._heard = told
-            if self._limits is limits:
-                # A level is lowered once.
-                self._limits = tuple(limit._replace(at_most=_NO_BOUND) for limit in limits)
+    def _asked(self, ask: _Ask, charge: Charge, max_wait_s: float) -> Sequence[bytes]:
+        """Ask the server; return its clock alone where it came too late."""
+        answer: Sequence[bytes] = self._link.ask(
+            "reserve",
+            RESERVE,
+            [
+                self._named("heard", self._handle),
+                self._named("takers"),
+                self._named("closed"),
+                *(self._named("level", f"{one.unit}:{one.per_s:g}") for one in ask.limits),
+            ],
+            *(self._handle, max_wait_s, ask.told.number, ask.valid_us, ask.away_us, ask.share),
+            int(1000 * ask.closed_s),
+            *(value for at in range(len(ask.limits)) for value in _spelled(ask, at, charge)),
+        )
+        return answer
 
-    def _level(self, limit: Limit) -> str:
-        return self._named("level", f"{limit.unit}:{limit.per_s:g}")
+    def _answered(self, ask: _Ask, answer: Sequence[bytes], began_s: float) -> Reserved:
+        servers_us, wait_s, takers, *levels = map(float, answer)
+        self._breaker.succeeded()
+        self._servers_us, self._answered_s, self._away_us = int(servers_us), began_s, -1
+        if ask.told.number > self._heard.number:
+            self._heard = ask.told
+        if self._limits is ask.limits:
+            # A level is lowered once.
+            self._limits = tuple(limit._replace(at_most=_NO_BOUND) for limit in ask.limits)
+            self._share.shape(self._limits, began_s)
+        self._share.heard(levels, int(takers), began_s)
+        return Reserved(wait_s, tuple(levels), int(takers))
 
-    def _named(self, kind: str, what: str) -> str:
-        return f"{self._root}{kind}:{self._name}:{what}"
+    def _left(self, now_s: float) -> None:
+        self._breaker.failed(now_s)
+        if not self._share.is_alone:
+            self._share.leave(now_s)
+            self._away_us = self._at_server_us(now_s)
+
+    def _at_server_us(self, now_s: float) -> int:
+        """Return what the server's clock shows at `now_s`, or a little more; 0: nobody knows."""
+        if not self._servers_us:
+            return 0
+        return self._servers_us + int(1e6 * (now_s - self._answered_s))
+
+    def _decided_alone(self, charge: Charge, now_s: float, max_wait_s: float) -> Reserved:
+        if self._closes:
+            return Reserved(max_wait_s + REST_S, (), self._share.processes, share=0.0)
+        return self._share.reserve(charge, now_s, max_wait_s)
+
+    def _named(self, kind: str, what: str = "") -> str:
+        name = f"{self._root}{kind}:{self._name}"
+        return f"{name}:{what}" if what else name
 
 
-def _spelled(limit: Limit, charge: Charge, told: _Told, heard: _Told) -> tuple[float, ...]:
+def _spelled(ask: _Ask, at: int, charge: Charge) -> tuple[float, ...]:
+    """Return what a call tells of one limit."""
+    limit, known = ask.limits[at], ask.known[at]
     unit = limit.unit
-    totals = told.total[unit], heard.total[unit]
-    at_most = min(limit.at_most, _NO_BOUND)
-    return charge[unit], *totals, limit.amount, limit.rate_per_s, at_most
+    totals = ask.told.total[unit], ask.heard.total[unit]
+    bounds = min(limit.at_most, _NO_BOUND), min(known.level, _NO_BOUND)
+    return charge[unit], *totals, limit.amount, limit.rate_per_s, *bounds, known.taken

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
 
     from accel_core.events import Event
+    from accel_core.inspection import Stored
     from accel_core.ports import Entry, Observer, Selector
     from accel_core.store.redis_access import Server
     from accel_core.store.redis_scripts import Script
@@ -135,6 +136,15 @@ class RedisStore:
         if not keys:
             return {}
         return {entry.key: entry for entry in self._entries(self._search.fetch(keys))}
+
+    def inspect(self, keys: Collection[bytes]) -> dict[bytes, Stored]:
+        """Return what is kept under `keys` by their key, readable or not, and no event."""
+        if not keys:
+            return {}
+        return {
+            row.key: codec.inspected(codec.joined(row.body, row.vector), row.key, self._seal)
+            for row in self._search.fetch(keys)
+        }
 
     def searches(self) -> bool:
         """Whether the server searches by meaning, as far as is known by now."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
+    from accel_core.inspection import Stored
     from accel_core.ports import CorpusChanges, Entry, Observer, Selector
 
 # A revision handed out holds two: how far removals were told, and how far entries were. They
@@ -42,6 +43,7 @@ class SqliteStore:
         path: the database file, on a local disk.
         seal: signs what is stored and refuses what was not signed; None: neither.
         max_entries: the most entries held; expired ones leave first, then the oldest.
+        read_only: neither makes nor changes the file, which may be write-protected.
         on_event: told of bytes that were refused.
         wall_now: the clock that decides what has expired, seconds since the epoch.
 
@@ -57,6 +59,7 @@ class SqliteStore:
         *,
         seal: Seal | None = None,
         max_entries: int = 100_000,
+        read_only: bool = False,
         on_event: Observer | None = None,
         wall_now: Callable[[], float] = time.time,
     ) -> None:
@@ -64,12 +67,9 @@ class SqliteStore:
         self._max_entries = max_entries
         self._on_event = on_event
         self._wall_now = wall_now
-        self._file = SqliteFile(path, SCHEMA)
-        with self._file.asking("open") as connection:
-            complete = has_tables(connection)
-        if not complete:
-            with self._file.writing("open") as connection:
-                make_tables(connection)
+        self._file = SqliteFile(path, SCHEMA, read_only=read_only)
+        if not read_only:
+            self._complete()
         # Everything up to this revision was told by `changes` or written here.
         self._known = 0
         # The last look at the counter: by which connection, at which version of the data.
@@ -87,9 +87,11 @@ class SqliteStore:
 
         One state of the file is read.
         """
-        with self._file.scanning("fetch") as connection:
-            bodies = [(key, _body(connection, key)) for key in keys]
-        return self._entries((key, body) for key, body in bodies if body is not None)
+        return self._entries(self._bodies(keys))
+
+    def inspect(self, keys: Collection[bytes]) -> dict[bytes, Stored]:
+        """Return what is kept under `keys` by their key, readable or not, and no event."""
+        return {key: codec.inspected(body, key, self._seal) for key, body in self._bodies(keys)}
 
     def save(self, entries: Sequence[Entry]) -> None:
         """Store all of `entries` or none, replacing those with the same key."""
@@ -192,6 +194,20 @@ class SqliteStore:
 
     def __repr__(self) -> str:
         return f"SqliteStore({str(self._file.path)!r}, seal={self._seal!r})"
+
+    def _complete(self) -> None:
+        """Add tables that a file of an earlier version has not."""
+        with self._file.asking("open") as connection:
+            complete = has_tables(connection)
+        if not complete:
+            with self._file.writing("open") as connection:
+                make_tables(connection)
+
+    def _bodies(self, keys: Collection[bytes]) -> list[tuple[bytes, bytes]]:
+        """Return each of `keys` that is there, and its bytes."""
+        with self._file.scanning("fetch") as connection:
+            bodies = [(key, _body(connection, key)) for key in keys]
+        return [(key, body) for key, body in bodies if body is not None]
 
     def _entries(self, bodies: Iterable[tuple[bytes, bytes]]) -> dict[bytes, Entry]:
         """Return what is readable of keys and bytes."""

@@ -41,14 +41,25 @@ _INHERITED: list[_Lines] = []
 
 
 class SqliteFile:
-    """One database file, open for the calling process."""
+    """One database file, open for the calling process.
 
-    def __init__(self, path: str | os.PathLike[str], schema: str) -> None:
+    Args:
+        path: where it is.
+        schema: what a new one is made with.
+        read_only: neither makes nor changes it.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], schema: str, *, read_only: bool = False
+    ) -> None:
         self.path = Path(path).absolute()
+        self._read_only = read_only
         self._closed = False
         self._lines: _Lines | None = None
         self._opening = threading.Lock()
         with _Reported(self.path, "open"):
+            if not self.path.exists() and read_only:
+                raise _refused(self.path, "does not exist; check the path")
             if not self.path.exists():
                 _create(self.path, schema)
             self._open()
@@ -105,7 +116,7 @@ class SqliteFile:
             if self._closed:
                 raise StoreError("sqlite", "answer", f"{self.path}: the store is closed")
             if self._lines is None:
-                self._lines = _Lines.to(self.path)
+                self._lines = _Lines.to(self.path, read_only=self._read_only)
             return self._lines
 
 
@@ -124,11 +135,11 @@ class _Lines(NamedTuple):
     writer: _Line
 
     @classmethod
-    def to(cls, path: Path) -> _Lines:
+    def to(cls, path: Path, *, read_only: bool) -> _Lines:
         with ExitStack() as opened:
             lines = []
             for _ in cls._fields:
-                connection = _connected(path)
+                connection = _connected(path, read_only=read_only)
                 opened.callback(connection.close)
                 lines.append(_Line(connection, threading.Lock()))
             opened.pop_all()
@@ -172,10 +183,10 @@ def _transaction(connection: sqlite3.Connection, begin: str) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
-def _connected(path: Path) -> sqlite3.Connection:
+def _connected(path: Path, *, read_only: bool) -> sqlite3.Connection:
     # mode=rw: a file deleted meanwhile is an error, not a new database without tables.
     connection = sqlite3.connect(
-        f"{path.as_uri()}?mode=rw",
+        f"{path.as_uri()}?{_reading_mode(path) if read_only else 'mode=rw'}",
         uri=True,
         timeout=_BUSY_S,
         isolation_level=None,
@@ -186,10 +197,24 @@ def _connected(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA synchronous = NORMAL")
         # What was removed is overwritten: somebody may have asked to be forgotten.
         connection.execute("PRAGMA secure_delete = ON")
+        if read_only:
+            connection.execute("PRAGMA query_only = ON")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _reading_mode(path: Path) -> str:
+    """Return how to open a file that is only read.
+
+    A reader takes part in the log, and makes files for that beside the database, which only
+    writers remove. Where this process may not, and no log is there, nobody has the file open.
+    """
+    if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK):
+        return "mode=rw"
+    logged = path.with_name(f"{path.name}-wal").exists()
+    return "mode=ro" if logged else "mode=ro&immutable=1"
 
 
 def _check(connection: sqlite3.Connection, path: Path) -> None:

@@ -151,6 +151,17 @@ class LimitStoreContract:
         store.shape([], clock.now_s)
         assert self.taken(store, clock, 1e9).wait_s == 0.0
 
+    def test_held_off(self, stores: Stores, clock: ManualClock) -> None:
+        """What a provider said to one holds for all; a shorter time than is known, for nobody."""
+        one, other = self.shaped(stores, clock)
+        one.hold_off(clock.now_s + 5.0, clock.now_s)
+        assert self.taken(one, clock, 10.0).wait_s == pytest.approx(5.0, abs=2e-3)
+        other.hold_off(clock.now_s + 1.0, clock.now_s)
+        assert self.taken(other, clock, 10.0).wait_s == pytest.approx(5.0, abs=2e-3)
+        clock.advance(5.0)
+        assert self.taken(other, clock, 60.0).wait_s == 0.0
+        assert self.taken(one, clock, 40.0).wait_s == 0.0
+
     def test_levels_are_true_where_told(self, stores: Stores, clock: ManualClock) -> None:
         """They are what is left after the answer, in the order of the limits."""
         store, _ = self.shaped(

@@ -192,7 +192,7 @@ class Account:
         """Let nobody through for as long as a provider asks for; 0: it does not."""
         if retry_after_s > 0.0:
             # At most a minute: what was said once, by whoever, must not close a key for a day.
-            self.reservations.close_until(now_s + min(retry_after_s, MINUTE_S))
+            self.reservations.close_until(now_s + min(retry_after_s, MINUTE_S), now_s)
 
     def _learn_limit(self, one: Shown, limit: float, now_s: float) -> None:
         """Take over a limit nobody stated, or one that is lower than was stated."""

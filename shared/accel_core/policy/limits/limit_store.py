@@ -38,10 +38,17 @@ class Reserved(NamedTuple):
         wait_s: seconds until what was asked for may be used; more than the caller would wait:
             nothing was taken.
         levels: what is left of each limit, in the order they were told; empty: not said.
+        processes: that took of the limits lately, this one included, as far as is known.
+        share: of each limit, in (0, 1], which the store answered from because it could not ask for
+            the whole; 0: then it lets nobody through; None: it did ask.
+        problem: what kept it from asking, where it just tried.
     """
 
     wait_s: float
     levels: tuple[float, ...] = ()
+    processes: int = 1
+    share: float | None = None
+    problem: str = ""
 
 
 @runtime_checkable
@@ -54,11 +61,10 @@ class LimitStore(Protocol):
     process that died held, or an answer that was lost, is refilled.
 
     `reserve` alone may wait for a network: it is called off event loops, and by several threads.
-    `shape` and `settle` are called anywhere, while garbage is collected too, and neither wait nor
-    raise: what they say has arrived when a later `reserve` of the same handle answers. A store that
-    cannot ask for its levels answers as it was configured to (of a share of the limits, or with a
-    wait longer than the caller's), or raises: then the caller's own levels decide, and an event
-    says so.
+    The others are called anywhere, while garbage is collected too, and neither wait nor raise: what
+    they say has arrived when a later `reserve` of the same handle answers. A store that cannot ask
+    for its levels answers as it was configured to (of a share of the limits, or with a wait longer
+    than the caller's), or raises: then the caller's own levels decide, and an event says so.
     """
 
     def shape(self, limits: Sequence[Limit], now_s: float) -> None:
@@ -78,3 +84,9 @@ class LimitStore(Protocol):
 
     def settle(self, held: Charge, charged: Charge) -> None:
         """Return what was taken beyond what was `charged`; take what is missing."""
+
+    def hold_off(self, until_s: float, now_s: float) -> None:
+        """Promise nothing for before `until_s`, by the caller's clock: the provider said so."""
+
+    def close(self) -> None:
+        """Release what is held of the network; a later `reserve` may take it again."""

@@ -2,7 +2,9 @@
 
 What must have room are the levels of the known limits and the layers beside them. Where the levels
 are shared with other processes, nobody is granted anything here before `heard` says that the
-shared store took it; our own levels then only tell how long that will be.
+shared store took it; our own levels then only tell how long that will be. Slots that are stated are
+divided by the processes that the store counts, not pooled: one that a process held would have to
+be told of when its call ends, and renewed until then.
 
 `ask` grants at once where nothing waits and everything fits; else a `Place` in the queue comes
 back, and `advance` grants places from the front as the layers allow. Nobody overtakes the front,
@@ -100,7 +102,7 @@ class Reservations:
 
     Args:
         layers: what must have room beside the levels.
-        slots: calls that may be under way at once; None: any number.
+        slots: calls that may be under way at once, in all processes; None: any number.
         levels: of the limits that are known; None: none are.
         shared: where those are shared with other processes; None: they are not.
     """
@@ -114,7 +116,8 @@ class Reservations:
         shared: LimitStore | None = None,
     ) -> None:
         self.layers: list[Layer] = list(layers)
-        self.slots = slots
+        self.slots = self._own_slots = self._all_slots = slots
+        """Calls that may be under way at once in this process."""
         self.levels, self._shared = levels or Levels(), shared
         self.in_use = 0
         """Calls under way."""
@@ -124,8 +127,10 @@ class Reservations:
         """Who waits, in order; only to be looked at."""
         self.on_grant: Callable[[Place, float], None] | None = None
         """Told of each place that is let through."""
+        self.closed_untold = False
+        """Whether the shared store has yet to be told that the provider takes no calls."""
         self._arrivals = 0
-        self._closed_until_s = float("-inf")
+        self._found_slots: int | None = None
         self._hold_s = _HOLD_S
         self._front: Place | None = None
         self._front_s = float("-inf")
@@ -154,7 +159,7 @@ class Reservations:
     def eta_s(self, charge: Charge, now_s: float, order: tuple[float, float]) -> float:
         """Return how long `charge` would wait at `order`, if those before it took their turns."""
         ahead = [place.charge for place in self.queue if place.order < order]
-        wait_s = max(0.0, self._closed_until_s - now_s)
+        wait_s = max(0.0, self.levels.closed_until_s - now_s)
         for layer in self._all_layers():
             unit = layer.unit
             if ahead:
@@ -219,7 +224,10 @@ class Reservations:
 
     def heard(self, place: Place, answer: Reserved, now_s: float, *, took: bool) -> None:
         """Take over what the shared store says; grant a waiting `place` what it `took` for it."""
-        self.levels.assume(answer.levels, now_s)
+        self.levels.assume(answer.levels, now_s, answer.share or 1.0)
+        if self._all_slots is not None:
+            self._own_slots = max(1, self._all_slots // answer.processes)
+            self.limit_slots(self._found_slots)
         if took:
             if not answer.levels:
                 self.levels.settle(NOTHING, place.charge)
@@ -276,9 +284,18 @@ class Reservations:
             if given:
                 layer.give(given)
 
-    def close_until(self, until_s: float) -> None:
-        """Let nobody through before `until_s`."""
-        self._closed_until_s = max(self._closed_until_s, until_s)
+    def close_until(self, until_s: float, now_s: float) -> None:
+        """Let nobody through before `until_s`, in no process."""
+        self.levels.hold_off(until_s, now_s)
+        if self._shared is not None:
+            self._shared.hold_off(until_s, now_s)
+            self.closed_untold = True
+
+    def limit_slots(self, found: int | None) -> None:
+        """Let no more calls be under way here than were `found` to help; None: nothing was."""
+        self._found_slots = found
+        bounds = [slots for slots in (found, self._own_slots) if slots is not None]
+        self.slots = min(bounds, default=None)
 
     def held_back_s(self, charge: Charge, now_s: float) -> float:
         """Return the seconds until `charge` may be taken from all but the levels.
@@ -287,7 +304,7 @@ class Reservations:
         """
         if self.slots is not None and self.in_use >= self.slots:
             return _NEVER_S
-        wait_s = self._closed_until_s - now_s
+        wait_s = self.levels.closed_until_s - now_s
         for layer in self.layers:
             if (layer_s := layer.wait_s(charge, now_s)) > wait_s:
                 wait_s = layer_s
