@@ -20,12 +20,12 @@ from accel_core.ports import Entry, Selector
 from accel_core.store.memory import MemoryStore
 from accel_core.store.sqlite import SqliteStore
 from accel_core.testing.stores import StoreContract, digest
-from accel_core.vectors import unpack
 from accel_core.transfer import files, lines
 from accel_core.transfer.leaving import arriving, export, leaving
 from accel_core.transfer.looking import PAGE, Filter, counted, matching, other_key, pages
 from accel_core.transfer.taking import Taking
 from accel_core.transfer.tally import Tally, stays
+from accel_core.vectors import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
