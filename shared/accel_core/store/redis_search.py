@@ -97,7 +97,7 @@ FIND_IN_SET = Script(
 local lone = redis.pcall('HGET', KEYS[1], place)
 if type(lone) == 'string' and not seen[lone] then read(near, lone) end
 local set = ARGV[5] .. place
-local found = redis.pcall('VSIM', set, 'FP32', query, 'COUNT', most)
+local found = redis.pcall('VSIM', set, 'FP32', query, 'COUNT', most, 'EF', 50)
 if found.err then
     problem = found.err
 else
