@@ -16,13 +16,14 @@ and nearness is worked out from them.
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from accel_core.events import BackendFailed, SearchUnavailable
 from accel_core.store.redis_scripts import Script, place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from accel_core.events import Event
     from accel_core.store.redis_link import RedisLink
@@ -36,19 +37,16 @@ local exact, near, seen, swept, problem = {}, {}, {}, 0, ''
 local function read(rows, key)
     seen[key] = true
     local fields = redis.pcall('HMGET', entry .. key, 'body', 'vector')
-    if fields.err then
-        rows[#rows + 1] = {key, '', ''}
-    elseif fields[1] or fields[2] then
-        rows[#rows + 1] = {key, fields[1] or '', fields[2] or ''}
-    else
-        return false
-    end
+    local body, vector = fields[1] or '', fields[2] or ''
+    if not (fields.err or fields[1] or fields[2]) then return false end
+    rows[#rows + 1] = struct.pack('<I4I4I4', #key, #body, #vector) .. key .. body .. vector
     return true
 end
 for i = 6, #ARGV do read(exact, ARGV[i]) end
 """
 
-_ANSWER = "return {exact, near, swept, problem}"
+# Rows in one piece: redis-py takes 100 microseconds more for a list of them.
+_ANSWER = "return {table.concat(exact), table.concat(near), swept, problem}"
 
 FETCH = Script(
     """
@@ -96,8 +94,9 @@ end
 )
 """KEYS: lone. ARGV: entry prefix, place, vector as float16, most, index, keys.
 
-Returns the entries under the keys, and the nearest of the place: key, bytes and vector of each;
-then how many vectors without an entry were removed, and what prevented the search.
+Returns the entries under the keys, and the nearest of the place: key, bytes and vector of each,
+preceded by their lengths; then how many vectors without an entry were removed, and what prevented
+the search.
 """
 
 FIND_IN_SET = Script(
@@ -122,8 +121,8 @@ end
 )
 """The same by a vector set, with the vector as float32 and the prefix of sets for the index.
 
-Looking at 50 of the graph's elements (EF) finds 97 % of the true neighbours in 10,000, in 0.4 ms; the
-server's default takes 0.95 ms.
+Looking at 50 of the graph's elements (EF) finds 97 % of the true neighbours in 10,000, in 0.4 ms;
+the server's default takes 0.95 ms.
 """
 
 PROBE = Script(
@@ -158,6 +157,7 @@ Entries that are there already are taken in by the server, in the background.
 """
 
 _BYTES_A_NUMBER = 2
+_LENGTHS = Struct("<3I")
 
 _REMEDY = "use Redis 8, or pin cache.store.search: process"
 
@@ -277,7 +277,7 @@ class RedisSearch:
         )
         if problem:
             self._mend(problem.decode(errors="replace"), dimensions)
-        return Rows([Row(*row) for row in exact], [Row(*row) for row in near], swept)
+        return Rows(list(_rows(exact)), list(_rows(near)), swept)
 
     def fetch(self, keys: Collection[bytes]) -> list[Row]:
         """Return the entries under `keys`; one command.
@@ -314,6 +314,21 @@ class RedisSearch:
 
     def _index(self, dimensions: int) -> str:
         return f"{self._names.index}{dimensions}"
+
+
+def _rows(joined: bytes) -> Iterator[Row]:
+    """Take apart what the scripts that find put together."""
+    start = 0
+    while start < len(joined):
+        key, body, vector = _LENGTHS.unpack_from(joined, start)
+        key_end = start + _LENGTHS.size + key
+        body_end = key_end + body
+        yield Row(
+            joined[key_end - key : key_end],
+            joined[key_end:body_end],
+            joined[body_end : body_end + vector],
+        )
+        start = body_end + vector
 
 
 def _no_index(problem: str) -> bool:
