@@ -34,7 +34,7 @@ class KnownKeys:
 
     def note(self, key: bytes) -> None:
         """Remember `key`; what is shorter than 16 bytes is no digest, and is passed over."""
-        if len(key) < _SHORTEST_BYTES or key in self:
+        if len(key) < _SHORTEST_BYTES or self._has(self._newer, key):
             return
         if self._noted >= self._capacity:
             self._older, self._newer, self._noted = self._newer, self._blank(), 0
@@ -50,11 +50,10 @@ class KnownKeys:
     def __contains__(self, key: bytes) -> bool:
         if len(key) < _SHORTEST_BYTES:
             return False
-        places = self._places(key)
-        return any(
-            all(filled[place >> 3] >> (place & 7) & 1 for place in places)
-            for filled in (self._newer, self._older)
-        )
+        return self._has(self._newer, key) or self._has(self._older, key)
+
+    def _has(self, filled: bytearray, key: bytes) -> bool:
+        return all(filled[place >> 3] >> (place & 7) & 1 for place in self._places(key))
 
     def _places(self, key: bytes) -> list[int]:
         # Two hashes make as many as are wanted (Kirsch, Mitzenmacher, ESA 2006).
