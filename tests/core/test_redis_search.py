@@ -19,6 +19,7 @@ from accel_core.store.redis_store import RedisStore
 from accel_core.testing.encoders import HashEncoder
 from accel_core.testing.indexes import unit_vectors
 from accel_core.testing.stores import StoreContract, digest
+from accel_core.vectors import coarse, pack
 from tests.core.support import Rig
 from tests.redis_server import RedisServer, asked_of
 from tools.redis_servers import BUILDS, Build
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 QUESTION, REWORDED = "where is the blue car of my sister", "WHERE is the blue car of my sister?"
 OTHER, OTHER_REWORDED = "who painted the old bridge", "WHO painted the old bridge?"
 
-VECTORS = [row.astype("<f2").tobytes() for row in unit_vectors(20)]
+# Rounded as vector sets round them: so they come back as they are.
+VECTORS = [coarse(pack(row))[1] for row in unit_vectors(20)]
 SCOPE = digest("scope")
 
 

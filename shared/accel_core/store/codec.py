@@ -13,6 +13,7 @@ are refused with a reason.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from struct import Struct
 from struct import error as StructError  # noqa: N812
@@ -22,6 +23,7 @@ from accel_core.inspection import Stored
 from accel_core.policy.corpus import Basis
 from accel_core.policy.seal import MAC_BYTES
 from accel_core.ports import Entry
+from accel_core.vectors import coarse, coarse_bytes, fine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,15 +118,32 @@ def apart(data: bytes) -> tuple[bytes, bytes]:
     return data[:start] + data[end:], data[start:end]
 
 
+def shrunk(entry: Entry, seal: Seal) -> tuple[bytes, bytes]:
+    """Return `entry` as `encode` does but with its vector in a byte a number; and that as float16.
+
+    The vector is rounded first, so that what `joined` makes of the bytes is what was signed.
+    """
+    small, vector = coarse(entry.vector or b"")
+    data = encode(replace(entry, vector=vector if small else None), seal)
+    start, end = _vector_place(data)
+    return data[:start] + small + data[end:], vector if small else b""
+
+
 def joined(body: object, vector: object) -> bytes:
-    """Undo `apart`; nothing where the two do not belong together, which `decode` then refuses."""
+    """Undo `apart`, or `shrunk` where there is no vector beside the body.
+
+    Nothing where the two do not belong together, which `decode` then refuses.
+    """
     if not (isinstance(body, bytes) and isinstance(vector, bytes)):
         return b""
     try:
         start, end = _vector_place(body)
     except StructError:
         return b""
-    return body[:start] + vector + body[start:] if end - start == len(vector) else b""
+    if vector or start == end:
+        return body[:start] + vector + body[start:] if end - start == len(vector) else b""
+    after = start + coarse_bytes(end - start)
+    return body[:start] + fine(body[start:after]) + body[after:]
 
 
 def _vector_place(data: bytes) -> tuple[int, int]:

@@ -142,16 +142,14 @@ local function store(key, body, print, vector, place, single, expires_ms)
     local kind = redis.call('TYPE', name).ok
     if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', name) end
     redis.call('HSET', name, 'body', body, 'print', print)
-    if vector == '' then
-        redis.call('HDEL', name, 'vector', 'place')
-    else
-        redis.call('HSET', name, 'vector', vector, 'place', place)
+    for field, value in pairs({{vector = vector, place = place}}) do
+        redis.call(value == '' and 'HDEL' or 'HSET', name, field, value)
     end
     local leaves_ms = expires_ms
     if near ~= '' then leaves_ms = expires_ms + {_OUTLIVES_MS} end
     redis.call('PEXPIREAT', name, digits(leaves_ms))
     if before and before ~= place then unplace(key, before) end
-    if near ~= '' and vector ~= '' then put(key, place, single, leaves_ms) end
+    if single ~= '' then put(key, place, single, leaves_ms) end
 end
 local most, leaving, refused = tonumber(ARGV[4]), 0, 0
 for i = 5, #ARGV, 10 do
@@ -166,7 +164,7 @@ for i = 5, #ARGV, 10 do
         remove(key)
     else
         store(key, body, print, vector, place, single, expires_ms)
-        if vector ~= '' then
+        if place ~= '' then
             redis.call('ZREM', removed, key)
         elseif redis.call('ZSCORE', order, key) then
             tell_removed(key)
@@ -196,8 +194,9 @@ return {{leaving, refused, swept, problem}}
 """,
 )
 """ARGV: entry prefix, writer, set prefix or nothing, most entries; then of each entry key, bytes,
-expiry in ms, fingerprint, vector as float16, place, vector as float32 (or nothing), and the flight,
-token and mark of the lease that it ends, or nothing three times.
+expiry in ms, fingerprint, vector as float16 where the bytes are without it, place where it has one,
+vector as float32 for a set, and the flight, token and mark of the lease that it ends, or nothing
+three times.
 
 Returns how many were let go for time or space, how many were outdated, how many vectors without an
 entry were removed, and why one could not be placed.
@@ -235,8 +234,8 @@ for i = 1, #page, 2 do
     if not bodies then
         stored[#stored + 1] = page[i]
     else
-        local fields = redis.pcall('HMGET', entry .. page[i], 'body', 'vector')
-        if fields.err or fields[2] then
+        local fields = redis.pcall('HMGET', entry .. page[i], 'body', 'vector', 'place')
+        if fields.err or fields[3] then
             stored[#stored + 1] = {page[i], fields[1] or '', fields[2] or ''}
         end
     end

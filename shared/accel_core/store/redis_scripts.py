@@ -4,8 +4,9 @@ Names, of which ``{PREFIX}`` is the hash tag, so that all are in one slot of a c
 is the format's version, and another version's names are others:
 
 ==============================  ==========  ====================================================
-``{PREFIX}:2:entry:KEY``        hash        ``body``: `codec` bytes but the vector; ``vector``;
-                                            ``place``; ``print``: `fingerprint`; expires
+``{PREFIX}:2:entry:KEY``        hash        ``body``: `codec` bytes but the vector; ``vector``
+                                            (with vector sets in the body, int8); ``place``;
+                                            ``print``: `fingerprint`; expires
 ``{PREFIX}:2:order``            zset        key by the revision that stored it
 ``{PREFIX}:2:expiry``           zset        key by the moment it expires, milliseconds
 ``{PREFIX}:2:removed``          zset        removed keys by revision, the last `HISTORY_REVISIONS`

@@ -329,10 +329,14 @@ class RedisStore:
 
     def _row(self, entry: Entry) -> tuple[Any, ...]:
         """Spell `entry` for `SAVE`."""
-        body, vector = codec.apart(codec.encode(entry, self._seal))
-        where = place(entry.scope, entry.encoder)
-        placed = single(vector) if self._search.sets else b""
-        row = (entry.key, body, expires_ms(entry), fingerprint(entry), vector, where, placed)
+        if self._search.sets:
+            body, vector = codec.shrunk(entry, self._seal)
+            beside, placed = b"", single(vector)
+        else:
+            body, vector = codec.apart(codec.encode(entry, self._seal))
+            beside, placed = vector, b""
+        where = place(entry.scope, entry.encoder) if vector else b""
+        row = (entry.key, body, expires_ms(entry), fingerprint(entry), beside, where, placed)
         return *row, *self._flights.landing(entry.key)
 
     def _located(self, rows: Sequence[Row]) -> list[Located]:
