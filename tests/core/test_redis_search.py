@@ -504,6 +504,8 @@ def test_abilities_are_detected(
 ) -> None:
     """The query engine first, then vector sets; where there is neither, that is said once."""
     server, events = servers(build), []
+    with server.client() as client:
+        client.flushall()
     url = server.url.removesuffix("0") + str(database)
     with closing(RedisStore(url, on_event=events.append, lookup_timeout_s=5.0)) as store:
         assert store._search.by == expected
