@@ -187,8 +187,9 @@ def _stored_s(found: tuple[Entry, Stored]) -> float:
 
 def _keys(store: InspectableStore, id_: str) -> list[bytes]:
     """Return the key that `id_` is, or else all that begin with it."""
-    whole = hexadecimal("ID", id_ + "0" * (len(id_) % 2))
-    if len(id_) % 2 == 0 and store.inspect([whole]):
+    odd = len(id_) % 2 == 1
+    whole = hexadecimal("ID", id_, padding="0" if odd else "")
+    if not odd and store.inspect([whole]):
         return [whole]
     return [key for key in store.select(Selector()) if key.hex().startswith(id_)]
 
