@@ -26,6 +26,7 @@ DISTANCE = 1 - float(parts.PLAIN["min_similarity"])
 """How far apart peers let texts be: what `cache_parts.PLAIN` is as a cosine distance."""
 
 _TTL_S = 86_400
+_STILL = 5
 _PATIENCE_S = 5.0  # not the deadline is measured here, and machines are busy
 
 
@@ -95,9 +96,9 @@ def settle(accel: Accel, server: RedisServer, text: str) -> None:
     assert not parts.look_up(accel, text), "only what nobody stored changes nothing"
     with server.client() as client:
         before, now = -1, 0
-        while now != before + 1:
+        while now != before + _STILL + 1:
             accel.flush()
-            before, now = now, requests(client)
+            before, now = now, quiet(client)
 
 
 def requests(client: redis.Redis) -> int:
@@ -106,3 +107,12 @@ def requests(client: redis.Redis) -> int:
     One arrival is one round trip of whoever waits for the answer, however many commands are in it.
     """
     return int(client.info("stats")["total_reads_processed"])
+
+
+def quiet(client: redis.Redis) -> int:
+    """Return what `requests` does once nobody else sends anything: what goes on behind is done."""
+    still, last = 0, requests(client)
+    while still < _STILL:
+        now = requests(client)
+        still, last = (still + 1, now) if now == last + 1 else (0, now)
+    return last

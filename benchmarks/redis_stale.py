@@ -29,8 +29,8 @@ from accel_core.testing.encoders import HashEncoder
 from benchmarks import cache_parts as parts
 from benchmarks import children, redis_parts
 from benchmarks.harness import Measured, Row
-from benchmarks.redis_line import Line
 from benchmarks.timing import spell_s
+from tools.slow_network import SlowNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,9 +38,8 @@ if TYPE_CHECKING:
     import redis
 
     from accel_core.accel import Accel
-    from benchmarks.harness import Context
 
-    Lose = Callable[[redis.Redis, Line], None]
+    Lose = Callable[[redis.Redis, SlowNetwork], None]
 
 _BOUND_S = 1.0
 """What `accel_core.store.redis_store` states."""
@@ -49,14 +48,13 @@ _SEARCHES = ("query_engine", "vector_sets", "process")
 _QUESTION, _REWORDED = "where is the blue car of my sister", "WHERE is the blue car of my sister?"
 
 
-def stale(context: Context, lose: Lose | None = None) -> Measured:
+def stale(rounds: int, lose: Lose | None = None) -> Measured:
     """Count the rounds in which an answer was served longer after its invalidation than stated.
 
     Args:
-        context: of the run.
-        lose: makes news get lost just before they are told; each such round takes a second.
+        rounds: of each way to search.
+        lose: makes news get lost just before they are told.
     """
-    rounds = context.pick(1_000, 200) if lose is not _deafen else context.pick(30, 5)
     seen = {search: _rounds(search, rounds, lose) for search in _SEARCHES}
     every = [one for stale_s in seen.values() for one in stale_s]
     note = "; ".join(f"{search}: {_spelled(stale_s)}" for search, stale_s in seen.items())
@@ -70,12 +68,12 @@ def _spelled(stale_s: list[float]) -> str:
     return f"{after} served after, p50 {spell_s(p50)}, p99 {spell_s(p99)}, longest {longest}"
 
 
-def _cut(client: redis.Redis, _: Line) -> None:
+def _cut(client: redis.Redis, _: SlowNetwork) -> None:
     client.client_kill_filter(_type="pubsub")
 
 
-def _deafen(_: redis.Redis, line: Line) -> None:
-    line.deaf = True
+def _deafen(_: redis.Redis, network: SlowNetwork) -> None:
+    network.be(deaf=True)
 
 
 def _rounds(search: str, rounds: int, lose: Lose | None) -> list[float]:
@@ -86,9 +84,9 @@ def _rounds(search: str, rounds: int, lose: Lose | None) -> list[float]:
     module, stale_s = "benchmarks.redis_stale", []
     with (
         redis_parts.running() as server,
-        Line(server.port) as line,
+        SlowNetwork(server.port) as network,
         redis_parts.joined(server.url, HashEncoder(), search=search, semantic=parts.PLAIN) as accel,
-        children.Child(module, sys.executable, "-m", module, line.url, search) as serving,
+        children.Child(module, sys.executable, "-m", module, network.url, search) as serving,
         server.client() as client,
     ):
         for number in range(rounds):
@@ -96,11 +94,12 @@ def _rounds(search: str, rounds: int, lose: Lose | None) -> list[float]:
             _store(accel, version)
             serving.ask(text=_REWORDED if number % 2 else _QUESTION, version=version)
             if lose is not None:
-                lose(client, line)
+                lose(client, network)
             accel.invalidate()
             returned_s = time.monotonic()
             stale_s.append(max(0.0, serving.hear()["last_hit_s"] - returned_s))
-            line.deaf = False
+            if lose is _deafen:
+                network.be()
     return stale_s
 
 
@@ -148,21 +147,21 @@ ROWS = [
         what=f"rounds of two processes with a hit over {_BOUND_S:g} s after invalidation returned",
         op="<=",
         bound=0,
-        measure=stale,
+        measure=lambda context: stale(context.pick(1_000, 200)),
     ),
     Row(
         name="stale-reconnected",
         what="the same, every connection that news come by cut just before",
         op="<=",
         bound=0,
-        measure=lambda context: stale(context, _cut),
+        measure=lambda context: stale(context.pick(300, 30), _cut),
     ),
     Row(
         name="stale-unheard",
         what="the same, news lost without a word",
         op="<=",
         bound=0,
-        measure=lambda context: stale(context, _deafen),
+        measure=lambda context: stale(context.pick(30, 5), _deafen),
     ),
 ]
 

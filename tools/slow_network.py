@@ -1,4 +1,4 @@
-"""A network between a client and a server that can be slow, or cut connections amid an answer.
+"""A network before a Redis server that can be slow, cut connections amid an answer, or lose news.
 
 A process of its own, so that it takes no turns from who is measured: ``python -m
 tools.slow_network PORT`` prints its own port, and takes a line of JSON on standard input for each
@@ -50,10 +50,17 @@ class SlowNetwork:
             if pipe is not None:
                 pipe.close()
 
-    def be(self, *, delay_s: float = 0.0, cut: bool = False) -> None:
-        """From now on let each part of an answer come so much later, or half of it and no more."""
+    def be(self, *, delay_s: float = 0.0, cut: bool = False, deaf: bool = False) -> None:
+        """Say how it is from now on.
+
+        Args:
+            delay_s: how much later each part of an answer comes.
+            cut: let half of an answer come, and no more by that connection.
+            deaf: lose what subscribers are told, by connections that stay open.
+        """
         assert self._process.stdin is not None
-        print(json.dumps({"delay_s": delay_s, "cut": cut}), file=self._process.stdin, flush=True)
+        change = {"delay_s": delay_s, "cut": cut, "deaf": deaf}
+        print(json.dumps(change), file=self._process.stdin, flush=True)
         assert self._read() == "\n"
 
     def _read(self) -> str:
@@ -66,7 +73,7 @@ class _Passing:
 
     def __init__(self, target: int) -> None:
         self._target = target
-        self.delay_s, self.cut = 0.0, False
+        self.delay_s, self.cut, self.deaf = 0.0, False, False
 
     async def connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -74,20 +81,35 @@ class _Passing:
         except OSError:
             writer.close()
             return
+        subscribed = asyncio.Event()
         directions = (
-            self._pass_on(reader, there[1], answers=False),
-            self._pass_on(there[0], writer, answers=True),
+            self._ask(reader, there[1], subscribed),
+            self._answer(there[0], writer, subscribed),
         )
         await asyncio.gather(*directions, return_exceptions=True)
 
-    async def _pass_on(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, answers: bool
+    async def _ask(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, subscribed: asyncio.Event
     ) -> None:
         try:
             while part := await reader.read(_CHUNK):
-                if answers and self.delay_s:
+                if b"SUBSCRIBE" in part:
+                    subscribed.set()
+                writer.write(part)
+                await writer.drain()
+        finally:
+            writer.close()
+
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, subscribed: asyncio.Event
+    ) -> None:
+        try:
+            while part := await reader.read(_CHUNK):
+                if self.deaf and subscribed.is_set():
+                    continue
+                if self.delay_s:
                     await asyncio.sleep(self.delay_s)
-                if answers and self.cut:
+                if self.cut:
                     writer.write(part[: len(part) // 2])
                     await writer.drain()
                     return
@@ -104,6 +126,7 @@ async def _run(target: int) -> None:
     while line := await asyncio.to_thread(sys.stdin.readline):
         change = json.loads(line)
         passing.delay_s, passing.cut = change["delay_s"], change["cut"]
+        passing.deaf = change["deaf"]
         print(flush=True)
 
 
