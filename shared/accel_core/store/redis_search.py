@@ -5,10 +5,10 @@ for all vectors of as many dimensions, with the place (scope and encoder) as a c
 query itself; and one with *vector sets* (Redis 8), by a set of each place. Any other leaves it to
 the processes.
 
-The index compares every vector of the place (FLAT). Measured with RediSearch 2.10 over 10,000
-entries, its graph (HNSW) took 1.1 to 1.9 times as long to search under the condition, whatever the
-place's size, 7 to 15 times as long to fill while the server does nothing else, and 340 bytes an
-entry more; and it may miss a neighbour, which this cannot.
+The query engine is asked without the condition first: where enough of the nearest are of the place,
+those are its nearest. Otherwise with it, and then every vector of the place is compared, which is
+exact. Measured with RediSearch 2.10 over 10,000 entries of one place, its graph (HNSW) takes 0.3 ms
+without the condition and 1.9 ms with it, and comparing all (FLAT) 1.3 ms.
 
 Whatever the server says only finds: what is served is what an entry's bytes, and their seal, say,
 and nearness is worked out from them.
@@ -16,13 +16,14 @@ and nearness is worked out from them.
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from accel_core.events import BackendFailed, SearchUnavailable
 from accel_core.store.redis_scripts import Script, place
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from accel_core.events import Event
     from accel_core.store.redis_link import RedisLink
@@ -36,19 +37,16 @@ local exact, near, seen, swept, problem = {}, {}, {}, 0, ''
 local function read(rows, key)
     seen[key] = true
     local fields = redis.pcall('HMGET', entry .. key, 'body', 'vector')
-    if fields.err then
-        rows[#rows + 1] = {key, '', ''}
-    elseif fields[1] or fields[2] then
-        rows[#rows + 1] = {key, fields[1] or '', fields[2] or ''}
-    else
-        return false
-    end
+    local body, vector = fields[1] or '', fields[2] or ''
+    if not (fields.err or fields[1] or fields[2]) then return false end
+    rows[#rows + 1] = struct.pack('<I4I4I4', #key, #body, #vector) .. key .. body .. vector
     return true
 end
 for i = 6, #ARGV do read(exact, ARGV[i]) end
 """
 
-_ANSWER = "return {exact, near, swept, problem}"
+# Rows in one piece: redis-py takes 100 microseconds more for a list of them.
+_ANSWER = "return {table.concat(exact), table.concat(near), swept, problem}"
 
 FETCH = Script(
     """
@@ -71,24 +69,34 @@ return rows
 FIND_BY_INDEX = Script(
     _READ,
     """
-local found = redis.pcall(
-    'FT.SEARCH', ARGV[5], '@place:{' .. place .. '}=>[KNN ' .. most .. ' @vector $query]',
-    'PARAMS', 2, 'query', query, 'NOCONTENT', 'LIMIT', 0, most, 'DIALECT', 2)
-if found.err then
-    problem = found.err
-else
-    for i = 2, #found do
-        local key = string.sub(found[i], #entry + 1)
-        if not seen[key] then read(near, key) end
-    end
+local function search(which, policy, count)
+    local found = redis.pcall(
+        'FT.SEARCH', ARGV[5], which .. '=>[KNN ' .. count .. ' @vector $query' .. policy .. ']',
+        'PARAMS', 2, 'query', query, 'SORTBY', '__vector_score', 'NOCONTENT',
+        'LIMIT', 0, count, 'DIALECT', 2)
+    problem = found.err or ''
+    local keys = {}
+    for i = 2, #found do keys[i - 1] = string.sub(found[i], #entry + 1) end
+    return keys
+end
+local keys = {}
+for _, key in ipairs(search('*', '', 4 * most)) do
+    if redis.pcall('HGET', entry .. key, 'place') == place then keys[#keys + 1] = key end
+end
+if #keys < most and problem == '' then
+    keys = search('@place:{' .. place .. '}', ' HYBRID_POLICY ADHOC_BF', most)
+end
+for i = 1, math.min(#keys, most) do
+    if not seen[keys[i]] then read(near, keys[i]) end
 end
 """,
     _ANSWER,
 )
 """KEYS: lone. ARGV: entry prefix, place, vector as float16, most, index, keys.
 
-Returns the entries under the keys, and the nearest of the place: key, bytes and vector of each;
-then how many vectors without an entry were removed, and what prevented the search.
+Returns the entries under the keys, and the nearest of the place: key, bytes and vector of each,
+preceded by their lengths; then how many vectors without an entry were removed, and what prevented
+the search.
 """
 
 FIND_IN_SET = Script(
@@ -97,7 +105,7 @@ FIND_IN_SET = Script(
 local lone = redis.pcall('HGET', KEYS[1], place)
 if type(lone) == 'string' and not seen[lone] then read(near, lone) end
 local set = ARGV[5] .. place
-local found = redis.pcall('VSIM', set, 'FP32', query, 'COUNT', most)
+local found = redis.pcall('VSIM', set, 'FP32', query, 'COUNT', most, 'EF', 50)
 if found.err then
     problem = found.err
 else
@@ -111,7 +119,11 @@ end
 """,
     _ANSWER,
 )
-"""The same by a vector set, with the vector as float32 and the prefix of sets for the index."""
+"""The same by a vector set, with the vector as float32 and the prefix of sets for the index.
+
+Looking at 50 of the graph's elements (EF) finds 97 % of the true neighbours in 10,000, in 0.4 ms;
+the server's default takes 0.95 ms.
+"""
 
 PROBE = Script(
     """
@@ -135,7 +147,7 @@ CREATE_INDEX = Script(
 local made = redis.pcall(
     'FT.CREATE', ARGV[1], 'ON', 'HASH', 'PREFIX', 1, ARGV[2],
     'NOOFFSETS', 'NOHL', 'NOFIELDS', 'NOFREQS', 'SCHEMA', 'place', 'TAG', 'vector', 'VECTOR',
-    'FLAT', 6, 'TYPE', 'FLOAT16', 'DIM', ARGV[3], 'DISTANCE_METRIC', 'COSINE')
+    'HNSW', 6, 'TYPE', 'FLOAT16', 'DIM', ARGV[3], 'DISTANCE_METRIC', 'COSINE')
 return made.err or ''
 """
 )
@@ -145,6 +157,7 @@ Entries that are there already are taken in by the server, in the background.
 """
 
 _BYTES_A_NUMBER = 2
+_LENGTHS = Struct("<3I")
 
 _REMEDY = "use Redis 8, or pin cache.store.search: process"
 
@@ -264,7 +277,7 @@ class RedisSearch:
         )
         if problem:
             self._mend(problem.decode(errors="replace"), dimensions)
-        return Rows([Row(*row) for row in exact], [Row(*row) for row in near], swept)
+        return Rows(list(_rows(exact)), list(_rows(near)), swept)
 
     def fetch(self, keys: Collection[bytes]) -> list[Row]:
         """Return the entries under `keys`; one command.
@@ -301,6 +314,21 @@ class RedisSearch:
 
     def _index(self, dimensions: int) -> str:
         return f"{self._names.index}{dimensions}"
+
+
+def _rows(joined: bytes) -> Iterator[Row]:
+    """Take apart what the scripts that find put together."""
+    start = 0
+    while start < len(joined):
+        key, body, vector = _LENGTHS.unpack_from(joined, start)
+        key_end = start + _LENGTHS.size + key
+        body_end = key_end + body
+        yield Row(
+            joined[key_end - key : key_end],
+            joined[key_end:body_end],
+            joined[body_end : body_end + vector],
+        )
+        start = body_end + vector
 
 
 def _no_index(problem: str) -> bool:

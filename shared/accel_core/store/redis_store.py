@@ -59,7 +59,7 @@ _CONFIRM_S = 1.0
 # The server does nothing else while a script runs: a page is a millisecond or so.
 _SAVED = 64
 _PLACED = 8
-"""Where vector sets search: placing one takes half a millisecond."""
+"""Where the server searches: placing one takes half a millisecond."""
 _REMOVED = 256
 _READ = 128
 _LEARNED = 1_000
@@ -167,7 +167,7 @@ class RedisStore:
     def save(self, entries: Sequence[Entry]) -> None:
         """Store `entries`, replacing those with the same key; expired ones are removed."""
         self._listen()
-        for page in _pages(entries, _PLACED if self._search.sets else _SAVED):
+        for page in _pages(entries, _PLACED if self._search.on_server else _SAVED):
             for dimensions in {len(entry.vector) // 2 for entry in page if entry.vector}:
                 self._search.prepare(dimensions)
             rows = [part for entry in page for part in self._row(entry)]
