@@ -248,6 +248,8 @@ def test_invalidate(folder: Path) -> None:
         },
         "dry_run": False,
     }  # fmt: skip
+    told = accel("invalidate", "--id", digest(1).hex()[:8], "--store", path, code=1)
+    assert "--id takes it whole" in told
     assert "10 removed" in accel("invalidate", "--all", "--store", path)
     assert (len(kept(path)), len(kept(beside))) == (0, 0)
 

@@ -160,6 +160,8 @@ def invalidate(
             if each is place or not each.missing:
                 removed[str(each)] = _removed(each, meant, dry_run=dry_run)
     _tell_removed(removed, dry_run=dry_run, as_json=as_json)
+    if id_ is not None and not any(removed.values()):
+        _not_found(f"there is no {id_}; --id takes it whole, as get shows it")
 
 
 def _columns(spelled: str) -> list[str]:
