@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from accel_core import events
 from accel_core.drive.remote import Remote
 from accel_core.drive.writer import Writer
-from accel_core.searching import searching
+from accel_core.searching import SearchingStore
 from accel_core.vectors import pack
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class Background:
     ) -> None:
         self._near, self._known = near, known
         self._encoder, self._far, self._backends = encoder, far, backends
+        self._searcher = far if isinstance(far, SearchingStore) else None
 
         self._lost = False
 
@@ -119,7 +120,8 @@ class Background:
 
     def placed_alone(self, entry: Entry) -> bool:
         """Whether `entry` needs its place in this process's index though memory lets it go."""
-        return entry.shared and self._far is not None and searching(self._far) is None
+        searches = self._searcher is not None and self._searcher.searches()
+        return entry.shared and self._far is not None and not searches
 
     def flush(self) -> None:
         """Return when what is queued is done; a shared store may still be owed some of it."""

@@ -11,7 +11,6 @@ import threading
 from typing import TYPE_CHECKING
 
 from accel_core.ports import Changes
-from accel_core.vectors import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -92,7 +91,7 @@ class Following:
             self._near.remove([*changes.removed, *located, *changes.stored])
             for found in changes.located:
                 if found.encoder == self._encoder:
-                    self._near.locate(found.scope, found.key, unpack(found.vector))
+                    self._near.locate_read(found)
             for key in changes.stored:
                 self._known.note(key)
         if len(located) + len(changes.stored) >= limit:

@@ -10,12 +10,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from accel_core.ports import Selector
+from accel_core.vectors import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
 
     from accel_core.backends import Backends
-    from accel_core.ports import Entry, Neighbour, Vector, VectorIndex
+    from accel_core.ports import Entry, Located, Neighbour, Vector, VectorIndex
     from accel_core.store.memory import MemoryStore
 
 
@@ -70,6 +71,13 @@ class Near:
             self._backends.failed("index", "add", error)
             return False
         return True
+
+    def locate_read(self, found: Located) -> None:
+        """Add the place of an entry that another process stored, whose vector may be anything."""
+        try:
+            self._index.add(found.scope, found.key, unpack(found.vector))
+        except Exception as error:
+            self._backends.failed("index", "add", error)
 
     def nearest(self, scope: bytes, vector: Vector, limit: int) -> list[Neighbour]:
         """Return the nearest places in `scope`, nearest first."""

@@ -12,7 +12,7 @@ from accel_core.ports import SharedStore
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from accel_core.ports import Entry, Store
+    from accel_core.ports import Entry
 
 
 class Nearby(NamedTuple):
@@ -46,8 +46,3 @@ class SearchingStore(SharedStore, Protocol):
             vector: little-endian float16 of unit length.
             limit: how many of the nearest are wanted; there may be one more.
         """
-
-
-def searching(store: Store | None) -> SearchingStore | None:
-    """Return `store` where it searches."""
-    return store if isinstance(store, SearchingStore) and store.searches() else None

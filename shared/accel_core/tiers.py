@@ -21,7 +21,7 @@ from accel_core.following import Following
 from accel_core.near import Near
 from accel_core.policy.known_keys import KnownKeys
 from accel_core.ports import Entry, SharedStore
-from accel_core.searching import Nearby, searching
+from accel_core.searching import Nearby, SearchingStore
 from accel_core.vectors import cosine, pack
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Tiers:
         nearer: Callable[[Entry], Entry] = _as_it_is,
     ) -> None:
         self._encoder, self._far, self._emit = encoder, far, emit
+        self._searcher = far if isinstance(far, SearchingStore) else None
         self._backends = Backends(emit, mono_now)
         self._near = Near(memory, index, self._backends, nearer)
         self._known = KnownKeys()
@@ -115,7 +116,12 @@ class Tiers:
         So it is where the store searches itself and probably has none of them: where it probably
         has one, asking for that first saves encoding the question.
         """
-        return searching(self._far) is not None and not any(key in self._known for key in keys)
+        searcher = self._searcher
+        return (
+            searcher is not None
+            and searcher.searches()
+            and not any(key in self._known for key in keys)
+        )
 
     async def find(self, io: Io, key: bytes) -> Entry | None:
         """Return the entry under `key` from memory or the shared store, and keep it near."""
@@ -137,8 +143,8 @@ class Tiers:
 
         A store that searches itself is asked once, for all of it; `keys` are for it alone.
         """
-        far = searching(self._far)
-        if far is None or self._encoder is None:
+        far = self._searcher
+        if far is None or not far.searches() or self._encoder is None:
             return Around([], await self._near_here(io, scope, vector, limit))
         as_of = self._near.removal
         asked = (keys, scope, self._encoder.name, pack(vector), limit)
