@@ -74,7 +74,10 @@ class Background:
         self._encoder, self._far, self._backends = encoder, far, backends
         self._searcher = far if isinstance(far, SearchingStore) else None
 
+        self._lost = False
+
         def dropped(count: int) -> None:
+            self._lost = True
             emit(events.WriteDropped(count))
 
         self._writer: Writer[_Item] = Writer(
@@ -125,23 +128,29 @@ class Background:
         self._writer.flush()
 
     def deliver(self, timeout_s: float | None = None) -> bool:
-        """Return when what is queued is done, and whether the shared store has what it is owed."""
-        done, remote = self._writer.flush(timeout_s), self.remote
-        if not done or remote is None or not remote.outbox:
-            return done
-        self._writer.submit(_Job(lambda: remote.outbox.deliver(at_once=True)))
-        return self._writer.flush(timeout_s) and not remote.outbox
+        """Return when what is queued is done, and whether nothing is owed, or lost meanwhile."""
+        delivered = self._delivered(timeout_s)
+        lost, self._lost = self._lost, False
+        return delivered and not lost
 
     def close(self, timeout_s: float | None = None) -> None:
         """Finish what is queued, for `timeout_s` at most, and take nothing more."""
-        done = self.deliver(timeout_s)
+        done = self._delivered(timeout_s)
         self._writer.close(timeout_s if done else 0.0)
 
     def after_fork(self) -> None:
         """Start anew in a child process."""
         self._writer.after_fork()
+        self._lost = False
         if self.remote is not None:
             self.remote.after_fork()
+
+    def _delivered(self, timeout_s: float | None) -> bool:
+        done, remote = self._writer.flush(timeout_s), self.remote
+        if not done or remote is None or not remote.outbox:
+            return done
+        self._writer.submit(_Job(lambda: remote.outbox.deliver(at_once=True)))
+        return self._writer.flush(timeout_s) and not remote.outbox
 
     def _work(self, batch: list[_Item]) -> float | None:
         """Carry out queued work, in order; runs in the writer's thread.

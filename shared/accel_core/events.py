@@ -181,7 +181,7 @@ class StoreSwept(NamedTuple):
 
 
 class WriteDropped(NamedTuple):
-    """The background writer's queue was full and so many of the oldest writes were dropped."""
+    """So many writes were let go: a full queue's oldest, or what the store refused for good."""
 
     writes: int
 

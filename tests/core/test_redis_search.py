@@ -21,6 +21,7 @@ from accel_core.testing.indexes import unit_vectors
 from accel_core.testing.stores import StoreContract, digest
 from accel_core.vectors import coarse, pack
 from tests.core.support import Rig
+from tests.redis_rights import rights
 from tests.redis_server import RedisServer, asked_of
 from tools.redis_servers import BUILDS, Build
 
@@ -514,10 +515,27 @@ def test_abilities_are_detected(
         store.save([placed(0), placed(1)])
         if expected == "process":
             assert [type(event) for event in events] == [SearchUnavailable]
-            assert "Unknown" in events[0].missing
+            assert events[0].missing.count("the server has none") == 2
+            assert "Redis 8" in events[0].remedy
         else:
             assert events == []
             assert len(store.find((), SCOPE, "an-encoder", VECTORS[0], 3).near) == 2
+
+
+def test_missing_rights_are_told_from_a_missing_ability(
+    servers: Callable[[Build], RedisServer],
+) -> None:
+    """On a server that could search for a user with more rights, these are the remedy."""
+    server, events = servers(REDIS_8), []
+    with server.client() as client:
+        client.execute_command(
+            "ACL", "SETUSER", "app", "reset", "on", ">pass", *rights("everything")
+        )
+    url = server.url.replace("redis://", "redis://app:pass@")
+    with closing(RedisStore(url, on_event=events.append, lookup_timeout_s=5.0)):
+        found = [event for event in events if isinstance(event, SearchUnavailable)]
+    assert len(found) == 1
+    assert "rights" in found[0].remedy
 
 
 @pytest.mark.parametrize("search", ["query_engine", "vector_sets"])

@@ -195,10 +195,15 @@ def test_what_is_removed_is_not_delivered(rig: Rig, far: Failing) -> None:
 
 
 def test_what_is_refused_for_good_is_let_go(rig: Rig, far: Failing) -> None:
-    """What a store will never take is an event, and holds up nothing."""
+    """What a store will never take is counted, denies the next flush, and holds up nothing."""
     far.writing = StoreError("test", "save", "no such thing")
-    rig.ask("what is one thing", "one")
+    request, cache = rig.request("what is one thing"), rig.accel.cache
+    found = cache.lookup(request)
+    assert isinstance(found, Miss)
+    cache.store(request, Answer(b'"one"', "one"), flight=found.flight)
+    assert not rig.accel.flush()
     assert [event.operation for event in rig.seen.of(BackendFailed)] == ["save"]
+    assert [event.writes for event in rig.seen.of(WriteDropped)] == [1]
     far.writing = None
     rig.ask("what is another thing", "another")
     assert rig.accel.flush()

@@ -189,7 +189,7 @@ def test_get(folder: Path) -> None:
     assert machine("get", digest("two").hex(), "--store", path)["payload_base64"] == "/wA="
     assert "there is no ffff" in accel("get", "ffff", "--store", path, code=1)
     assert "2 entries begin with" in accel("get", "", "--store", path, code=1)
-    assert "ID: must be hexadecimal" in accel("get", "xyz", "--store", path, code=2)
+    assert "ID: must be hexadecimal, got 'xyz'" in accel("get", "xyz", "--store", path, code=2)
 
 
 def test_a_store_is_only_read(folder: Path) -> None:
@@ -248,6 +248,8 @@ def test_invalidate(folder: Path) -> None:
         },
         "dry_run": False,
     }  # fmt: skip
+    told = accel("invalidate", "--id", digest(1).hex()[:8], "--store", path, code=1)
+    assert "--id takes it whole" in told
     assert "10 removed" in accel("invalidate", "--all", "--store", path)
     assert (len(kept(path)), len(kept(beside))) == (0, 0)
 

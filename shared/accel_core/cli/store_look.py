@@ -160,6 +160,8 @@ def invalidate(
             if each is place or not each.missing:
                 removed[str(each)] = _removed(each, meant, dry_run=dry_run)
     _tell_removed(removed, dry_run=dry_run, as_json=as_json)
+    if id_ is not None and not any(removed.values()):
+        _not_found(f"there is no {id_}; --id takes it whole, as get shows it")
 
 
 def _columns(spelled: str) -> list[str]:
@@ -187,8 +189,9 @@ def _stored_s(found: tuple[Entry, Stored]) -> float:
 
 def _keys(store: InspectableStore, id_: str) -> list[bytes]:
     """Return the key that `id_` is, or else all that begin with it."""
-    whole = hexadecimal("ID", id_ + "0" * (len(id_) % 2))
-    if len(id_) % 2 == 0 and store.inspect([whole]):
+    odd = len(id_) % 2 == 1
+    whole = hexadecimal("ID", id_, padding="0" if odd else "")
+    if not odd and store.inspect([whole]):
         return [whole]
     return [key for key in store.select(Selector()) if key.hex().startswith(id_)]
 

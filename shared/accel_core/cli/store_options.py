@@ -51,9 +51,9 @@ def selectors(
     return [replace(meant, tenant=digest) for digest in digests]
 
 
-def hexadecimal(option: str, spelled: str) -> bytes:
-    """Return the bytes that `spelled` means, or end the command."""
+def hexadecimal(option: str, spelled: str, padding: str = "") -> bytes:
+    """Return the bytes that `spelled`, followed by `padding`, means, or end the command."""
     try:
-        return bytes.fromhex(spelled)
+        return bytes.fromhex(spelled + padding)
     except ValueError:
         fail(f"{option}: must be hexadecimal, got {spelled!r}")

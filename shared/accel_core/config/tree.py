@@ -224,7 +224,7 @@ class StoreConfig:
             raise ConfigError("path", self.path, "must name a file")
         # A URL is never shown: it may hold a password.
         if self.kind == "redis" and not self.url:
-            raise ConfigError("url", None, "kind 'redis' needs the server's, such as ${REDIS_URL}")
+            raise ConfigError("url", self.url, "kind 'redis' needs one, such as ${REDIS_URL}")
         if self.kind != "redis" and self.url:
             raise ConfigError("kind", self.kind, "must be 'redis' where a url is given")
         if self.kind != "redis" and self.search != "auto":

@@ -2,8 +2,8 @@
 
 Saves and removals leave in the order they came in, page by page, and a page leaves the outbox when
 the store has it. A store that takes nothing for now keeps it; a page that it refuses for good is
-let go with an event, or it would hold up all that follows. What is owed is bounded: the oldest
-leaves, counted and reported, because a cache that falls behind must cost entries, never memory.
+let go, or it would hold up all that follows. What is owed is bounded: the oldest leaves. Either is
+counted and reported, because a cache that falls behind must cost entries, never memory.
 
 One thread delivers. Whoever removes entries elsewhere makes the outbox forget them, and waits for
 the page on its way, so that nothing removed is stored again.
@@ -33,7 +33,7 @@ class Outbox:
     Args:
         store: to whom.
         capacity: the most that is kept, entries and removals.
-        on_drop: told how many were let go for space.
+        on_drop: told how many were let go, for space or refused.
         on_error: told which operation failed, and what it raised.
         mono_now: monotonic clock, seconds.
     """
@@ -130,6 +130,7 @@ class Outbox:
                 if isinstance(error, StoreUnavailableError):
                     self._breaker.failed(self._mono_now())
                     return False
+                self._on_drop(len(page))
             else:
                 self._breaker.succeeded()
             with self._lock:

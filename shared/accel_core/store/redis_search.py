@@ -16,6 +16,7 @@ and nearness is worked out from them.
 
 from __future__ import annotations
 
+import re
 from struct import Struct
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -159,7 +160,9 @@ Entries that are there already are taken in by the server, in the background.
 _BYTES_A_NUMBER = 2
 _LENGTHS = Struct("<3I")
 
-_REMEDY = "use Redis 8, or pin cache.store.search: process"
+_OTHERWISE = "or pin cache.store.search: process"
+_REMEDY = f"use Redis 8, {_OTHERWISE}"
+_RIGHTS = f"give the user the rights that docs/stores.md names, {_OTHERWISE}"
 
 
 class Row(NamedTuple):
@@ -222,7 +225,8 @@ class RedisSearch:
             return
         self._missing = missing
         if self.by == "process":
-            self._emit(SearchUnavailable("redis", missing, _REMEDY))
+            remedy = _RIGHTS if "permission" in missing else _REMEDY
+            self._emit(SearchUnavailable("redis", missing, remedy))
         else:
             remedy = "cache.store.search: auto takes what there is"
             self._failed(f"{self.by} is pinned: {missing} ({remedy})")
@@ -293,7 +297,7 @@ class RedisSearch:
     def _probe(self) -> dict[Search, str]:
         """Return what stands against each way of searching, the better one first."""
         answers = self._link.ask("describe", PROBE, [self._names.near], self._names.index)
-        engine, sets = (answer.decode(errors="replace") for answer in answers)
+        engine, sets = (_refusal(answer.decode(errors="replace")) for answer in answers)
         if _no_index(engine):
             engine = f"it indexes database 0, not {self._link.database}" * bool(self._link.database)
         return {
@@ -329,6 +333,12 @@ def _rows(joined: bytes) -> Iterator[Row]:
             joined[body_end : body_end + vector],
         )
         start = body_end + vector
+
+
+def _refusal(answer: str) -> str:
+    """Return `answer` so that it can be told; servers word an unknown command differently."""
+    unknown = re.search(r"unknown (\S+ )?command", answer, re.IGNORECASE)
+    return "the server has none" if unknown else answer
 
 
 def _no_index(problem: str) -> bool:
