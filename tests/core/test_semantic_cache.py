@@ -11,6 +11,8 @@ import pytest
 from accel_core import events
 from accel_core.accel import Accel
 from accel_core.config import from_mapping
+from accel_core.drive.aio import AsyncIo
+from accel_core.drive.blocking import BlockingIo
 from accel_core.errors import StoreError, TenantRequiredError
 from accel_core.policy.admission import Answer
 from accel_core.policy.controls import DEFAULT, Controls
@@ -307,6 +309,28 @@ def test_an_answer_asked_for_before_an_invalidation_is_not_stored(rig: Rig) -> N
     assert stored is None
     assert rig.seen.of(events.CacheRefused)[-1].reason == "invalidated"
     rig.accel.flush()
+    assert not rig.hits("what is the price")
+
+
+@pytest.mark.parametrize("how", ["refresh", "alone", "within-another"])
+def test_nor_is_one_that_nobody_waits_for(
+    make: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The same holds where the caller leads no flight."""
+    alone = {"cache": {"single_flight": {"enabled": False}}}
+    rig = make(config=alone if how == "alone" else {})
+    request = rig.request("what is the price")
+    refresh = Controls(refresh=how == "refresh")
+
+    if how == "within-another":  # who leads one never waits for another
+        for colour in (AsyncIo, BlockingIo):
+            monkeypatch.setattr(colour, "owner", lambda _: "the same")
+        rig.lookup(request)
+    missed = rig.lookup(request, refresh)
+    assert isinstance(missed, Miss)
+    rig.remove(namespace="")
+    stored = rig.accel.cache.store(request, Answer(b'"old"', "old"), refresh, missed.flight)
+    assert stored is None
     assert not rig.hits("what is the price")
 
 
