@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from accel_core import events
+from accel_core.errors import StoreUnavailableError
 from accel_core.policy.admission import Answer
 from accel_core.policy.controls import DEFAULT
 from accel_core.semantic_cache import Hit, Miss
@@ -169,6 +170,28 @@ def test_invalidated_by_another_process_meanwhile(
     lead(three)
 
 
+@pytest.mark.parametrize("away_s", [0.0, 10.0], ids=["a-moment", "longer-than-a-lease"])
+def test_invalidated_while_its_save_failed(processes: list[Rig], away_s: float) -> None:
+    """An answer whose save is tried again is refused as it would have been the first time."""
+    one, _, three = processes
+    led = lead(one)
+    store: Any = one.accel._built.tiers._far
+    publish = store._link.publish
+
+    def away(operation: str, *_: Any) -> None:
+        raise StoreUnavailableError("redis", operation, "it is away")
+
+    store._link.publish = away
+    answer(one, led)
+    assert not one.accel._built.tiers.flush()
+    three.accel.invalidate()
+    one.clock.advance(away_s)
+    look(one, "what wakes the thread of its leases")
+    store._link.publish = publish
+    one.accel.flush()
+    lead(three)
+
+
 def test_who_leads_one_never_waits_for_another(
     processes: list[Rig], threads: ThreadPoolExecutor
 ) -> None:
@@ -265,7 +288,12 @@ def test_without_single_flight_nobody_waits(make: Any, server: RedisServer) -> N
     store = {"kind": "redis", "url": server.url}
     off = {"store": store, "single_flight": {"enabled": False}}
     one, two = (make(cache=off, semantic={"enabled": False}) for _ in range(2))
-    assert look(one) == look(two) == Miss("disabled")
+    for rig in (one, two):
+        found = look(rig)
+        assert isinstance(found, Miss)
+        assert found.reason == "disabled"
+        assert found.flight is not None
+        assert found.flight.lease is None
 
 
 def test_a_miss_that_leads_costs_one_script_more(processes: list[Rig], server: RedisServer) -> None:
