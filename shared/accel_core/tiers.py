@@ -252,7 +252,9 @@ class Tiers:
         claimed = await self.ask(io, "claim", function, *args)
         if not isinstance(claimed, Entry):
             return claimed
-        return self._near.keep_read(self._near.read(claimed), last)
+        entry = self._near.read(claimed)
+        self._near.keep_read(entry, last)
+        return entry  # as it is there, for the next claim may have to name it
 
     async def ask(self, io: Io, operation: str, function: Callable[..., T], *args: Any) -> T | None:
         """Ask the shared store; None where it fails or rests."""
