@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from accel_core import events
+from accel_core.drive import blocking
+from accel_core.drive.blocking import BlockingIo
 from accel_core.errors import StoreUnavailableError
 from accel_core.policy.admission import Answer
 from accel_core.policy.controls import DEFAULT
@@ -451,3 +453,31 @@ def test_one_process_renews(desks: list[Desk], threads: ThreadPoolExecutor) -> N
     assert first.result(WAIT_S) == RED
     one.settle()
     assert len(one.library.asked) == 2
+
+
+def test_an_entry_that_cannot_be_passed_over_is_claimed_once_more(processes: list[Rig]) -> None:
+    """Where its expiry was changed by hand, who cannot use it leads alone and asks on no more."""
+    one, two, _ = processes
+    answer(one, lead(one))
+    one.accel.flush()
+    found = look(two)
+    assert isinstance(found, Hit)
+    cache, key = two.accel.cache, found.entry.key
+    store: Any = two.accel._built.tiers._far
+    with store._link._aim.quick as hand:
+        hand.zadd(store._names.expiry, {key: 2e12})
+    claims = 0
+    claim = store.claim
+
+    def counted(*args: Any) -> Any:
+        nonlocal claims
+        claims += 1
+        assert claims <= 2
+        return claim(*args)
+
+    store.claim = counted
+    flight, leads = cache._flights.claim(key, "me", 0)
+    assert leads
+    taking = cache._leadership.take(BlockingIo(), flight, key, lambda _: False)
+    assert blocking.run(taking) is None
+    assert claims == 2
