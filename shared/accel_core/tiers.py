@@ -275,12 +275,15 @@ class Tiers:
         if encoder is None or not self._backends.allows("encoder"):
             return None
         try:
-            if encoder.distrust(one) is not None or encoder.distrust(other) is not None:
-                return 0.0
-            return float(encoder.encode_one(one) @ encoder.encode_one(other))
+            trusted = encoder.distrust(one) is None and encoder.distrust(other) is None
+            nearness = (
+                float(encoder.encode_one(one) @ encoder.encode_one(other)) if trusted else 0.0
+            )
         except Exception as error:
             self._backends.failed("encoder", "encode", error)
             return None
+        self._backends.succeeded("encoder")
+        return nearness
 
     def flush(self) -> bool:
         """Return when everything kept so far is where it belongs, durably.

@@ -334,6 +334,22 @@ def test_nor_is_one_that_nobody_waits_for(
     assert not rig.hits("what is the price")
 
 
+def test_an_encoder_that_works_in_the_background_is_asked_again(
+    make: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When its rest is over, whoever tries it first says that it is back."""
+    rig = make()
+    with monkeypatch.context() as broken:
+        broken.setattr(HashEncoder, "encode", None)
+        for number in range(3):
+            rig.hits(f"what is thing {number} of them all")
+    rig.put("where is the blue car")
+    assert not rig.hits("Where is the blue car?")
+    rig.clock.advance(30.0)
+    rig.put("who painted the old bridge")
+    assert rig.hits("Who painted the old bridge?")
+
+
 def test_memory_lets_the_least_wanted_go(make: Callable[..., Rig]) -> None:
     """Memory holds what it may, reports what left, and forgets its meaning too."""
     rig = make(config={"cache": {"memory": {"max_entries": 3}}})
