@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections import defaultdict
+from collections import defaultdict, deque
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 _leading_task: ContextVar[int | None] = ContextVar("accel_langchain_leading", default=None)
 """The task whose lookup led a flight: LangChain reports its failure in a task of its own."""
 
+_KEPT = 1_024
+
 
 class Bridge:
     """What `AccelCache` does, for one `Accel`."""
@@ -45,6 +47,8 @@ class Bridge:
         self._led: defaultdict[Hashable, weakref.WeakValueDictionary[bytes, Flight]] = defaultdict(
             weakref.WeakValueDictionary
         )
+        # The last ones though nobody else holds them: they say when their answers were asked for.
+        self._last: deque[Flight] = deque(maxlen=_KEPT)
         self._watched: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         listen(self)
 
@@ -56,8 +60,7 @@ class Bridge:
         request, controls = asked
         found = self.accel.cache.lookup(request, controls)
         if isinstance(found, Miss):
-            if found.flight is not None:
-                self._led[threading.get_ident()][request.key] = found.flight
+            self._keep(threading.get_ident(), found.flight)
             return None
         return self._replay(found)
 
@@ -69,8 +72,7 @@ class Bridge:
         request, controls = asked
         found = await self.accel.cache.alookup(request, controls)
         if isinstance(found, Miss):
-            if found.flight is not None:
-                self._led[self._watch_task()][request.key] = found.flight
+            self._keep(self._watch_task(), found.flight)
             return None
         return self._replay(found)
 
@@ -106,6 +108,11 @@ class Bridge:
             return None
         request = self._requests.of_dump(prompt, llm_string, run, controls, report=report)
         return None if request is None else (request, controls)
+
+    def _keep(self, owner: Hashable, flight: Flight | None) -> None:
+        if flight is not None:
+            self._led[owner][flight.key] = flight
+            self._last.append(flight)
 
     def _replay(self, hit: Hit) -> list[Generation] | None:
         try:

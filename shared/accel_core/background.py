@@ -207,7 +207,9 @@ class Background:
         if not self._backends.allows("encoder"):
             return None
         try:
-            return encoder.encode_one(text) if encoder.distrust(text) is None else None
+            vector = encoder.encode_one(text) if encoder.distrust(text) is None else None
         except Exception as error:
             self._backends.failed("encoder", "encode", error)
             return None
+        self._backends.succeeded("encoder")
+        return vector

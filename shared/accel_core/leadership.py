@@ -74,6 +74,8 @@ class Leadership:
             if isinstance(claimed, Entry):
                 if serves(claimed):
                     return claimed
+                if passed_over is not None and claimed.expires_s == passed_over.expires_s:
+                    return None  # the store cannot pass it over: somebody changed it by hand
                 passed_over = claimed
                 continue
             if not (waits and io.may_wait() and self._flights.led_by(flight.owner) == 1):

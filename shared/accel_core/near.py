@@ -57,7 +57,13 @@ class Near:
         return self._nearer(replace(entry, vector=None))
 
     def keep_read(self, entry: Entry, last: object) -> Entry:
-        """Keep what `read` returned, asked for when `last` was the last removal; return it."""
+        """Keep what `read` returned, asked for when `last` was the last removal; return it.
+
+        Where this process stored a newer one meanwhile, that is kept and returned.
+        """
+        held = self.peek(entry.key)
+        if held is not None and held.created_s > entry.created_s:
+            return held
         self._memory.save([entry])
         if self.removal is not last:
             self._memory.remove([entry.key])  # perhaps it was this one, after it was read

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from accel_core import events
 from accel_core.drive import blocking
-from accel_core.drive.flight import DECLINED, FAILED
+from accel_core.drive.flight import DECLINED, FAILED, Flight
 from accel_core.policy.controls import DEFAULT, user_tag
 from accel_core.ports import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from accel_core.drive.flight import Flight, FlightTable
+    from accel_core.drive.flight import FlightTable
     from accel_core.drive.invalidations import Invalidations
     from accel_core.leadership import Leadership
     from accel_core.meaning import Meaning
@@ -54,7 +54,7 @@ class Hit(NamedTuple):
 
 
 class Miss(NamedTuple):
-    """No stored answer. ``flight``: the caller leads it and must `store` or `abandon` it."""
+    """No stored answer. ``flight``: the caller's, to `store` or `abandon`, led or its own alone."""
 
     reason: str
     flight: Flight | None = None
@@ -213,15 +213,21 @@ class SemanticCache:
         return Hit(entry, "exact", 1.0, age_s)
 
     async def _lookup(self, io: Io, request: Request, controls: Controls) -> Hit | Miss:
-        if controls.refresh:
-            return self._note(Miss("refresh"))
+        mark = self.invalidations.mark
+        found = Miss("refresh") if controls.refresh else await self._found(io, request)
+        if isinstance(found, Miss) and found.flight is None:
+            # Nobody follows it: it says what the answer was asked for before.
+            found = found._replace(flight=Flight(request.key, io.owner(), 0.0, mark))
+        return self._note(found)
+
+    async def _found(self, io: Io, request: Request) -> Hit | Miss:
         request = self._policies.never.judge(request)
         if self._tiers.follows:
             await self._tiers.catch_up(io)
         found: Hit | Miss | None = self._exact(request)
         while found is None:
             found = await self._fly(io, request)
-        return self._note(found)
+        return found
 
     async def _fly(self, io: Io, request: Request) -> Hit | Miss | None:
         """Lead, follow, or search alone; None: the leader failed, so try again."""

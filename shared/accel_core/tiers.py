@@ -258,7 +258,9 @@ class Tiers:
         claimed = await self.ask(io, "claim", function, *args)
         if not isinstance(claimed, Entry):
             return claimed
-        return self._near.keep_read(self._near.read(claimed), last)
+        entry = self._near.read(claimed)
+        self._near.keep_read(entry, last)
+        return entry  # as it is there, for the next claim may have to name it
 
     async def ask(self, io: Io, operation: str, function: Callable[..., T], *args: Any) -> T | None:
         """Ask the shared store; None where it fails or rests."""
@@ -279,12 +281,15 @@ class Tiers:
         if encoder is None or not self._backends.allows("encoder"):
             return None
         try:
-            if encoder.distrust(one) is not None or encoder.distrust(other) is not None:
-                return 0.0
-            return float(encoder.encode_one(one) @ encoder.encode_one(other))
+            trusted = encoder.distrust(one) is None and encoder.distrust(other) is None
+            nearness = (
+                float(encoder.encode_one(one) @ encoder.encode_one(other)) if trusted else 0.0
+            )
         except Exception as error:
             self._backends.failed("encoder", "encode", error)
             return None
+        self._backends.succeeded("encoder")
+        return nearness
 
     def flush(self) -> bool:
         """Return when everything kept so far is where it belongs, durably.

@@ -142,6 +142,39 @@ def test_nor_is_who_asks_a_model(make: Callable[..., Desk], tmp_path: Path) -> N
         assert isinstance(after.result(), Miss)
 
 
+def test_what_is_stored_while_an_older_one_is_fetched_stays(
+    make: Callable[..., Desk], tmp_path: Path
+) -> None:
+    """A refreshed answer is not displaced by the one that another caller was reading."""
+    store = Held(tmp_path / "cache.db")
+    accel = (desk := make(store=store)).accel
+
+    def look() -> Hit | Miss:
+        if desk.colour == "sync":
+            return accel.cache.lookup(request)
+        return asyncio.run(accel.cache.alookup(request))
+
+    request = accel.identify(
+        Prompt("test", "m", (Turn("user", ("what about apples?",)),), None, "ns")
+    )
+    assert request is not None
+    accel.cache.store(request, Answer(payload=b"old", text="red"))
+    accel.flush()
+    accel._built.tiers._near._memory.close()
+    store.holds = "fetch"
+    with ThreadPoolExecutor(1) as thread:
+        before = thread.submit(look)
+        assert store.read.wait(WAIT_S)
+        desk.clock.advance(1.0)
+        accel.cache.store(request, Answer(payload=b"new", text="yellow"))
+        store.opened.set()
+        before.result()
+    accel.flush()
+    found = look()
+    assert isinstance(found, Hit)
+    assert found.entry.payload == b"new"
+
+
 class Crowded:
     """A lock that tells when somebody has to wait for it."""
 

@@ -11,6 +11,8 @@ import pytest
 from accel_core import events
 from accel_core.accel import Accel
 from accel_core.config import from_mapping
+from accel_core.drive.aio import AsyncIo
+from accel_core.drive.blocking import BlockingIo
 from accel_core.errors import StoreError, TenantRequiredError
 from accel_core.policy.admission import Answer
 from accel_core.policy.controls import DEFAULT, Controls
@@ -308,6 +310,44 @@ def test_an_answer_asked_for_before_an_invalidation_is_not_stored(rig: Rig) -> N
     assert rig.seen.of(events.CacheRefused)[-1].reason == "invalidated"
     rig.accel.flush()
     assert not rig.hits("what is the price")
+
+
+@pytest.mark.parametrize("how", ["refresh", "alone", "within-another"])
+def test_nor_is_one_that_nobody_waits_for(
+    make: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The same holds where the caller leads no flight."""
+    alone = {"cache": {"single_flight": {"enabled": False}}}
+    rig = make(config=alone if how == "alone" else {})
+    request = rig.request("what is the price")
+    refresh = Controls(refresh=how == "refresh")
+
+    if how == "within-another":  # who leads one never waits for another
+        for colour in (AsyncIo, BlockingIo):
+            monkeypatch.setattr(colour, "owner", lambda _: "the same")
+        rig.lookup(request)
+    missed = rig.lookup(request, refresh)
+    assert isinstance(missed, Miss)
+    rig.remove(namespace="")
+    stored = rig.accel.cache.store(request, Answer(b'"old"', "old"), refresh, missed.flight)
+    assert stored is None
+    assert not rig.hits("what is the price")
+
+
+def test_an_encoder_that_works_in_the_background_is_asked_again(
+    make: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When its rest is over, whoever tries it first says that it is back."""
+    rig = make()
+    with monkeypatch.context() as broken:
+        broken.setattr(HashEncoder, "encode", None)
+        for number in range(3):
+            rig.hits(f"what is thing {number} of them all")
+    rig.put("where is the blue car")
+    assert not rig.hits("Where is the blue car?")
+    rig.clock.advance(30.0)
+    rig.put("who painted the old bridge")
+    assert rig.hits("Who painted the old bridge?")
 
 
 def test_memory_lets_the_least_wanted_go(make: Callable[..., Rig]) -> None:

@@ -16,6 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from accel_core import events
+from accel_core.drive import blocking
+from accel_core.drive.blocking import BlockingIo
+from accel_core.errors import StoreUnavailableError
 from accel_core.policy.admission import Answer
 from accel_core.policy.controls import DEFAULT
 from accel_core.semantic_cache import Hit, Miss
@@ -169,6 +172,28 @@ def test_invalidated_by_another_process_meanwhile(
     lead(three)
 
 
+@pytest.mark.parametrize("away_s", [0.0, 10.0], ids=["a-moment", "longer-than-a-lease"])
+def test_invalidated_while_its_save_failed(processes: list[Rig], away_s: float) -> None:
+    """An answer whose save is tried again is refused as it would have been the first time."""
+    one, _, three = processes
+    led = lead(one)
+    store: Any = one.accel._built.tiers._far
+    publish = store._link.publish
+
+    def away(operation: str, *_: Any) -> None:
+        raise StoreUnavailableError("redis", operation, "it is away")
+
+    store._link.publish = away
+    answer(one, led)
+    assert not one.accel._built.tiers.flush()
+    three.accel.invalidate()
+    one.clock.advance(away_s)
+    look(one, "what wakes the thread of its leases")
+    store._link.publish = publish
+    one.accel.flush()
+    lead(three)
+
+
 def test_who_leads_one_never_waits_for_another(
     processes: list[Rig], threads: ThreadPoolExecutor
 ) -> None:
@@ -265,7 +290,12 @@ def test_without_single_flight_nobody_waits(make: Any, server: RedisServer) -> N
     store = {"kind": "redis", "url": server.url}
     off = {"store": store, "single_flight": {"enabled": False}}
     one, two = (make(cache=off, semantic={"enabled": False}) for _ in range(2))
-    assert look(one) == look(two) == Miss("disabled")
+    for rig in (one, two):
+        found = look(rig)
+        assert isinstance(found, Miss)
+        assert found.reason == "disabled"
+        assert found.flight is not None
+        assert found.flight.lease is None
 
 
 def test_a_miss_that_leads_costs_one_script_more(processes: list[Rig], server: RedisServer) -> None:
@@ -423,3 +453,31 @@ def test_one_process_renews(desks: list[Desk], threads: ThreadPoolExecutor) -> N
     assert first.result(WAIT_S) == RED
     one.settle()
     assert len(one.library.asked) == 2
+
+
+def test_an_entry_that_cannot_be_passed_over_is_claimed_once_more(processes: list[Rig]) -> None:
+    """Where its expiry was changed by hand, who cannot use it leads alone and asks on no more."""
+    one, two, _ = processes
+    answer(one, lead(one))
+    one.accel.flush()
+    found = look(two)
+    assert isinstance(found, Hit)
+    cache, key = two.accel.cache, found.entry.key
+    store: Any = two.accel._built.tiers._far
+    with store._link._aim.quick as hand:
+        hand.zadd(store._names.expiry, {key: 2e12})
+    claims = 0
+    claim = store.claim
+
+    def counted(*args: Any) -> Any:
+        nonlocal claims
+        claims += 1
+        assert claims <= 2
+        return claim(*args)
+
+    store.claim = counted
+    flight, leads = cache._flights.claim(key, "me", 0)
+    assert leads
+    taking = cache._leadership.take(BlockingIo(), flight, key, lambda _: False)
+    assert blocking.run(taking) is None
+    assert claims == 2

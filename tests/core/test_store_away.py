@@ -312,6 +312,36 @@ def test_a_page_on_its_way_is_waited_for() -> None:
     assert not outbox
 
 
+def test_what_is_forgotten_as_it_is_looked_for_is_not_sent() -> None:
+    """Who delivers finds nothing to do, and does not fail."""
+    far = Failing()
+    forgets = iter([True])
+
+    def mono_now() -> float:
+        if next(forgets, False):
+            outbox.forget([digest("one")])
+        return 0.0
+
+    outbox = Outbox(far, capacity=10, on_drop=print, on_error=lambda *_: None, mono_now=mono_now)
+    outbox.save([entry()])
+    assert outbox.deliver()
+    assert far.asked == []
+
+
+def test_what_is_delivered_while_it_is_selected_is_found() -> None:
+    """An entry is on its way or there, never missed between the two."""
+
+    class Delivered(Failing):
+        def select(self, selector: Selector) -> list[bytes]:
+            found = super().select(selector)
+            remote.outbox.deliver()
+            return found
+
+    remote = remote_of(Delivered(), lambda: True)
+    remote.outbox.save([entry()])
+    assert blocking.run(remote.select(blocking.BlockingIo(), EVERYTHING)) == {digest("one")}
+
+
 # --- the writer
 
 

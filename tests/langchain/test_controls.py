@@ -9,12 +9,14 @@ import pytest
 from langchain.agents import create_agent
 from langchain_core.globals import set_llm_cache
 from langchain_core.output_parsers import StrOutputParser
+from langchain_core.outputs import Generation
 from langchain_core.prompts import ChatPromptTemplate
 from langchain_core.tools import tool
 from langgraph.graph import START, MessagesState, StateGraph
 
 from accel_core import events as happened
 from accel_core.accel import Accel
+from accel_core.config import from_mapping
 from accel_core.testing.encoders import HashEncoder
 from accel_core.testing.replies import Reply
 from langchain_accel import AccelCache, accelerate
@@ -363,3 +365,26 @@ class TestNeverWider:
         fast = accelerate(chat(), accel)
         colour.invoke(fast, QUESTION, {"metadata": {"accel_tags": ["ann"]}})
         assert accel.forget(user="ann", dry_run=True).removed == ()
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+async def test_an_answer_asked_for_before_an_invalidation_is_not_kept(colour: str) -> None:
+    """Nor where no flight was led, and LangChain tells of lookup and answer apart."""
+    config = from_mapping({"cache": {"single_flight": {"enabled": False}}})
+    asked = "what is the price", "a model"
+    old, new = [Generation(text="old")], [Generation(text="new")]
+    with Accel(config, encoder=HashEncoder()) as accel:
+        cache = AccelCache(accel)
+
+        async def look() -> Any:
+            return await cache.alookup(*asked) if colour == "async" else cache.lookup(*asked)
+
+        async def tell(given: list[Generation]) -> None:
+            await cache.aupdate(*asked, given) if colour == "async" else cache.update(*asked, given)
+
+        assert await look() is None
+        accel.invalidate()
+        await tell(old)
+        assert await look() is None
+        await tell(new)
+        assert await look() == new

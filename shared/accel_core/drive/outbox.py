@@ -121,6 +121,8 @@ class Outbox:
         with self._on_its_way:
             with self._lock:
                 page = self._first_page()
+            if not page:
+                return True  # forgotten since it was looked for
             saves = not isinstance(page[0], bytes)
             try:
                 # Entries alone, or keys alone.
@@ -141,6 +143,6 @@ class Outbox:
         return True
 
     def _first_page(self) -> list[Entry | bytes]:
-        kind = isinstance(self._owed[0], bytes)
+        kind = bool(self._owed) and isinstance(self._owed[0], bytes)
         alike = takewhile(lambda one: isinstance(one, bytes) == kind, self._owed)
         return list(islice(alike, _PAGE))

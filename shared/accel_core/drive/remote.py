@@ -82,7 +82,9 @@ class Remote:
 
     async def select(self, io: Io, selector: Selector) -> set[bytes]:
         """Return the keys that `selector` means, there or on their way; its failure is raised."""
-        return {*await io.call(self._store.select, selector), *self.outbox.select(selector)}
+        # In this order: what is delivered meanwhile is then there.
+        owed = self.outbox.select(selector)
+        return {*owed, *await io.call(self._store.select, selector)}
 
     async def remove(self, io: Io, keys: Collection[bytes]) -> None:
         """Remove `keys`, there and on their way; its failure is raised: they are still there."""

@@ -7,7 +7,7 @@ Removing begins with a command that a full server accepts, and so is possible th
 that it refuses.
 
 Where vector sets search, a save places an entry in its scope's set and a removal takes it out. An
-element does not expire: its entry outlives its time by `_OUTLIVES_MS`, so that the save that cleans
+element does not expire: its entry outlives its time by `OUTLIVES_MS`, so that the save that cleans
 it away still finds in it where it was placed; a set ends with its last entry; and what was left
 behind all the same is removed where it is met, and by a look at some with every save.
 """
@@ -30,10 +30,14 @@ _LATE_MS = 60_000
 Not at once: then every save would let one go, and have all readers ask what.
 """
 
-_OUTLIVES_MS = 2 * _LATE_MS
+OUTLIVES_MS = 2 * _LATE_MS
+"""How much longer than its time an entry is kept where vector sets search."""
 
 _LOOKED_AT = 8
 """Elements of one set, and entries without one, that a save looks at for what was left behind."""
+
+_CREATED_AT = 3
+"""Where in an entry's bytes it says when it was created (`codec`), from 1 on as Lua counts."""
 
 LINKS = 8
 """M of the graph of a vector set: 150 bytes an entry less than the server's 16."""
@@ -146,10 +150,17 @@ local function store(key, body, print, vector, place, single, expires_ms)
         redis.call(value == '' and 'HDEL' or 'HSET', name, field, value)
     end
     local leaves_ms = expires_ms
-    if near ~= '' then leaves_ms = expires_ms + {_OUTLIVES_MS} end
+    if near ~= '' then leaves_ms = expires_ms + {OUTLIVES_MS} end
     redis.call('PEXPIREAT', name, digits(leaves_ms))
     if before and before ~= place then unplace(key, before) end
     if single ~= '' then put(key, place, single, leaves_ms) end
+end
+local function created(body) return (struct.unpack('<d', body, {_CREATED_AT})) end
+local function is_older(key, body)
+    local kept = redis.pcall('HGET', entry .. key, 'body')
+    if type(kept) ~= 'string' then return false end
+    local read, kept_s = pcall(created, kept)
+    return read and kept_s > created(body)
 end
 local most, leaving, refused = tonumber(ARGV[4]), 0, 0
 for i = 5, #ARGV, 10 do
@@ -157,7 +168,10 @@ for i = 5, #ARGV, 10 do
     local flight, token, mark = unpack(ARGV, i + 7, i + 9)
     local how = 'over'
     expires_ms = tonumber(expires_ms)
-    if flight ~= '' and is_outdated(key, print, tonumber(mark)) then
+    if is_older(key, body) then
+        refused = refused + 1
+        tell_removed(key)
+    elseif flight ~= '' and is_outdated(key, print, tonumber(mark)) then
         how, refused = 'declined', refused + 1
         tell_removed(key)
     elseif expires_ms <= now_ms then
@@ -198,8 +212,9 @@ expiry in ms, fingerprint, vector as float16 where the bytes are without it, pla
 vector as float32 for a set, and the flight, token and mark of the lease that it ends, or nothing
 three times.
 
-Returns how many were let go for time or space, how many were outdated, how many vectors without an
-entry were removed, and why one could not be placed.
+What is older than the entry that is there does not replace it: it was asked for before that, and
+delivered late. Returns how many were let go for time or space, how many were outdated or older, how
+many vectors without an entry were removed, and why one could not be placed.
 """
 
 REMOVE = Script(

@@ -19,7 +19,7 @@ from accel_core.store.redis_search import Row
 from accel_core.store.redis_selection import conditions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from accel_core.leases import Landing
     from accel_core.ports import Entry, Selector
@@ -88,12 +88,21 @@ class RedisFlights:
         """Let the next save of the lease's entry end it. Where none comes, it ends by itself."""
         self._leases.land(lease)
 
-    def landing(self, key: bytes) -> tuple[str, str, str]:
-        """Return what a save of `key` tells its script: flight, token and mark, or nothing."""
-        lease = self._leases.landing(key)
+    def landing(self, keys: Iterable[bytes]) -> list[Lease | None]:
+        """Return the lease that a save of each of `keys` is to end."""
+        return [self._leases.landing(key) for key in keys]
+
+    def spelled(self, lease: Lease | None) -> tuple[str, str, str]:
+        """Return what a save tells its script: flight, token and mark, or nothing."""
         if lease is None:
             return "", "", ""
         return self._names.flight(lease.name), lease.token, str(lease.mark)
+
+    def landed(self, leases: Iterable[Lease | None]) -> None:
+        """Take note that the saves are done that were to end `leases`."""
+        for lease in leases:
+            if lease is not None:
+                self._leases.landed(lease)
 
     def end(self, lease: Lease, *, declined: bool) -> None:
         """End `lease` without an entry, soon. Does not wait."""

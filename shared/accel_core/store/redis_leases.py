@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 
 _CLOSING_S = 2.0
 
+_LANDING = 10_000
+"""Leases remembered for saves that did not come yet, or failed: as many as a store is owed."""
+
 
 class _Order(NamedTuple):
     """What is to be done about a lease; ``close`` concerns all."""
@@ -84,11 +87,17 @@ class RedisLeases:
         self._orders.put(_Order("hurry", lease, self._mono_now() + self.lease_s))
 
     def landing(self, key: bytes) -> Lease | None:
-        """Return the lease that a save of `key` is to end, which is renewed no longer."""
-        lease = self._landing.pop(key, None)
-        if lease is not None:
-            self._orders.put(_Order("let_go", lease))
-        return lease
+        """Return the lease that a save of `key` is to end.
+
+        So it does when it is tried again, and the lease has long ended: its mark counts.
+        """
+        return self._landing.get(key)
+
+    def landed(self, lease: Lease) -> None:
+        """Take note that the save which was to end `lease` is done; it is renewed no longer."""
+        if self._landing.get(lease.key) == lease:
+            self._landing.pop(lease.key, None)
+        self._orders.put(_Order("let_go", lease))
 
     def end(self, lease: Lease, *, declined: bool) -> None:
         """End `lease` and tell who waits, where this process holds it. Does not wait."""
@@ -131,8 +140,9 @@ class RedisLeases:
         """Leave alone those that were held as long as they may be."""
         for lease in [lease for lease, until_s in held.items() if until_s <= now_s]:
             del held[lease]
-            if self._landing.get(lease.key) == lease:
-                self._landing.pop(lease.key, None)
+        # Their saves were let go.
+        for key in list(self._landing)[:-_LANDING]:
+            self._landing.pop(key, None)
 
     def _next(self, timeout_s: float | None) -> list[_Order]:
         """Wait for orders and return them, in order; none where `timeout_s` passed first."""

@@ -21,6 +21,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from accel_core.events import BackendFailed, SearchUnavailable
+from accel_core.store.redis_changes import OUTLIVES_MS
 from accel_core.store.redis_scripts import Script, place
 
 if TYPE_CHECKING:
@@ -102,16 +103,24 @@ the search.
 
 FIND_IN_SET = Script(
     _READ,
-    """
+    f"""
+local time = redis.call('TIME')
+local over_ms = time[1] * 1000 + math.floor(time[2] / 1000) + {OUTLIVES_MS}
+local function is_over(key)
+    local leaves_ms = redis.call('PEXPIRETIME', entry .. key)
+    return leaves_ms >= 0 and leaves_ms <= over_ms
+end
 local lone = redis.pcall('HGET', KEYS[1], place)
-if type(lone) == 'string' and not seen[lone] then read(near, lone) end
+if type(lone) == 'string' and not seen[lone] and not is_over(lone) then read(near, lone) end
 local set = ARGV[5] .. place
-local found = redis.pcall('VSIM', set, 'FP32', query, 'COUNT', most, 'EF', 50)
+local found = redis.pcall('VSIM', set, 'FP32', query, 'COUNT', 4 * most, 'EF', 50)
 if found.err then
     problem = found.err
 else
+    local few = #near + most
     for _, key in ipairs(found) do
-        if not seen[key] and not read(near, key) then
+        if #near == few then break end
+        if not seen[key] and not is_over(key) and not read(near, key) then
             local gone = redis.pcall('VREM', set, key)
             if type(gone) == 'number' then swept = swept + gone end
         end
@@ -122,6 +131,7 @@ end
 )
 """The same by a vector set, with the vector as float32 and the prefix of sets for the index.
 
+Elements whose entry is past its time are passed over: they must not stand for those that are not.
 Looking at 50 of the graph's elements (EF) finds 97 % of the true neighbours in 10,000, in 0.4 ms;
 the server's default takes 0.95 ms.
 """

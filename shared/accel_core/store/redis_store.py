@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from accel_core.events import Event
     from accel_core.inspection import Stored
+    from accel_core.leases import Lease
     from accel_core.ports import Entry, Observer, Selector
     from accel_core.store.redis_access import Server
     from accel_core.store.redis_scripts import Script
@@ -170,8 +171,10 @@ class RedisStore:
         for page in _pages(entries, _PLACED if self._search.on_server else _SAVED):
             for dimensions in {len(entry.vector) // 2 for entry in page if entry.vector}:
                 self._search.prepare(dimensions)
-            rows = [part for entry in page for part in self._row(entry)]
+            leases = self._flights.landing(entry.key for entry in page)
+            rows = [part for row in map(self._row, page, leases) for part in row]
             left, outdated, swept, problem = self._change("save", SAVE, self._max_entries, *rows)
+            self._flights.landed(leases)
             if left or outdated:
                 # Entries left for these, or are outdated, and who saved does not know which.
                 self._by = 0
@@ -327,8 +330,8 @@ class RedisStore:
         )
         return _Page(int(revision), bool(reset), removed, int(reached), looked < most, stored)
 
-    def _row(self, entry: Entry) -> tuple[Any, ...]:
-        """Spell `entry` for `SAVE`."""
+    def _row(self, entry: Entry, lease: Lease | None) -> tuple[Any, ...]:
+        """Spell `entry` for `SAVE`, and the lease that it ends."""
         if self._search.sets:
             body, vector = codec.shrunk(entry, self._seal)
             beside, placed = b"", single(vector)
@@ -337,7 +340,7 @@ class RedisStore:
             beside, placed = vector, b""
         where = place(entry.scope, entry.encoder) if vector else b""
         row = (entry.key, body, expires_ms(entry), fingerprint(entry), beside, where, placed)
-        return *row, *self._flights.landing(entry.key)
+        return *row, *self._flights.spelled(lease)
 
     def _located(self, rows: Sequence[Row]) -> list[Located]:
         return [

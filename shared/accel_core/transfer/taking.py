@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from accel_core.vectors import pack
+from accel_core.vectors import coarse, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -51,7 +51,10 @@ class Taking:
         there, now_s = self._store.fetch_many([entry.key for entry in entries]), self._wall_now()
         new = [entry for entry in entries if self._wants(entry, there.get(entry.key), now_s)]
         if new and not self._dry_run:
-            self._store.save(self._encoded(new))
+            encoded = self._encoded(new)
+            # A store may keep what is newer than what is saved over it.
+            self._store.remove([entry.key for entry in new if entry.key in there])
+            self._store.save(encoded)
         self._tally.written += len(new)
 
     def _wants(self, entry: Entry, old: Entry | None, now_s: float) -> bool:
@@ -68,7 +71,8 @@ class Taking:
         """Whether `old` is what would be stored for `entry`."""
         if self._encoder is None:
             # Without a vector it is the same entry, whatever vector the store has for it.
-            return (old if entry.vector is not None else _bare(old)) == entry
+            same = entry.vector is None or old.encoder == entry.encoder
+            return same and _vector_of(entry, old) and _bare(old) == _bare(entry)
         if old.vector is None:
             placed = not _comparable(self._encoder, entry)
         else:
@@ -90,6 +94,11 @@ class Taking:
             else _bare(entry)
             for entry in entries
         ]
+
+
+def _vector_of(entry: Entry, old: Entry) -> bool:
+    """Whether `old` has the vector of `entry`, as it is or as a store may round it."""
+    return entry.vector is None or old.vector in {entry.vector, coarse(entry.vector)[1]}
 
 
 def _bare(entry: Entry) -> Entry:
