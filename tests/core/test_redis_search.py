@@ -417,6 +417,18 @@ def test_expired_entries_are_cleaned_away(server: RedisServer, hand: redis.Redis
         ]
 
 
+@pytest.mark.parametrize("mode", SEARCHING[1:], indirect=True, ids=name_of)
+def test_expired_neighbours_stand_for_no_others(server: RedisServer, hand: redis.Redis) -> None:
+    """In a vector set what is past its time takes no place among the nearest."""
+    with closing(opened(server, "vector_sets")) as store:
+        store.save([placed(number) for number in range(12)])
+        for number in range(8):
+            # Kept for those who clean up; what is alive has more time than that left.
+            hand.pexpire(b"{accel}:2:entry:" + digest(number), 100_000)
+        near = store.find((), SCOPE, "an-encoder", VECTORS[0], 4).near
+        assert {entry.key for entry in near} == {digest(number) for number in range(8, 12)}
+
+
 @pytest.mark.parametrize("mode", SEARCHING, indirect=True, ids=name_of)
 def test_a_forged_place_is_not_served(server: RedisServer, hand: redis.Redis, mode: Mode) -> None:
     """An entry that somebody put where it does not belong is refused, with an event."""

@@ -570,3 +570,30 @@ def test_threads_do_not_queue_to_connect() -> None:
             with ThreadPoolExecutor(16) as threads:
                 assert max(threads.map(timed, range(16))) < 3 * 0.1 + SLACK_S
         server.thaw()
+
+
+def test_what_is_newer_stays(make: Stores) -> None:
+    """Delivered late, after its time even, an entry replaces none that was made after it."""
+    one, other = make(), make()
+    newer = entry(created_s=2_000.0, payload=b'"newer"')
+    one.save([newer])
+    revision = other.changes(0, 100).revision
+    other.save([entry(created_s=1_000.0, payload=b'"older"')])
+    assert one.fetch(newer.key) == newer
+    # Who saved it has a copy of its own, and drops it.
+    assert other.changes(revision, 100).removed == [newer.key]
+    other.save([entry(created_s=1_000.0, expires_s=1_500.0)])
+    assert one.fetch(newer.key) == newer
+    latest = entry(created_s=2_000.0, payload=b'"as new"')
+    other.save([latest])
+    assert one.fetch(newer.key) == latest
+
+
+@pytest.mark.parametrize("junk", [b"", b"x", b"\xff" * 600])
+def test_junk_is_never_newer(make: Stores, hand: redis.Redis, junk: bytes) -> None:
+    """Whatever somebody wrote in its place, an entry can be saved."""
+    store = make()
+    saved = entry()
+    hand.hset(ENTRY + saved.key, "body", junk)
+    store.save([saved])
+    assert store.fetch(saved.key) == saved
