@@ -85,10 +85,23 @@ class Leadership:
                 return "declined"
         return None
 
-    def land(self, flight: Flight | None) -> None:
-        """Let the save of the entry that `flight` made end its lease; call it before keeping."""
-        lease = None if flight is None else self._flights.hand_over(flight)
-        if lease is not None and self._shared is not None:
+    def begin(self, flight: Flight | None) -> None:
+        """Let `flight` know what was invalidated before the caller makes its entry."""
+        if flight is not None and self._shared is not None:
+            flight.known = self._shared.mark()
+
+    def land(self, flight: Flight | None, key: bytes) -> None:
+        """Let the save of the entry under `key`, which `flight` made, end its lease.
+
+        Call it before keeping. Without a lease that save is still refused where another process has
+        invalidated the entry since it was asked for.
+        """
+        if flight is None or self._shared is None:
+            return
+        lease = self._flights.hand_over(flight)
+        if lease is None and flight.known is not None:
+            lease = Lease(flight.key, key, "", flight.known)
+        if lease is not None:
             self._shared.land(lease)
 
     async def outdate(self, io: Io, meant: Sequence[Selector]) -> None:

@@ -24,7 +24,7 @@ class Lease(NamedTuple):
     Attributes:
         name: of the flight that is led.
         key: of the entry to be made.
-        token: tells this leader from any other.
+        token: tells this leader from any other; empty where the entry is made without one.
         mark: the number of the last invalidation when it was taken.
     """
 
@@ -70,6 +70,11 @@ class SharedFlights(Protocol):
             lease: what ends.
             declined: whether everybody makes his own now; otherwise one of them leads.
         """
+
+    def mark(self) -> int | None:
+        """Return the number of the last invalidation that this process knows of, for who makes an
+        entry without a lease; None: it knows of no server's. Does not wait.
+        """  # noqa: D205
 
     def outdate(self, meant: Sequence[Selector]) -> None:
         """Let no entry be saved that any of `meant` means and whose lease was taken before."""

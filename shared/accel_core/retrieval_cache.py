@@ -149,7 +149,7 @@ class RetrievalCache:
         entry = made if isinstance(made, str) else self._terms.entry(ask, gap, made, cost_s)
         if isinstance(entry, Entry):
             vector = None if gap.flight is None else gap.flight.vector
-            self._leadership.land(gap.flight)
+            self._leadership.land(gap.flight, entry.key)
             self._tiers.keep(entry, vector)
             # After keeping, so that an invalidation is either seen here or sees the entry.
             if not self._invalidations.since(gap.mark, entry):
@@ -282,6 +282,7 @@ class RetrievalCache:
         self, io: Io, sought: Sought, flight: Flight, *, renews: bool
     ) -> Recalled | Gap:
         """Search, and keep the flight open where something is to be made."""
+        self._leadership.begin(flight)
         try:
             found = await self._search(io, sought, flight)
             if self._follows and sought.ask.shared and (isinstance(found, Gap) or found.stale):

@@ -138,7 +138,7 @@ class SemanticCache:
         """
         entry = self._admit(request, answer, controls)
         if entry is not None:
-            self._leadership.land(flight)
+            self._leadership.land(flight, entry.key)
             self._tiers.keep(entry, flight.vector if flight is not None else None)
             # After keeping, so that an invalidation is either seen here or sees the entry.
             if flight is not None and self.invalidations.since(flight.mark, entry):
@@ -218,6 +218,8 @@ class SemanticCache:
         if isinstance(found, Miss) and found.flight is None:
             # Nobody follows it: it says what the answer was asked for before.
             found = found._replace(flight=Flight(request.key, io.owner(), 0.0, mark))
+        if isinstance(found, Miss):
+            self._leadership.begin(found.flight)
         return self._note(found)
 
     async def _found(self, io: Io, request: Request) -> Hit | Miss:

@@ -20,7 +20,7 @@ from accel_core.drive import blocking
 from accel_core.drive.blocking import BlockingIo
 from accel_core.errors import StoreUnavailableError
 from accel_core.policy.admission import Answer
-from accel_core.policy.controls import DEFAULT
+from accel_core.policy.controls import DEFAULT, Controls
 from accel_core.semantic_cache import Hit, Miss
 from tests.core.support import Rig
 from tests.core.test_redis_shared import DEADLINE_S, QUESTION, SLACK_S, joined
@@ -120,6 +120,38 @@ def test_another_process_waits_and_is_served(
     assert all(isinstance(hit, Hit) and hit.shared for hit in found[:2])
     assert [len(rig.seen.of(events.CacheMiss)) for rig in processes] == [1, 0, 0]
     assert all(rig.seen.of(events.BackendFailed) == [] for rig in processes)
+
+
+def refreshed(rig: Rig) -> Miss:
+    """Look up past what is stored: nobody leads."""
+    request, wishes = rig.request(QUESTION), Controls(refresh=True)
+    if rig.colour == "sync":
+        found = rig.accel.cache.lookup(request, wishes)
+    else:
+        found = asyncio.run(rig.accel.cache.alookup(request, wishes))
+    assert isinstance(found, Miss)
+    return found
+
+
+@pytest.mark.parametrize("before", [0, 1, 70], ids=lambda count: f"{count} before")
+def test_without_a_lease_what_was_invalidated_is_not_stored(
+    processes: list[Rig], before: int
+) -> None:
+    """An answer that nobody led for is refused, too, where another process invalidated it since."""
+    one, other, third = processes
+    for _ in range(before):
+        other.accel.invalidate(tag="another")
+    look(one, "what is it called")
+    led = refreshed(one)
+    other.accel.invalidate(tag="another")
+    answer(one, led)
+    one.accel.flush()
+    assert isinstance(look(third), Hit)
+    led = refreshed(one)
+    other.accel.invalidate()
+    answer(one, led)
+    one.accel.flush()
+    assert isinstance(look(third), Miss)
 
 
 def test_a_failed_leader_is_replaced_by_one(

@@ -32,11 +32,12 @@ class Flight:
         vector: the question's vector, once the leader has it, so that storing needs no encoder.
         ticket: what was explored, to be compared with the answer that the leader stores.
         lease: held for it among processes; `FlightTable` takes and gives it.
+        known: the last invalidation by any process when what it makes was asked for, if known.
     """
 
     __slots__ = (
-        "__weakref__", "_followers", "_outcome", "began_s", "key", "lease", "mark", "owner",
-        "ticket", "vector",
+        "__weakref__", "_followers", "_outcome", "began_s", "key", "known", "lease", "mark",
+        "owner", "ticket", "vector",
     )  # fmt: skip
 
     def __init__(self, key: bytes, owner: Hashable, began_s: float, mark: int) -> None:
@@ -44,6 +45,7 @@ class Flight:
         self.vector: Any = None
         self.ticket: Any = None
         self.lease: Lease | None = None
+        self.known: int | None = None
         self._followers: list[Future[Any]] = []
         self._outcome: Any = _IN_THE_AIR
 

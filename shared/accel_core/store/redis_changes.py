@@ -255,12 +255,13 @@ for i = 1, #page, 2 do
         end
     end
 end
-return {digits(revision), reset, gone, digits(after), #page / 2, stored}
+local last = redis.call('HGET', counter, 'outdated')
+return {digits(revision), reset, gone, digits(after), #page / 2, stored, tonumber(last) or 0}
 """,
 )
 """ARGV: entry prefix, writer, set prefix, told, after, page, 1 for the first page, 1 for bodies.
 
 Returns the revision, whether to start again, the keys removed after `told`, how far this page
-went, how many it looked at, and what was stored: keys; with bodies, key, bytes and vector of each
-that can be located.
+went, how many it looked at, what was stored: keys; with bodies, key, bytes and vector of each
+that can be located; and the number of the last invalidation.
 """

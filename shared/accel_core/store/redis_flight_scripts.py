@@ -25,7 +25,7 @@ end
 """Ends the lease that `token` holds, and tells who waits ``over`` or ``declined``."""
 
 # Where what was invalidated later is lost, forgotten or no record of ours, it may have been meant.
-IS_OUTDATED = """
+IS_OUTDATED = f"""
 local function means(packed, key, print)
     local meant = cmsgpack.unpack(packed)
     local fits = meant[2] == '' or meant[2] == key
@@ -36,7 +36,8 @@ local function is_outdated(key, print, mark)
     local last = tonumber(redis.call('HGET', counter, 'outdated')) or 0
     if mark == last then return false end
     local later = redis.call('ZRANGEBYSCORE', outdated, '(' .. digits(mark), '+inf')
-    if mark > last or #later < last - mark then return true end
+    local lost = mark > 0 and #later < last - mark or #later >= {_REMEMBERED}
+    if mark > last or lost then return true end
     for _, packed in ipairs(later) do
         local read, fits = pcall(means, packed, key, print)
         if fits or not read then return true end

@@ -55,6 +55,8 @@ class RedisFlights:
         self._link, self._names, self._read = link, names, read
         self._mono_now, self._lease_s = mono_now, lease_s
         self._inbox = RedisInbox(link.subscribe, names.waiting, mono_now)
+        self.known: int | None = None
+        """The last invalidation that a reader of changes met; set by the store."""
         self._leases = RedisLeases(
             link, names.flight, lease_s=lease_s, mono_now=mono_now, report=report
         )
@@ -83,6 +85,10 @@ class RedisFlights:
         if isinstance(claimed, Lease):
             self._leases.hold(claimed, self._mono_now() + at_most_s)
         return claimed
+
+    def mark(self) -> int | None:
+        """Return the number of the last invalidation that was heard of."""
+        return self.known
 
     def land(self, lease: Lease) -> None:
         """Let the next save of the lease's entry end it. Where none comes, it ends by itself."""

@@ -117,7 +117,7 @@ class RedisStore:
             self._link, self._names, read=self._entry, report=self._tell, mono_now=mono_now
         )
         self.claim, self.land, self.end = flights.claim, flights.land, flights.end
-        self.outdate = flights.outdate
+        self.outdate, self.mark = flights.outdate, flights.mark
         # Others' changes up to this revision were told, later ones are pushed by this connection;
         # as of then.
         self._known, self._by, self._confirmed_s = 0, 0, float("-inf")
@@ -321,13 +321,14 @@ class RedisStore:
 
     def _page(self, told: int, after: int, limit: int, *, first: bool, bodies: bool) -> _Page:
         most = min(limit, _READ if bodies else _LEARNED)
-        revision, reset, removed, reached, looked, stored = self._link.ask(
+        revision, reset, removed, reached, looked, stored, outdated = self._link.ask(
             "read changes of",
             CHANGES,
             self._names.kept,
             *(self._names.entries, self._news.writer, self._search.sets),
             *(told, after, most, int(first), int(bodies)),
         )
+        self._flights.known = int(outdated)
         return _Page(int(revision), bool(reset), removed, int(reached), looked < most, stored)
 
     def _row(self, entry: Entry, lease: Lease | None) -> tuple[Any, ...]:
