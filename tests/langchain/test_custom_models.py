@@ -296,6 +296,7 @@ def test_models_are_not_held(accel: Accel, colour: Colour) -> None:
         clients.append(weakref.ref(client))
         colour.invoke(accelerate(Plain(persona=client), accel), QUESTION)
         del client
+    accel.flush()  # what is done in the background may still be under way
     gc.collect()
     assert [client() for client in clients] == [None, None, None]
 
