@@ -1,0 +1,76 @@
+"""The ports of speculation: a tool as the speculator sees it, and whoever guesses the next calls.
+
+Rules as for `ports`. A tool is handed over in a colour: what `Tool.run` returns suspends only
+where an event loop drives it. A predictor raises what it likes: an event is made of it, and the run
+goes on without its guesses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Hashable, Mapping, Sequence
+
+    from accel_core.policy.trajectory import Guess, Trajectory
+
+
+class Tool(Protocol):
+    """One tool of an agent, in one colour.
+
+    Attributes:
+        name: what models call it by.
+        identity: equal for the same tool alone: ``list_tables {}`` is the same text in every
+            database.
+        free: whether calling it changes nothing, so that it may be called without being asked for.
+        static: whether what it returns stays the same whatever happens, for a while.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def identity(self) -> Hashable: ...
+    @property
+    def free(self) -> bool: ...
+    @property
+    def static(self) -> bool: ...
+
+    def validated(self, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        """Return `arguments` as the tool will see them, defaults filled; None: they are wrong."""
+
+    async def run(self, arguments: Mapping[str, Any]) -> Any:
+        """Call it with `validated` arguments, unseen by whoever watches the agent.
+
+        Raises:
+            Exception: what the tool raises, never turned into a result.
+        """
+
+    def copied(self, result: Any) -> Any:
+        """Return a copy of `result` that shares nothing with it that could be changed."""
+
+
+@runtime_checkable
+class Predictor(Protocol):
+    """Guesses an agent's next calls. Safe to call from several threads."""
+
+    name: str
+    """What its guesses are counted under."""
+
+    def predict(self, trajectory: Trajectory, free: Collection[str]) -> Sequence[Guess]:
+        """Return calls that may be made next, of the tools named `free`; a few ms at most."""
+
+    def learn(self, trajectory: Trajectory, free: Collection[str]) -> None:
+        """Take note of a run that has ended; what is not `free` may have changed something."""
+
+
+@runtime_checkable
+class Drafter(Protocol):
+    """Guesses by asking somebody, such as a small model, while the main one is asked.
+
+    In one colour, as a `Tool` is. What it has not said when the main model has answered is left.
+    """
+
+    name: str
+
+    async def draft(self, trajectory: Trajectory, free: Collection[str]) -> Sequence[Guess]:
+        """Return calls that may be made next, of the tools named `free`."""
