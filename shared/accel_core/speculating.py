@@ -16,24 +16,23 @@ if TYPE_CHECKING:
 
 
 class Tool(Protocol):
-    """One tool of an agent, in one colour.
-
-    Attributes:
-        name: what models call it by.
-        identity: equal for the same tool alone: ``list_tables {}`` is the same text in every
-            database.
-        free: whether calling it changes nothing, so that it may be called without being asked for.
-        static: whether what it returns stays the same whatever happens, for a while.
-    """
+    """One tool of an agent, in one colour."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What models call it by."""
+
     @property
-    def identity(self) -> Hashable: ...
+    def identity(self) -> Hashable:
+        """Equal for one tool alone: ``list_tables {}`` is the same text in every database."""
+
     @property
-    def free(self) -> bool: ...
+    def free(self) -> bool:
+        """Whether calling it changes nothing, so that it may be called unasked."""
+
     @property
-    def static(self) -> bool: ...
+    def static(self) -> bool:
+        """Whether it returns the same for a while, whatever happens."""
 
     def validated(self, arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
         """Return `arguments` as the tool will see them, defaults filled; None: they are wrong."""
