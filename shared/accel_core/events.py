@@ -252,6 +252,17 @@ class LimitRejected(NamedTuple):
     tier: str
 
 
+class ToolCallReused(NamedTuple):
+    """A tool call was answered by one that had been begun before, and `saved_s` seconds sooner.
+
+    ``predictor``: who had guessed it; ``""``: an earlier call of an agent.
+    """
+
+    tool: str
+    predictor: str
+    saved_s: float
+
+
 class LimitsAlone(NamedTuple):
     """Limits that processes share cannot be asked for: this one goes on with its `share` of them.
 
@@ -311,4 +322,5 @@ Event = (
     | StoreSwept
     | WriteDropped
     | ControlIgnored
+    | ToolCallReused
 )

@@ -388,12 +388,13 @@ class Io(Protocol):
     def signal(self) -> Signal:
         """Return a signal for the flow that runs now."""
 
-    def spawn(self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]) -> None:
+    def spawn(
+        self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]
+    ) -> Callable[[], object]:
         """Carry out `flow`, which raises nothing, while the caller goes on; in its context.
 
-        Args:
-            flow: what is carried out.
-            ended: called when it ended, also where it was cancelled before it began.
+        What is returned stops it, from any thread; a started thread goes on to its end. `ended` is
+        called when it ended, also where it was cancelled before it began.
 
         Raises:
             RuntimeError: it cannot be begun; neither is touched.
