@@ -143,6 +143,8 @@ class Executions:
         self._lock = lock()
         self._table: OrderedDict[CallKey, Execution] = OrderedDict()
         self._under_way: dict[Execution, None] = {}
+        self._guessed: dict[object, dict[Execution, None]] = {}
+        """The guesses in the table, by session."""
         self._epochs = Epochs()
 
     def change(self, tenant: Tenant | None) -> None:
@@ -217,15 +219,19 @@ class Executions:
             if self._find(key, origin.session) is not None:
                 return None
             displaced = self._table.get(key)
+            if displaced is not None:
+                self._drop([displaced])
             execution = Execution(key, tool, origin, self._epochs.now, self.mono_now())
             self._table[key] = execution
             self._table.move_to_end(key)
             self._under_way[execution] = None
+            if origin.predictor:
+                self._guessed.setdefault(origin.session, {})[execution] = None
             if origin.inside is not None:
                 origin.inside.waits_for.append(execution)
             expired, evicted = self._tidied()
-        if displaced is not None:
-            expired.append(displaced)
+            if displaced is not None:
+                expired.append(displaced)
         self._let_go(expired, "expired")
         self._let_go(evicted, "evicted")
         return execution
@@ -265,9 +271,7 @@ class Executions:
         """Give up the guesses of `session`: those under way, and what nobody has asked for."""
         with self._lock:
             gone: list[Execution] = []
-            for each in dict.fromkeys((*self._under_way, *self._table.values())):
-                if each.lost or each.origin.session is not session or not each.origin.predictor:
-                    continue
+            for each in self._guessed.get(session, ()):
                 if each.waiting:
                     each.orphan = True
                 elif each.ended_s is None or not (each.settled or each.static):
@@ -287,6 +291,7 @@ class Executions:
         self._lock = self._new_lock()
         self._table.clear()
         self._under_way.clear()
+        self._guessed.clear()
 
     def __len__(self) -> int:
         return len(self._table)
@@ -334,6 +339,10 @@ class Executions:
             execution.lost = True
             if self._table.get(execution.key) is execution:
                 del self._table[execution.key]
+            mine = self._guessed.get(execution.origin.session, {})
+            mine.pop(execution, None)
+            if not mine:
+                self._guessed.pop(execution.origin.session, None)
 
     def _let_go(self, gone: Iterable[Execution], reason: str) -> None:
         """Stop what is under way and tell of the guesses among them; never under the lock."""
