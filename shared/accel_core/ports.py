@@ -388,12 +388,18 @@ class Io(Protocol):
     def signal(self) -> Signal:
         """Return a signal for the flow that runs now."""
 
-    def spawn(self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]) -> None:
+    def spawn(
+        self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]
+    ) -> Callable[[], bool]:
         """Carry out `flow`, which raises nothing, while the caller goes on; in its context.
 
         Args:
             flow: what is carried out.
             ended: called when it ended, also where it was cancelled before it began.
+
+        Returns:
+            What stops it, from any thread, and returns whether that can be: a task is cancelled at
+            what it awaits, a thread goes on to its end.
 
         Raises:
             RuntimeError: it cannot be begun; neither is touched.
