@@ -106,7 +106,7 @@ def test_a_lease_that_waits_for_its_save_is_not_renewed_for_long(make: Make) -> 
     """Where the save of an answer never comes, those who wait are free after a lease or two."""
     one, two = make(), make()
     lease = led(one)
-    one.land(lease)
+    one.land(lease, entry("one"))
     while isinstance(claimed := two.claim(b"name", KEY, 60.0), Future):
         assert claimed.result(WAIT_S) is False
     assert isinstance(claimed, Lease)
@@ -205,13 +205,13 @@ def test_names_taken_by_somebody_else(server: RedisServer, hand: redis.Redis) ->
         hand.set(name, "text")
         with pytest.raises(StoreError, match="redis failed to claim"):
             store.claim(b"name", KEY, 60.0)
-        store.land(lease)
+        store.land(lease, entry("one"))
         store.save([entry("one")])
         assert store.fetch(KEY) == entry("one")
         lease = store.claim(b"another", digest("two"), 60.0)
         hand.zadd("{accel}:2:outdated", {"text": lease.mark + 1})
         hand.hincrby("{accel}:2:counter", "outdated", 1)
-        store.land(lease)
+        store.land(lease, entry("two"))
         store.save([entry("two"), entry("three")])
         assert store.fetch(digest("two")) is None
         assert store.fetch(digest("three")) == entry("three")
@@ -248,7 +248,7 @@ def test_a_user_of_its_own_may_do_all_of_it(server: RedisServer, hand: redis.Red
         landing = followed(two)
         with pytest.raises(TimeoutError):
             landing.result(1.3)
-        one.land(lease)
+        one.land(lease, entry("one"))
         one.save([entry("one")])
         assert landing.result(WAIT_S) is False
     finally:

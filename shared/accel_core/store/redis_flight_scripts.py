@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from accel_core.store.redis_scripts import Script
 
-_REMEMBERED = 64
+REMEMBERED = 64
 """Invalidations that are told apart; what was claimed before them is not stored."""
 
 END_FLIGHT = """
@@ -26,26 +26,20 @@ end
 
 # Where what was invalidated later is lost, forgotten or no record of ours, it may have been meant.
 IS_OUTDATED = f"""
-local function means(packed, key, print)
-    local meant = cmsgpack.unpack(packed)
-    local fits = meant[2] == '' or meant[2] == key
-    for c = 3, #meant, 2 do fits = fits and has(print, tonumber(meant[c]), meant[c + 1]) end
-    return fits
-end
 local function is_outdated(key, print, mark)
     local last = tonumber(redis.call('HGET', counter, 'outdated')) or 0
     if mark == last then return false end
     local later = redis.call('ZRANGEBYSCORE', outdated, '(' .. digits(mark), '+inf')
-    local lost = mark > 0 and #later < last - mark or #later >= {_REMEMBERED}
+    local lost = mark > 0 and #later < last - mark or #later >= {REMEMBERED}
     if mark > last or lost then return true end
-    for _, packed in ipairs(later) do
-        local read, fits = pcall(means, packed, key, print)
+    for _, record in ipairs(later) do
+        local read, fits = pcall(means, record, key, print)
         if fits or not read then return true end
     end
     return false
 end
 """
-"""Whether an invalidation after `mark` means an entry; it needs `redis_selection.HAS`."""
+"""Whether an invalidation after `mark` means an entry; it needs `redis_selection.MEANS`."""
 
 CLAIM = Script(
     """
@@ -101,18 +95,17 @@ for i, flight in ipairs(KEYS) do end_flight(flight, ARGV[2 * i - 1], ARGV[2 * i]
 
 OUTDATE = Script(
     f"""
-local counter, outdated = unpack(KEYS)
+local counter, outdated, news = unpack(KEYS)
 -- First, for a full server accepts it, and then what follows.
-redis.call('ZREMRANGEBYRANK', outdated, 0, {-_REMEMBERED})
+redis.call('ZREMRANGEBYRANK', outdated, 0, {-REMEMBERED})
 if redis.call('HEXISTS', counter, 'outdated') == 0 then
     local now = redis.call('TIME')
     redis.call('HSET', counter, 'outdated', string.format('%.0f', now[1] * 1000000 + now[2]))
 end
 local number = redis.call('HINCRBY', counter, 'outdated', 1)
 local digits = string.format('%.0f', number)
-redis.call('ZADD', outdated, digits, cmsgpack.pack({{digits, unpack(ARGV)}}))
+redis.call('ZADD', outdated, digits, digits .. ' ' .. ARGV[1])
+redis.call('PUBLISH', news, 'outdated')
 """
 )
-"""KEYS: the counter, the invalidations. ARGV: a key or nothing, place and digest of each condition
-of what is meant.
-"""
+"""KEYS: the counter, the invalidations, the channel of news. ARGV: a `redis_selection.meaning`."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from accel_core.errors import StoreError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from accel_core.leases import Lease
+    from accel_core.ports import Entry
     from accel_core.store.redis_link import RedisLink
     from accel_core.store.redis_scripts import Script
 
@@ -78,26 +80,37 @@ class RedisLeases:
                     raise StoreError("redis", "renew leases", str(error)) from error
                 self._thread = thread
 
-    def land(self, lease: Lease) -> None:
-        """Let the next save of the lease's entry end it.
+    def land(self, lease: Lease, entry: Entry) -> None:
+        """Let the save of `entry` end `lease`.
 
         It is renewed for one more of its durations: where no save comes, it ends by itself.
         """
-        self._landing[lease.key] = lease
-        self._orders.put(_Order("hurry", lease, self._mono_now() + self.lease_s))
+        which = _which(entry)
+        # Of two made at the same instant the one counts that was asked for first.
+        self._landing[which] = min(lease, self._landing.get(which, lease), key=attrgetter("mark"))
+        # Beyond that, their saves were let go.
+        for which in list(self._landing)[:-_LANDING]:
+            self._landing.pop(which, None)
+        if lease.token:
+            self._orders.put(_Order("hurry", lease, self._mono_now() + self.lease_s))
 
-    def landing(self, key: bytes) -> Lease | None:
-        """Return the lease that a save of `key` is to end.
+    def landing(self, entry: Entry) -> Lease | None:
+        """Return the lease that the save of `entry` is to end.
 
         So it does when it is tried again, and the lease has long ended: its mark counts.
         """
-        return self._landing.get(key)
+        return self._landing.get(_which(entry))
 
-    def landed(self, lease: Lease) -> None:
-        """Take note that the save which was to end `lease` is done; it is renewed no longer."""
-        if self._landing.get(lease.key) == lease:
-            self._landing.pop(lease.key, None)
-        self._orders.put(_Order("let_go", lease))
+    def landing_before(self, number: int) -> list[bytes]:
+        """Return the keys of entries that wait for their save, asked for before an invalidation."""
+        waiting = list(self._landing.values())
+        return [lease.key for lease in waiting if lease.mark < number]
+
+    def landed(self, entry: Entry) -> None:
+        """Take note that the save of `entry` is done; the lease is renewed no longer."""
+        lease = self._landing.pop(_which(entry), None)
+        if lease is not None and lease.token:
+            self._orders.put(_Order("let_go", lease))
 
     def end(self, lease: Lease, *, declined: bool) -> None:
         """End `lease` and tell who waits, where this process holds it. Does not wait."""
@@ -115,7 +128,7 @@ class RedisLeases:
         """Hold none in a child process: they are its parent's."""
         self._starting, self._thread = threading.Lock(), None
         self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
-        self._landing: dict[bytes, Lease] = {}
+        self._landing: dict[tuple[bytes, float], Lease] = {}
 
     def _run(self) -> None:
         held: dict[Lease, float] = {}
@@ -133,16 +146,8 @@ class RedisLeases:
                 renew_at_s = now_s + self.lease_s / 3
             elif now_s >= renew_at_s:
                 renew_at_s = now_s + self.lease_s / 3
-                self._drop_late(held, now_s)
+                _drop_late(held, now_s)
                 self._renew(list(held))
-
-    def _drop_late(self, held: dict[Lease, float], now_s: float) -> None:
-        """Leave alone those that were held as long as they may be."""
-        for lease in [lease for lease, until_s in held.items() if until_s <= now_s]:
-            del held[lease]
-        # Their saves were let go.
-        for key in list(self._landing)[:-_LANDING]:
-            self._landing.pop(key, None)
 
     def _next(self, timeout_s: float | None) -> list[_Order]:
         """Wait for orders and return them, in order; none where `timeout_s` passed first."""
@@ -176,6 +181,17 @@ class RedisLeases:
             self._link.ask_at_length(operation, script, names, *arguments)
         except Exception as error:  # whatever it is, the thread must live on
             self._report(operation, str(error))
+
+
+def _which(entry: Entry) -> tuple[bytes, float]:
+    """Tell `entry` from another one under its key; with its vector it is the same."""
+    return entry.key, entry.created_s
+
+
+def _drop_late(held: dict[Lease, float], now_s: float) -> None:
+    """Leave alone those that were held as long as they may be."""
+    for lease in [lease for lease, until_s in held.items() if until_s <= now_s]:
+        del held[lease]
 
 
 def _carry_out(orders: list[_Order], held: dict[Lease, float]) -> list[_Order]:
