@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from accel_core.errors import StoreError
+from accel_core.errors import StoreError, StoreUnavailableError
 from accel_core.leases import Lease
 from accel_core.ports import Selector
 from accel_core.store.redis_flights import RedisFlights
@@ -172,6 +172,29 @@ def test_a_forked_child_leads_and_waits_for_itself(make: Make) -> None:
     assert isinstance(one.claim(b"another", KEY, 60.0), Lease)
     one.end(lease, declined=False)
     assert landing.result(WAIT_S) is False
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["its answer", "the claim"])
+def test_a_claim_that_is_late_leads_nothing(make: Make, hand: redis.Redis, *, late: bool) -> None:
+    """Where nobody waits for the answer to a claim any more, nobody waits for its lease either."""
+    one, two = make(lease_s=30.0), make(lease_s=30.0)
+    link: Any = one._link
+    ask, sent = link.ask, []
+
+    def unheard(*call: Any) -> Any:
+        sent.append(call)
+        if not late:
+            ask(*call)
+        raise StoreUnavailableError("redis", "claim", "no answer in time")
+
+    link.ask = unheard
+    with pytest.raises(StoreError):
+        one.claim(b"name", KEY, 60.0)
+    one.close()  # what is to be told is told
+    if late:
+        ask(*sent[0])
+    assert isinstance(two.claim(b"name", KEY, 60.0), Lease)
+    assert all(hand.pttl(name) <= 30_000 for name in hand.scan_iter("*flight*"))
 
 
 def test_names_hold_no_text(make: Make, hand: redis.Redis) -> None:

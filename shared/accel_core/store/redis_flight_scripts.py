@@ -2,7 +2,9 @@
 
 A lease is the hash ``{PREFIX}:2:flight:NAME`` (NAME hashed), gone as the lease ends: its field
 ``leader`` holds the leader's token, and each other field is the channel of a process that waits,
-``{PREFIX}:2:waiting:PROCESS``, which is told ``over FLIGHT``, or ``declined FLIGHT``.
+``{PREFIX}:2:waiting:PROCESS``, which is told ``over FLIGHT``, or ``declined FLIGHT``. A claim whose
+answer nobody waited for leaves the string ``{PREFIX}:2:flight:NAME:TOKEN``, or it could still take
+the lease when it arrives.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ if redis.call('HEXISTS', flight, 'leader') == 1 then
     if waiting ~= '' then redis.call('HSET', flight, waiting, '') end
     return {'led', redis.call('PTTL', flight)}
 end
+if redis.call('EXISTS', flight .. ':' .. token) == 1 then return {'led', 0} end
 redis.call('HSET', flight, 'leader', token)
 redis.call('PEXPIRE', flight, lease_ms)
 local mark = redis.call('HGET', counter, 'outdated')
@@ -88,10 +91,16 @@ end
 END = Script(
     END_FLIGHT,
     """
-for i, flight in ipairs(KEYS) do end_flight(flight, ARGV[2 * i - 1], ARGV[2 * i]) end
+for i, flight in ipairs(KEYS) do
+    local token, how = ARGV[2 * i], ARGV[2 * i + 1]
+    end_flight(flight, token, how == 'unheard' and 'over' or how)
+    if how == 'unheard' then redis.pcall('SET', flight .. ':' .. token, '', 'PX', ARGV[1]) end
+end
 """,
 )
-"""KEYS: flights. ARGV: token, and ``over`` or ``declined``, of each."""
+"""KEYS: flights. ARGV: how long a lease is, in ms; token, and ``over``, ``declined`` or ``unheard``,
+of each: nobody waits for the answer to its claim.
+"""
 
 OUTDATE = Script(
     f"""

@@ -77,6 +77,7 @@ class RedisFlights:
             claimed = self._claimed(lease, waiter, passed_over)
         except BaseException:
             waiter.future.cancel()
+            self._leases.give_up(lease)
             raise
         if isinstance(claimed, float):
             waiter.until_s = claimed

@@ -33,7 +33,7 @@ _LANDING = 10_000
 class _Order(NamedTuple):
     """What is to be done about a lease; ``close`` concerns all."""
 
-    what: Literal["hold", "hurry", "let_go", "over", "declined", "close"]
+    what: Literal["hold", "hurry", "let_go", "over", "declined", "unheard", "close"]
     lease: Lease | None = None
     until_s: float = 0.0
 
@@ -70,15 +70,15 @@ class RedisLeases:
         Raises:
             StoreError: no thread is to be had; the lease ends by itself.
         """
-        self._orders.put(_Order("hold", lease, until_s))
-        with self._starting:
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name="accel-leases", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError as error:
-                    raise StoreError("redis", "renew leases", str(error)) from error
-                self._thread = thread
+        self._carry_out(_Order("hold", lease, until_s))
+
+    def give_up(self, lease: Lease) -> None:
+        """End `lease` whose claim failed: it may have been taken all the same, or yet be.
+
+        Raises:
+            StoreError: no thread is to be had; the lease ends by itself.
+        """
+        self._carry_out(_Order("unheard", lease))
 
     def land(self, lease: Lease, entry: Entry) -> None:
         """Let the save of `entry` end `lease`.
@@ -130,13 +130,25 @@ class RedisLeases:
         self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
         self._landing: dict[tuple[bytes, float], Lease] = {}
 
+    def _carry_out(self, order: _Order) -> None:
+        """Have `order` carried out, by a thread that begins with the first."""
+        self._orders.put(order)
+        with self._starting:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="accel-leases", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    raise StoreError("redis", "renew leases", str(error)) from error
+                self._thread = thread
+
     def _run(self) -> None:
         held: dict[Lease, float] = {}
         renew_at_s = float("inf")
         while True:
             orders = self._next(renew_at_s - self._mono_now() if held else None)
             idle = not held
-            ended = _carry_out(orders, held)
+            ended = _noted(orders, held)
             if any(order.what == "close" for order in orders):
                 self._end([*ended, *(_Order("over", lease) for lease in held)])
                 return
@@ -169,16 +181,15 @@ class RedisLeases:
 
     def _renew(self, leases: list[Lease]) -> None:
         if leases:
-            tokens = [lease.token for lease in leases]
-            duration_ms = int(self.lease_s * 1000)
-            self._tell("renew leases", RENEW, leases, [duration_ms, *tokens])
+            self._tell("renew leases", RENEW, leases, [lease.token for lease in leases])
 
     def _tell(
         self, operation: str, script: Script, leases: list[Lease], arguments: list[Any]
     ) -> None:
         try:
             names = [self._named(lease.name) for lease in leases]
-            self._link.ask_at_length(operation, script, names, *arguments)
+            lease_ms = int(self.lease_s * 1000)
+            self._link.ask_at_length(operation, script, names, lease_ms, *arguments)
         except Exception as error:  # whatever it is, the thread must live on
             self._report(operation, str(error))
 
@@ -194,13 +205,15 @@ def _drop_late(held: dict[Lease, float], now_s: float) -> None:
         del held[lease]
 
 
-def _carry_out(orders: list[_Order], held: dict[Lease, float]) -> list[_Order]:
+def _noted(orders: list[_Order], held: dict[Lease, float]) -> list[_Order]:
     """Take note in `held`, and return which leases are to be ended, and how."""
     ended: list[_Order] = []
     for order in orders:
         if order.lease is None:
             continue
-        if order.what == "hold":
+        if order.what == "unheard":
+            ended.append(order)
+        elif order.what == "hold":
             held[order.lease] = order.until_s
         elif order.what == "hurry" and order.lease in held:
             held[order.lease] = min(order.until_s, held[order.lease])
