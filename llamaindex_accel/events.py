@@ -13,6 +13,8 @@ from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.event_handlers import NullEventHandler
 from llama_index_instrumentation.span_handlers import NullSpanHandler
 
+from llamaindex_accel._run_ends import RunEnds
+
 if TYPE_CHECKING:
     from llama_index_instrumentation.dispatcher import Dispatcher
 
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
     from accel_core.semantic_cache import Hit
 
 _dispatcher = get_dispatcher("llamaindex_accel")
-_SILENT = frozenset({NullEventHandler, NullSpanHandler})
+_SILENT = frozenset({NullEventHandler, NullSpanHandler, RunEnds})
 
 
 class CacheHitEvent(BaseEvent):
