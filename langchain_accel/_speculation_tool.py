@@ -123,18 +123,15 @@ class CalledTool:
 
         Raises:
             Exception: what it raises.
-            Unadoptable: its result belongs to the call that it was made by.
         """
         assert isinstance(arguments, Arguments), "what `validated` returned"
         context = muted(self._config)
         if not self._looped:
-            result = context.run(_run, self._kind.tool, arguments)
-        elif self._kind.asyncio:
+            return context.run(_run, self._kind.tool, arguments)
+        if self._kind.asyncio:
             work = _arun(self._kind.tool, arguments)
-            result = await asyncio.create_task(work, context=context)
-        else:
-            result = await _in_thread(context, self._kind.tool, arguments)
-        return self.copied(result)
+            return await asyncio.create_task(work, context=context)
+        return await _in_thread(context, self._kind.tool, arguments)
 
     def copied(self, result: Any) -> Any:
         """Return a copy of `result`.
