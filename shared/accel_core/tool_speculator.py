@@ -13,14 +13,13 @@ session that ended leaves nothing under way that can be stopped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from accel_core import events
 from accel_core.executions import Execution, Executions, Lifetimes
 from accel_core.guessers import Guessers
 from accel_core.guesses import Shared
-from accel_core.policy.acceptance import AcceptanceTerms
+from accel_core.policy.speculation import SpeculationSettings
 from accel_core.tool_calls import ToolCalls
 from accel_core.tool_records import Budget, ToolRecords
 from accel_core.tool_session import Session, SharedBySessions, Thinking
@@ -35,44 +34,6 @@ if TYPE_CHECKING:
     from accel_core.tool_records import ToolState
 
 __all__ = ["Session", "SpeculationSettings", "SpeculatorState", "Thinking", "ToolSpeculator"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SpeculationSettings:
-    """How far speculation goes.
-
-    Attributes:
-        threshold: confidence from which a guess is begun, and share of them that must be used, in
-            [0, 1].
-        at_once: guesses of one session under way, at least 1.
-        at_once_in_all: those of all sessions.
-        tool_at_once: calls of one tool under way, real ones included, beyond which no guess of it
-            is begun.
-        per_minute: guesses begun in a minute, of all sessions.
-        waste_share: share of a tool's guesses that may be wasted before it rests, in (0, 1].
-        audit_share: share of adopted results that are compared with the real call's, in [0, 1].
-        window_s: how long an unfinished guess that was not asked for goes on after the model has
-            answered.
-        timeout_s: how long a guess may take, and whoever waits for another's call may wait.
-        ttl_s: how long a result is used by its own session.
-        reuse_s: how long by another.
-        static_ttl_s: how long that of a static tool.
-        kept: results kept.
-    """
-
-    threshold: float = 0.7
-    at_once: int = 3
-    at_once_in_all: int = 64
-    tool_at_once: int = 16
-    per_minute: int = 1_000
-    waste_share: float = 0.5
-    audit_share: float = 0.02
-    window_s: float = 0.5
-    timeout_s: float = 30.0
-    ttl_s: float = 30.0
-    reuse_s: float = 2.0
-    static_ttl_s: float = 600.0
-    kept: int = 1_000
 
 
 class SpeculatorState(NamedTuple):
@@ -121,7 +82,7 @@ class ToolSpeculator:
         guessers = Guessers(predictors, drafters, emit=emit, mono_now=mono_now)
         self._emit = emit
         self._records = ToolRecords(
-            AcceptanceTerms(threshold=settings.threshold, waste_share=settings.waste_share),
+            settings.acceptance(),
             Budget(
                 settings.at_once_in_all,
                 settings.tool_at_once,

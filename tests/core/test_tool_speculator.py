@@ -18,8 +18,7 @@ from accel_core.tool_speculator import SpeculationSettings, ToolSpeculator
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from accel_core.events import ToolCallReused
-from accel_core.policy.trajectory import Trajectory
+    from accel_core.policy.trajectory import Trajectory
 
 ASKED = (Said("user", "where is my order?"),)
 
