@@ -12,6 +12,8 @@ State lives on the generated class, not on the instance: tools are copied by who
 from __future__ import annotations
 
 import functools
+import threading
+from collections import OrderedDict
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -21,19 +23,23 @@ from langchain_core.runnables.config import ensure_config
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.subclasses import subclass
 from langchain_accel._speculation_arguments import Arguments
-from langchain_accel._speculation_tool import CalledTool, config_parameters, has_own_arun
+from langchain_accel._speculation_context import around
+from langchain_accel._speculation_tool import config_parameters, has_own_arun
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from langchain_core.tools import BaseTool
 
-    from accel_core.tool_speculator import Session
-    from langchain_accel._speculation import Speculation
+    from accel_core.tool_speculator import Session, ToolSpeculator
+    from langchain_accel._speculation_known import KnownTools
+    from langchain_accel._speculation_sessions import Sessions
+    from langchain_accel._speculation_tool import CalledTool
 
 TAG = "speculated"
 """On the run of a tool whose call was begun before it was asked for."""
 _MARK = "__accel_speculation__"
+_MOST = 1_000
 
 
 class _Call(NamedTuple):
@@ -47,16 +53,58 @@ class _Call(NamedTuple):
 _calling: ContextVar[_Call | None] = ContextVar("accel_calling", default=None)
 
 
-def is_copy(tool: BaseTool) -> bool:
-    """Whether `tool` is such a copy already."""
-    return hasattr(type(tool), _MARK)
+class Copies:
+    """Those of one speculator's tools. Safe to share between threads.
 
+    Args:
+        speculator: answers their calls.
+        sessions: its runs.
+        known: what is known of the tools.
+    """
 
-def copy_of(tool: BaseTool, speculation: Speculation) -> BaseTool:
-    """Return a copy of `tool` whose calls go through `speculation`."""
-    made = tool.model_copy()
-    object.__setattr__(made, "__class__", speculation.generated(type(tool), _subclass))
-    return made
+    def __init__(self, speculator: ToolSpeculator, sessions: Sessions, known: KnownTools) -> None:
+        self._speculator, self._sessions, self._known = speculator, sessions, known
+        self._lock = threading.Lock()
+        self._copies: OrderedDict[int, tuple[BaseTool, BaseTool]] = OrderedDict()
+        self._generated: dict[type[BaseTool], type[BaseTool]] = {}
+
+    def of(self, tool: BaseTool) -> BaseTool:
+        """Return the copy of `tool`; of a copy, itself."""
+        if hasattr(type(tool), _MARK):
+            return tool
+        with self._lock:
+            known = self._copies.get(id(tool))
+            if known is not None:
+                return known[1]
+            made = tool.model_copy()
+            object.__setattr__(made, "__class__", self._subclass(type(tool)))
+            self._known.note(made, self._known.kind(tool))
+            self._copies[id(tool)] = (tool, made)
+            while len(self._copies) > _MOST:
+                self._copies.popitem(last=False)
+            return made
+
+    @contextmanager
+    def calling(self, copy: BaseTool, tool_input: Any, options: dict[str, Any]) -> Iterator[None]:
+        """Note a call of `copy`, and tag it in `options` where it was begun before."""
+        config = ensure_config(options.get("config"))
+        tool = self._known.called(self._known.kind(copy), config, around(config))
+        session = self._sessions.begun(options.get("tool_call_id"))
+        if session is None:
+            session = self._speculator.session()
+        if isinstance(tool_input, dict) and session.holds(tool, tool_input):
+            options["tags"] = [*(options.get("tags") or ()), TAG]
+        token = _calling.set(_Call(copy, tool, session))
+        try:
+            yield
+        finally:
+            _calling.reset(token)
+
+    def _subclass(self, base: type[BaseTool]) -> type[BaseTool]:
+        made = self._generated.get(base)
+        if made is None:
+            made = self._generated[base] = _subclass(base, self)
+        return made
 
 
 def _own(tool: BaseTool) -> BaseTool:
@@ -70,61 +118,35 @@ def _itself(tool: BaseTool) -> BaseTool:
     return tool
 
 
-def _subclass(base: type[BaseTool], speculation: Speculation) -> type[BaseTool]:
+def _subclass(base: type[BaseTool], copies: Copies) -> type[BaseTool]:
     namespace: dict[str, Any] = {
-        # Elsewhere there is nothing that its calls could go through.
-        "__reduce__": lambda self: (_itself, (_own(self),)),
-        "run": _make_run(base, speculation),
-        "arun": _make_arun(base, speculation),
+        "run": _make_run(base, copies),
+        "arun": _make_arun(base, copies),
         "_run": _make_own_run(base),
     }
     if has_own_arun(base):
         namespace["_arun"] = _make_own_arun(base)
-    for name in ("run", "arun", "_run", "_arun"):
-        if name in namespace:
-            functools.update_wrapper(namespace[name], getattr(base, name))
-    return subclass(base, {**namespace, _MARK: speculation})
+    for name, method in namespace.items():
+        functools.update_wrapper(method, getattr(base, name))
+    # In another process there is nothing that calls could go through.
+    namespace["__reduce__"] = lambda self: (_itself, (_own(self),))
+    return subclass(base, {**namespace, _MARK: copies})
 
 
-def _make_run(base: type[BaseTool], speculation: Speculation) -> Callable[..., Any]:
+def _make_run(base: type[BaseTool], copies: Copies) -> Callable[..., Any]:
     def run(self: BaseTool, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
-        with _call(self, speculation, tool_input, kwargs):
+        with copies.calling(self, tool_input, kwargs):
             return base.run(self, tool_input, *args, **kwargs)
 
     return run
 
 
-def _make_arun(base: type[BaseTool], speculation: Speculation) -> Callable[..., Any]:
+def _make_arun(base: type[BaseTool], copies: Copies) -> Callable[..., Any]:
     async def arun(self: BaseTool, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
-        with _call(self, speculation, tool_input, kwargs):
+        with copies.calling(self, tool_input, kwargs):
             return await base.arun(self, tool_input, *args, **kwargs)
 
     return arun
-
-
-@contextmanager
-def _call(
-    copy: BaseTool, speculation: Speculation, tool_input: Any, options: dict[str, Any]
-) -> Iterator[None]:
-    """Note the call, and tag it in `options` where it was begun before."""
-    kind = speculation.kind(copy)
-    tool = speculation.called(kind, ensure_config(options.get("config")))
-    session = speculation.sessions.begun(options.get("tool_call_id"))
-    if session is None:
-        session = speculation.speculator.session()
-    if tool.free and _holds(session, tool, tool_input):
-        options["tags"] = [*(options.get("tags") or ()), TAG]
-    token = _calling.set(_Call(copy, tool, session))
-    try:
-        yield
-    finally:
-        _calling.reset(token)
-
-
-def _holds(session: Session, tool: CalledTool, tool_input: Any) -> bool:
-    if not isinstance(tool_input, dict):
-        return False
-    return session.holds(tool, tool_input)
 
 
 def _make_own_run(base: type[BaseTool]) -> Callable[..., Any]:

@@ -110,6 +110,11 @@ class CalledTool:
         self.static = kind.permit is not None and kind.permit.static
         self.identity: Hashable = (Same(kind.tool), None if self.static else rest)
 
+    @property
+    def own(self) -> BaseTool:
+        """The application's own tool."""
+        return self._kind.tool
+
     def validated(self, arguments: Mapping[str, Any]) -> Arguments | None:
         """Return `arguments` as the tool will see them; None: it refuses them.
 

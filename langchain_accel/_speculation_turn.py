@@ -8,6 +8,7 @@ from langchain_core.messages import AIMessage
 
 from langchain_accel._speculation_messages import calls_of, last_answer, trajectory_of
 from langchain_accel._speculation_seals import Seals
+from langchain_accel.draft_model import Question, question
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +44,12 @@ class Asking(NamedTuple):
             changed(session)
         tools: dict[str, Tool] = {name: tool[looped] for name, tool in self.tools.items()}
         think = session.athink if looped else session.think
-        return Turn(self, session, think(trajectory_of(messages), tools), messages)
+        token = question.set(Question(messages, [tool.own for tool, _ in self.tools.values()]))
+        try:
+            thinking = think(trajectory_of(messages), tools)
+        finally:
+            question.reset(token)
+        return Turn(self, session, thinking, messages)
 
 
 class Turn:

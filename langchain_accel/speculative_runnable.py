@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator
     from contextlib import AbstractContextManager
 
+    from langchain_core.language_models.chat_models import BaseChatModel
     from langchain_core.runnables import Runnable, RunnableConfig
     from langchain_core.tools import BaseTool
 
@@ -45,6 +46,7 @@ class SpeculativeToolRunnable(RunnableBindingBase[Any, Any]):
         never: names of tools that are not called unasked, whatever they were declared: those that
             the loop asks somebody to approve.
         predictors: who guesses; None: what was learned of earlier runs, and lists.
+        draft: a small, fast model that is asked beside the agent's, and whose calls are guesses.
         accel: the configured object; None takes this process's default.
 
     Example:
@@ -63,11 +65,12 @@ class SpeculativeToolRunnable(RunnableBindingBase[Any, Any]):
         allowed: Iterable[BaseTool | str] = (),
         never: Iterable[str] = (),
         predictors: Iterable[Predictor] | None = None,
+        draft: BaseChatModel | None = None,
         accel: Accel | None = None,
     ) -> None:
         super().__init__(bound=runnable)
-        self._speculation = speculation_of(allowed, predictors, accel)
-        self._speculation.barred = frozenset(never)
+        self._speculation = speculation_of(allowed, predictors, draft, accel)
+        self._speculation.bar(never)
         self._tools = tuple(map(self._speculation.copied, tools))
 
     @classmethod

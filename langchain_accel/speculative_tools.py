@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
 
     from langchain.agents.middleware import ModelRequest, ModelResponse
+    from langchain_core.language_models.chat_models import BaseChatModel
     from langchain_core.messages import ToolMessage
     from langchain_core.tools import BaseTool
     from langgraph.prebuilt.tool_node import ToolCallRequest
@@ -46,6 +47,7 @@ class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
         allowed: names of further tools that are free of side effects, or such tools.
         never: names of tools that are not called unasked, whatever they were declared.
         predictors: who guesses; None: what was learned of earlier runs, and lists.
+        draft: a small, fast model that is asked beside the agent's, and whose calls are guesses.
         accel: the configured object; None takes this process's default.
 
     Example:
@@ -58,12 +60,13 @@ class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
         *,
         never: Iterable[str] = (),
         predictors: Iterable[Predictor] | None = None,
+        draft: BaseChatModel | None = None,
         accel: Accel | None = None,
     ) -> None:
         super().__init__()
         self.tools = []
-        self._speculation = speculation_of(allowed, predictors, accel)
-        self._never = frozenset(never)
+        self._speculation = speculation_of(allowed, predictors, draft, accel)
+        self._speculation.bar(never)
         self._seen = self._paused = False
 
     @property
@@ -72,7 +75,7 @@ class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
         beside = being_made()
         if beside is not None:
             self._seen, self._paused = True, self._paused or beside.paused
-            self._speculation.barred |= self._never | beside.held_back
+            self._speculation.bar(beside.held_back)
         return super().name
 
     def wrap_model_call(

@@ -198,7 +198,13 @@ class Trace(BaseCallbackHandler):
         self.tools: list[tuple[Any, ...]] = []
 
     def on_tool_start(
-        self, serialized: Any, input_str: str, *, tags: Any = None, metadata: Any = None, **more: Any
+        self,
+        serialized: Any,
+        input_str: str,
+        *,
+        tags: Any = None,
+        metadata: Any = None,
+        **more: Any,
     ) -> None:
         node = (metadata or {}).get("langgraph_node")
         self.tools.append(
