@@ -8,6 +8,7 @@ was begun meanwhile, or made as ever.
 from __future__ import annotations
 
 from contextlib import aclosing, closing
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables.base import RunnableBindingBase
@@ -17,7 +18,14 @@ from langchain_accel._speculation_context import heard_by
 from langchain_accel._speculation_wiring import speculation_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterable, Iterator
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Awaitable,
+        Generator,
+        Iterable,
+        Iterator,
+    )
     from contextlib import AbstractContextManager
 
     from langchain_core.language_models.chat_models import BaseChatModel
@@ -134,6 +142,21 @@ class SpeculativeToolRunnable(RunnableBindingBase[Any, Any]):
             async for part in parts:
                 yield part
 
+    def stream_events(self, input: Any, config: RunnableConfig | None = None, **kwargs: Any) -> Any:
+        """As the runnable's own."""
+        listener = self._listener(config)
+        with heard_by(listener):
+            made = super().stream_events(input, config, **kwargs)
+        return _heard(listener, made) if isinstance(made, GeneratorType) else made
+
+    def astream_events(
+        self, input: Any, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Any:
+        """As the runnable's own."""
+        listener = self._listener(config, looped=True)
+        made = super().astream_events(input, config, **kwargs)
+        return _aheard(listener, made) if hasattr(made, "__aiter__") else _opened(listener, made)
+
     def _hearing(self, config: Any, *, looped: bool) -> AbstractContextManager[None]:
         # What tells the members of a batch apart belongs to none of its guesses: such are not used.
         config = None if isinstance(config, list) else self._merge_configs(config)
@@ -155,6 +178,12 @@ def _heard(listener: Listener, stream: Iterator[Any]) -> Generator[Any]:
                 yield part
     finally:
         listener.close()
+
+
+async def _opened(listener: Listener, stream: Awaitable[Any]) -> Any:
+    """Await a stream that says by itself when it is read, and is heard from its beginning."""
+    with heard_by(listener):
+        return await stream
 
 
 async def _aheard(listener: Listener, stream: AsyncIterator[Any]) -> AsyncGenerator[Any]:

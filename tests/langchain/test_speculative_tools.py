@@ -17,7 +17,7 @@ from langchain.agents.middleware import (
 )
 from langchain.tools import InjectedState, InjectedToolCallId, ToolRuntime
 from langchain_core.messages import AIMessage, ToolMessage
-from langchain_core.runnables import RunnableConfig
+from langchain_core.runnables import RunnableConfig  # noqa: TC002 - LangChain reads it
 from langchain_core.tools import StructuredTool, ToolException, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
@@ -64,9 +64,6 @@ def speculative(accel: Accel) -> Callable[..., SpeculativeTools]:
         return SpeculativeTools(allowed, accel=accel, **options)
 
     return make
-
-
-Speculative = "Callable[..., SpeculativeTools]"
 
 
 def run(colour: Colour, agent: Any, value: Any = None, **options: Any) -> list[Any]:
@@ -457,8 +454,8 @@ def test_beside_other_middlewares(
             return f"<{key}>"
 
         middleware: list[Any] = [
-            ToolRetryMiddleware(max_retries=1, initial_delay=0.0, on_failure="error"),
             ToolErrorMiddleware(lambda error, _: f"handled {error}"),
+            ToolRetryMiddleware(max_retries=1, initial_delay=0.0, on_failure="error"),
         ]
         if at is not None:
             middleware.insert(at, speculative(A, B))
@@ -534,7 +531,7 @@ def test_the_predictor_learns_each_turn_of_a_thread_once(
 
 
 def test_marked_tools(accel: Accel, colour: Colour) -> None:
-    """`speculatable` above or below ``@tool``, or on the tool, says that it may be called unasked."""
+    """`speculatable` above or below ``@tool`` says that a tool may be called unasked."""
 
     @tool("lookup")
     @speculatable
