@@ -389,11 +389,11 @@ class Io(Protocol):
 
     def spawn(
         self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]
-    ) -> Callable[[], object]:
+    ) -> Callable[[], bool]:
         """Carry out `flow`, which raises nothing, while the caller goes on; in its context.
 
-        What is returned stops it, from any thread; a started thread goes on to its end. `ended` is
-        called when it ended, also where it was cancelled before it began.
+        `ended` is called when it ended, also where it was cancelled before it began. What is
+        returned stops it, from any thread, and says whether that can be: a thread goes on.
 
         Raises:
             RuntimeError: it cannot be begun; neither is touched.
