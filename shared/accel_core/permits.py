@@ -99,9 +99,13 @@ class Permits:
         tools: names of tools that are free of side effects.
         static: names of those that also return the same for a while; free without being named in
             `tools`.
+        enabled: whether anyone may, marked or named.
     """
 
-    def __init__(self, tools: Collection[str] = (), static: Collection[str] = ()) -> None:
+    def __init__(
+        self, tools: Collection[str] = (), static: Collection[str] = (), *, enabled: bool = True
+    ) -> None:
+        self._enabled = enabled
         self._static = frozenset(static)
         self._tools = self._static | frozenset(tools)
 
@@ -112,6 +116,8 @@ class Permits:
             name: what models call it by.
             *marked: the tool and what it is made of, such as its function; one mark is enough.
         """
+        if not self._enabled:
+            return None
         found = [permit for permit in map(permit_of, marked) if permit is not None]
         if name in self._tools:
             found.append(Permit(name in self._static))

@@ -4,8 +4,7 @@ Rules of this file: no logic beyond a value's own meaning, nothing coloured (a p
 blocking or does not wait at all; `drive` decides who waits where), no framework, no library.
 A port raises what it likes: the caller catches, reports an event and goes on without it.
 
-Scopes and keys are opaque digests (`policy.identity`); vectors are of unit length, so a dot
-product is a cosine.
+Scopes and keys are opaque digests (`policy.identity`); vectors have unit length.
 """
 
 from __future__ import annotations

@@ -545,6 +545,30 @@ def test_one_process_retrieves(desks: list[Desk], threads: ThreadPoolExecutor) -
     assert [hit.shared for hit in two.seen.of(events.RetrievalHit)] == [True]
 
 
+def test_a_store_that_rests_is_not_tried_by_retrievals(desks: list[Desk]) -> None:
+    """Whether the server is back is found out in the background, and by no call of a user's."""
+    one, _ = desks
+    held(one).hold.set()
+    assert one.ask("what is red") == RED
+    store: Any = one.accel._built.tiers._far
+    asked = 0
+
+    def away(*_: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        raise StoreUnavailableError("redis", "read", "it is away")
+
+    store.stirred, store.changes, store.glance = lambda: True, away, away
+    for _ in range(3):
+        assert one.ask("what is red") == RED
+    assert asked == 1
+    remote: Any = one.accel._built.tiers._remote
+    remote.reach = lambda _: None
+    one.clock.advance(10.0)
+    assert one.ask("what is red") == RED
+    assert asked == 1
+
+
 @pytest.mark.parametrize("alone", [True, False], ids=["alone", "leading"])
 def test_what_was_retrieved_before_an_invalidation_is_not_stored(
     desks: list[Desk], threads: ThreadPoolExecutor, *, alone: bool

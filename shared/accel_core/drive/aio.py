@@ -122,6 +122,22 @@ class AsyncIo:
 
         return stop
 
+    def later(self, delay_s: float, call: Callable[[], object]) -> Callable[[], object]:
+        """Call `call` on the running loop in `delay_s` seconds, unless prevented."""
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(delay_s, call)
+
+        def prevent() -> None:
+            # A loop that was closed calls nothing any more.
+            with contextlib.suppress(RuntimeError):
+                mine = asyncio.events._get_running_loop() is loop  # noqa: SLF001 - None, not raised
+                if mine:
+                    timer.cancel()
+                else:
+                    loop.call_soon_threadsafe(timer.cancel)
+
+        return prevent
+
 
 class AsyncSignal:
     """Wakes a task of the loop it was made on, from any thread."""
