@@ -102,14 +102,25 @@ class AsyncIo:
         """Return a signal that the running task can wait for."""
         return AsyncSignal()
 
-    def spawn(self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]) -> None:
+    def spawn(
+        self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]
+    ) -> Callable[[], bool]:
         """Carry out `flow` in a task of the running loop, and end with it at the latest."""
-        task = asyncio.get_running_loop().create_task(flow)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(flow)
         # A loop holds its tasks weakly.
         _spawned.add(task)
         task.add_done_callback(_spawned.discard)
         # Not in the flow: a task that is cancelled before it begins runs nothing of it.
         task.add_done_callback(lambda _: ended())
+
+        def stop() -> bool:
+            # A loop that was closed carries nothing out any more.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(task.cancel)
+            return True
+
+        return stop
 
 
 class AsyncSignal:
