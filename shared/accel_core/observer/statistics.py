@@ -44,6 +44,7 @@ class Statistics:
         retrieval_hits: documents, and answers made of them, served from the cache.
         retrieval_stale: of them, those served while they were made anew or because that failed.
         retrieval_misses: those that were not, by reason.
+        raced: paths of races, by ``name.outcome`` (`events.PathRun`).
     """
 
     exact_hits: int = 0
@@ -69,6 +70,7 @@ class Statistics:
     retrieval_hits: int = 0
     retrieval_stale: int = 0
     retrieval_misses: Mapping[str, int] = field(default_factory=dict)
+    raced: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def hits(self) -> int:
@@ -148,6 +150,7 @@ class StatisticsObserver:
             retrieval_hits=sum(recalled.values()),
             retrieval_stale=sum(recalled.values()) - recalled.get("", 0),
             retrieval_misses=by_reason("RetrievalMiss"),
+            raced=by_reason("raced"),
         )
 
     def after_fork(self) -> None:
@@ -166,5 +169,7 @@ def _counted(event: Event) -> list[tuple[str, str, int]]:
     if isinstance(event, events.EmbeddingsServed):
         cached = event.cached + event.shared
         return [("embeddings", "cached", cached), ("embeddings", "asked", event.asked)]
+    if isinstance(event, events.PathsRaced):
+        return [("raced", f"{path.name}.{path.outcome}", 1) for path in event.paths]
     detail = getattr(event, "reason", "") or getattr(event, "stale", "")
     return [(type(event).__name__, detail, 1)]
