@@ -4,7 +4,7 @@ The last path is the standard one: what the caller would have asked without a ra
 answer that was not accepted is never returned, except the standard path's, which the caller would
 have had; what the standard path raises reaches the caller, unless another path was accepted. Every
 path runs in the caller's context, in a task or thread of its own, and has ended when the race
-returns; only a thread cannot be stopped, and goes on to its end (`Path.run` may help).
+returns; only a thread cannot be cut off, and goes on to its next step (`drive.work`).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from accel_core import events
-from accel_core.drive import aio, blocking
+from accel_core.drive import aio, blocking, work
 from accel_core.drive.colour import is_async
 from accel_core.errors import ConfigError, UnsupportedError
 from accel_core.policy.race import Race
@@ -42,12 +42,11 @@ class Path(NamedTuple):
 
     Attributes:
         name: as events have it.
-        run: goes it, in its caller's colour; it is given what says whether its answer is still
-            wanted, since a thread can only stop by itself.
+        run: goes it, in its caller's colour.
     """
 
     name: str
-    run: Callable[[Callable[[], bool]], Awaitable[Any]]
+    run: Callable[[], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +184,11 @@ _COROUTINE = (
 class _Runner:
     """One path of one race, and what became of it."""
 
-    __slots__ = ("answer", "began_s", "ended_s", "error", "outcome", "path", "stop", "wanted")
+    __slots__ = ("answer", "began_s", "ended_s", "error", "outcome", "path", "stop", "work")
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.wanted = True
+        self.work = work.Work(part_of=work.current())
         self.stop: Callable[[], bool] = lambda: False
         self.outcome: events.PathOutcome = "failed"
         self.answer: Any = None
@@ -275,9 +274,10 @@ class _Contest:
     async def _carry(self, place: int, runner: _Runner) -> None:
         """Go one path; whoever waits for the answer learns how that ended."""
         try:
-            if not runner.wanted:
-                return
-            answer = await runner.path.run(lambda: runner.wanted)
+            work.work_on(runner.work)
+            work.check()
+            answer = await runner.path.run()
+            work.check()
             if place == self._race.standard or await self._accepts(answer):
                 runner.answer, runner.outcome = answer, "won"
             else:
@@ -301,7 +301,7 @@ class _Contest:
     def _stop(self, places: Iterable[int]) -> None:
         for place in places:
             runner = self._runners[place]
-            runner.wanted = False
+            runner.work.end()
             if runner.stop():
                 self._stopping.append(runner)
 
