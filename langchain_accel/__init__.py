@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from langchain_accel.cache import AccelCache
     from langchain_accel.encoder import EmbeddingsEncoder
     from langchain_accel.judge import LLMJudge
+    from langchain_accel.racing import race
     from langchain_accel.rate_limiter import TokenRateLimiter
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "TokenRateLimiter",
     "accelerate",
     "batched",
+    "race",
 ]
 
 _PLACES = {
@@ -42,6 +44,7 @@ _PLACES = {
     "TokenRateLimiter": "langchain_accel.rate_limiter",
     "accelerate": "langchain_accel._accelerate",
     "batched": "accel_core.batched",
+    "race": "langchain_accel.racing",
 }
 
 
