@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from langchain_accel.rate_limiter import TokenRateLimiter
     from langchain_accel.speculative_runnable import SpeculativeToolRunnable
     from langchain_accel.speculative_tools import SpeculativeTools
+    from langchain_accel.trusted_mcp import trust_mcp
 
 __all__ = [
     "Accel",
@@ -36,6 +37,7 @@ __all__ = [
     "accelerate",
     "batched",
     "speculatable",
+    "trust_mcp",
 ]
 
 _PLACES = {
@@ -51,6 +53,7 @@ _PLACES = {
     "accelerate": "langchain_accel._accelerate",
     "batched": "accel_core.batched",
     "speculatable": "accel_core.permits",
+    "trust_mcp": "langchain_accel.trusted_mcp",
 }
 
 
