@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from langchain_accel.cache import AccelCache
     from langchain_accel.encoder import EmbeddingsEncoder
     from langchain_accel.judge import LLMJudge
+    from langchain_accel.racing import race
     from langchain_accel.rate_limiter import TokenRateLimiter
     from langchain_accel.speculative_runnable import SpeculativeToolRunnable
     from langchain_accel.speculative_tools import SpeculativeTools
@@ -36,6 +37,7 @@ __all__ = [
     "TokenRateLimiter",
     "accelerate",
     "batched",
+    "race",
     "speculatable",
     "trust_mcp",
 ]
@@ -52,6 +54,7 @@ _PLACES = {
     "TokenRateLimiter": "langchain_accel.rate_limiter",
     "accelerate": "langchain_accel._accelerate",
     "batched": "accel_core.batched",
+    "race": "langchain_accel.racing",
     "speculatable": "accel_core.permits",
     "trust_mcp": "langchain_accel.trusted_mcp",
 }

@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     from accel_core.policy.trajectory import Trajectory
 
 TAG = "accel.speculation"
-"""Instrument tag of everything that a draft emits, so that handlers can tell it from the agent's."""
+"""Instrument tag of what a draft emits, so that handlers can tell it from the agent's."""
+_CONFIDENCE = 0.8
+"""Of a draft's calls, until the tool's own record says otherwise: enough to be begun."""
 
 
 class AtHand(NamedTuple):
@@ -41,14 +43,14 @@ class AtHand(NamedTuple):
 
 
 at_hand: ContextVar[AtHand | None] = ContextVar("accel_llamaindex_at_hand", default=None)
+"""Set where a draft, or another guess, is carried out."""
 
 
 class DraftModel:
     """A drafter: a `speculating.Drafter` of either colour.
 
     Args:
-        llm: calls functions; not one that speculates itself.
-        confidence: of its guesses, in [0, 1].
+        llm: a small, fast one that calls functions; its cost comes on top.
 
     Raises:
         UnsupportedError: `llm` does not call functions.
@@ -56,20 +58,28 @@ class DraftModel:
 
     name = "draft"
 
-    def __init__(self, llm: Any, confidence: float) -> None:
+    def __init__(self, llm: Any) -> None:
         if not isinstance(llm, FunctionCallingLLM):
             raise UnsupportedError(
                 f"draft= takes an LLM that calls functions, such as OpenAI(...); got "
                 f"{type(llm).__name__}"
             )
-        self._llm, self._confidence = llm, confidence
+        self._llm = llm
 
-    async def draft(self, trajectory: Trajectory, free: Collection[str]) -> Sequence[Guess]:
-        """Return the calls it would make now, of the tools named `free`."""
+    async def draft(
+        self,
+        trajectory: Trajectory,  # noqa: ARG002 - a view of what is at hand
+        free: Collection[str],
+    ) -> Sequence[Guess]:
+        """Return the calls it would make now, of the tools named `free`.
+
+        Raises:
+            Exception: what the model raises.
+        """
         asked = at_hand.get()
-        offered = [] if asked is None else [t for name, t in asked.tools.items() if name in free]
-        if asked is None or not offered:
+        if asked is None or not free:
             return ()
+        offered = list(asked.tools.values())
         options: dict[str, Any] = {
             "chat_history": list(asked.messages),
             "allow_parallel_tool_calls": True,
@@ -81,6 +91,7 @@ class DraftModel:
                 response = self._llm.chat_with_tools(offered, **options)
         calls = self._llm.get_tool_calls_from_response(response, error_on_no_tool_call=False)
         return [
-            Guess(ToolCall(call.tool_name, call.tool_kwargs), self._confidence, self.name)
+            Guess(ToolCall(call.tool_name, call.tool_kwargs), _CONFIDENCE, self.name)
             for call in calls
+            if call.tool_name in free
         ]

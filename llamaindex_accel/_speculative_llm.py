@@ -11,7 +11,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from llama_index.core.agent.react.output_parser import ReActOutputParser
 from llama_index.core.agent.react.types import ActionReasoningStep
@@ -19,7 +19,8 @@ from llama_index.core.base.llms.types import ChatMessage
 from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR
 
 from accel_core.policy.trajectory import ToolCall
-from accel_core.subclasses import own_method, runs_own_method, subclass
+from accel_core.subclasses import generated, own_method, runs_own_method, subclass
+from llamaindex_accel._speculative_draft import at_hand
 from llamaindex_accel._speculative_tools import copied_of
 
 if TYPE_CHECKING:
@@ -27,9 +28,12 @@ if TYPE_CHECKING:
 
     from llama_index.core.base.llms.base import BaseLLM
 
+    from accel_core.accel import Accel
     from llamaindex_accel._speculative_state import Speculation
     from llamaindex_accel._speculative_tools import Copied
     from llamaindex_accel._speculative_turn import Reader, Turn
+
+L = TypeVar("L", bound="BaseLLM")
 
 _STATE = "__accel_speculation__"
 _END: Any = object()
@@ -37,21 +41,25 @@ _OFFERED = re.compile(r"^> Tool Name: (.+)$", re.MULTILINE)
 """How LlamaIndex offers a tool in ReAct's prompt."""
 
 
-def speculative_llm(llm: BaseLLM, speculation: Speculation) -> BaseLLM:
+def speculative_llm(llm: L, speculation: Speculation, accel: Accel) -> L:
     """Return a copy of `llm` whose asking is known to `speculation`."""
-    base = plain_class(type(llm))
-    made = llm.model_copy()
-    object.__setattr__(made, "__class__", _subclass(base))  # a frozen model would refuse
+    made = plain_llm(llm)
+    base = type(made)
+    kind: type = generated(accel, (_STATE, base), lambda: _subclass(base))
+    object.__setattr__(made, "__class__", kind)  # a frozen model would refuse
     vars(made)[_STATE] = speculation
     return made
 
 
-def plain_class(kind: type[Any]) -> type[Any]:
-    """Return the class that `kind` was generated from here; itself where it was not."""
-    return kind.__mro__[1] if _STATE in vars(kind) else kind
+def plain_llm(llm: L) -> L:
+    """Return a copy of `llm` that does not speculate."""
+    made = llm.model_copy()
+    if _STATE in vars(type(llm)):
+        object.__setattr__(made, "__class__", type(llm).__mro__[1])
+    vars(made).pop(_STATE, None)
+    return made
 
 
-@functools.cache
 def _subclass(base: Any) -> type[BaseLLM]:
     namespace: dict[str, Any] = {_STATE: None, "__reduce__": _reduce}
     for name, (read, make) in _METHODS.items():
@@ -63,11 +71,8 @@ def _subclass(base: Any) -> type[BaseLLM]:
 
 
 def _reduce(self: BaseLLM) -> tuple[Any, ...]:
-    """Leave speculation behind: tools and what runs do not cross to another process."""
-    made = self.model_copy()
-    object.__setattr__(made, "__class__", plain_class(type(self)))
-    vars(made).pop(_STATE, None)
-    return _itself, (made,)
+    """Leave speculation behind: tools and runs do not cross to another process."""
+    return _itself, (plain_llm(self),)
 
 
 def _itself(llm: BaseLLM) -> BaseLLM:
@@ -139,8 +144,8 @@ def _turn(
 ) -> Turn | None:
     """Begin a turn; None: it is none, or part of one."""
     speculation: Speculation | None = vars(llm).get(_STATE)
-    if speculation is None or runs_own_method(llm):
-        return None
+    if speculation is None or runs_own_method(llm) or at_hand.get() is not None:
+        return None  # what a guess or a draft asks is not guessed about
     try:
         asked = read(llm, args, kwargs)
         if asked is None:

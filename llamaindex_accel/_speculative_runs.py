@@ -23,8 +23,9 @@ from llamaindex_accel._speculative_view import CHANGE, nothing
 from llamaindex_accel._trajectory import History
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from accel_core.accel import Accel
     from accel_core.policy.trajectory import Trajectory
     from accel_core.tool_speculator import Session, ToolSpeculator
 
@@ -89,20 +90,6 @@ class Run:
         """Whether `messages` go on from where they were when the model was last asked."""
         return self._history.goes_on(messages)
 
-    def lose_sight(self) -> None:
-        """Share nothing more: what is called now may change anything, and nobody will say when."""
-        self.blind = True
-        self._change()
-
-    def regain_sight(self) -> None:
-        """Share again what begins from now on."""
-        if self.blind:
-            self._change()
-            self.blind = False
-
-    def _change(self) -> None:
-        self.session.call(CHANGE, {}, nothing)
-
     def end(self, answer: str = "") -> None:
         """End it: what is under way stops, and predictors learn.
 
@@ -119,10 +106,20 @@ class Run:
 
 
 class Runs:
-    """The runs that one speculator takes part in. Safe to share between threads and loops."""
+    """The runs that one speculator takes part in. Safe to share between threads and loops.
 
-    def __init__(self, speculator: ToolSpeculator) -> None:
-        self.speculator = speculator
+    Args:
+        speculator: the one.
+        accel: what it was made of.
+        beside: returns those of all speculators whose tools may change the same data, this one's
+            included.
+    """
+
+    def __init__(
+        self, speculator: ToolSpeculator, accel: Accel, beside: Callable[[], Iterable[Runs]]
+    ) -> None:
+        self.speculator, self.accel = speculator, accel
+        self._beside = beside
         self._lock = threading.Lock()
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._nobodys = Run(speculator.session())
@@ -148,6 +145,31 @@ class Runs:
         here = Run(self.speculator.session())
         _here.set((self, here))
         return here
+
+    def lose_sight(self, run: Run) -> None:
+        """Share nothing more in `run`: a tool that is not known here may change anything now."""
+        run.blind = True
+        self.change()
+
+    def regain_sight(self, run: Run) -> None:
+        """Share again what begins from now on."""
+        if run.blind:
+            self.change()
+            run.blind = False
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Let every speculator know of a call that may change something."""
+        self.change()
+        try:
+            yield
+        finally:
+            self.change()
+
+    def change(self) -> None:
+        """Let every speculator know that something may change now, or has."""
+        for runs in self._beside():
+            runs._nobodys.session.call(CHANGE, {}, nothing)
 
     def ended(self, run_id: str) -> None:
         """Take note that the run of this id is over."""

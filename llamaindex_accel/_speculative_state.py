@@ -11,11 +11,12 @@ from llama_index.core.tools import FunctionTool
 from llama_index.core.tools.types import BaseTool
 
 from accel_core import events
+from llamaindex_accel._speculative_draft import AtHand, at_hand
 from llamaindex_accel._speculative_tools import copied_of, copy_of, original_of
 from llamaindex_accel._speculative_turn import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
     from accel_core.permits import Permits
     from llamaindex_accel._speculative_runs import Runs
@@ -34,16 +35,26 @@ class Speculation:
         self._runs = runs
         self.tools: dict[str, Copied] = {}
 
-    def add(self, tool: BaseTool | Callable[..., Any], permits: Permits) -> BaseTool:
-        """Return a copy of `tool`, which its agents offer under its name."""
+    def add(
+        self, tool: BaseTool | Callable[..., Any], permits: Iterable[Permits], never: Container[str]
+    ) -> BaseTool:
+        """Return a copy of `tool`, which its agents offer under its name.
+
+        Args:
+            tool: a function is made a tool of, as agents do.
+            permits: say whether it may be called unasked; one is enough.
+            never: names of tools that are not, whatever they were declared.
+        """
         made = tool if isinstance(tool, BaseTool) else FunctionTool.from_defaults(tool)
         own = original_of(made)
+        name = own.metadata.get_name()
         function = own.real_fn if isinstance(own, FunctionTool) else None
-        permit = permits.find(own.metadata.get_name(), own, function)
-        copied = copy_of(own, permit, self._runs)
+        found = (each.find(name, own, function) for each in permits)
+        permit = next((permit for permit in found if permit is not None), None)
+        copied = copy_of(own, permit, self._runs, barred=name in never)
         known = copied_of(copied)
         assert known is not None
-        self.tools[known.aio.name] = known
+        self.tools[name] = known
         return copied
 
     def begin(
@@ -58,17 +69,22 @@ class Speculation:
             waits: whether an event loop runs it.
         """
         run = self._runs.asking(messages)
-        run.regain_sight()
+        self._runs.regain_sight(run)
         trajectory = run.read(messages)
-        if waits:
-            thinking = run.session.athink(trajectory, {n: t.aio for n, t in tools.items()})
-        else:
-            thinking = run.session.think(trajectory, {n: t.blocking for n, t in tools.items()})
-        return Turn(run, thinking, tools, read)
+        originals = {name: tool.original for name, tool in tools.items()}
+        token = at_hand.set(AtHand(messages, originals, waits))
+        try:
+            if waits:
+                thinking = run.session.athink(trajectory, {n: t.aio for n, t in tools.items()})
+            else:
+                thinking = run.session.think(trajectory, {n: t.blocking for n, t in tools.items()})
+        finally:
+            at_hand.reset(token)
+        return Turn(self._runs, run, thinking, tools, read)
 
     def failed(self, error: Exception) -> None:
         """Report that a turn is without speculation."""
-        self._runs.speculator.emit(
+        self._runs.accel._emit(
             events.BackendFailed("speculation", "begin", f"{type(error).__name__}: {error}")
         )
 

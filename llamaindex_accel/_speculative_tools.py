@@ -14,20 +14,22 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llama_index.core.tools import AsyncBaseTool, FunctionTool
 
-from accel_core.subclasses import subclass
+from accel_core.subclasses import generated, subclass
 from llamaindex_accel._speculative_view import Facts, ToolInColour
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Mapping
+    from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
 
     from llama_index.core.tools.types import BaseTool
 
     from accel_core.permits import Permit
-    from llamaindex_accel._speculative_runs import Runs
+    from accel_core.tool_speculator import Session
+    from llamaindex_accel._speculative_runs import Made, Runs
 
 _COPIED = "__accel_speculated__"
 """Attribute of a copy: its `Copied`."""
@@ -40,11 +42,13 @@ class Copied(NamedTuple):
 
     Attributes:
         original: the application's tool.
-        blocking: in the blocking colour.
+        runs: those that its calls belong to.
+        blocking: the tool in the blocking colour.
         aio: in asyncio's.
     """
 
     original: BaseTool
+    runs: Runs
     blocking: ToolInColour
     aio: ToolInColour
 
@@ -61,13 +65,22 @@ def original_of(tool: BaseTool) -> BaseTool:
     return tool if copied is None else copied.original
 
 
-def copy_of(tool: BaseTool, permit: Permit | None, runs: Runs) -> BaseTool:
-    """Return a copy of `tool` whose calls pass the session of the run they are made in."""
+def copy_of(tool: BaseTool, permit: Permit | None, runs: Runs, *, barred: bool) -> BaseTool:
+    """Return a copy of `tool` whose calls pass the session of the run they are made in.
+
+    Args:
+        tool: the application's own.
+        permit: None: it is only called when it is asked for.
+        runs: those that its calls may belong to.
+        barred: whether it is only called when it is asked for, and changes nothing all the same.
+    """
     own = type(tool)
     plain = isinstance(tool, FunctionTool) and all(
         getattr(own, name) is getattr(FunctionTool, name) for name in _CALLS
     )
-    return _function_copy(tool, permit, runs) if plain else _method_copy(tool, permit, runs)
+    make = _function_copy if plain else _method_copy
+    barred = barred or getattr(tool, "requires_context", False)
+    return make(tool, permit, runs, barred=barred)
 
 
 class _Parameters:
@@ -116,35 +129,34 @@ def _fits(tool: BaseTool, arguments: Mapping[str, Any], hidden: Mapping[str, Any
     return True
 
 
-def _function_copy(tool: Any, permit: Permit | None, runs: Runs) -> BaseTool:
-    function, coroutine = tool._fn, tool._async_fn
+def _function_copy(tool: Any, permit: Permit | None, runs: Runs, *, barred: bool) -> BaseTool:
     parameters = _Parameters(tool.real_fn)
 
     def validated(arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
         given = {**tool._field_defaults, **tool.partial_params, **arguments}
-        if tool.requires_context or not _fits(tool, given, tool.partial_params):
+        if barred or not _fits(tool, given, tool.partial_params):
             return None
         return parameters.named((), given)
 
     facts = Facts(tool.metadata.get_name(), _identity(tool.real_fn, tool), permit, validated)
-    blocking = ToolInColour(facts, _awaitable(function))
-    aio = ToolInColour(facts, coroutine)
+    blocking = ToolInColour(facts, _awaitable(tool._fn))
+    aio = ToolInColour(facts, tool._async_fn)
     made = copy.copy(tool)
-    made._fn = _passing(runs, blocking, parameters, function)
-    made._async_fn = _apassing(runs, aio, parameters, coroutine)
-    vars(made)[_COPIED] = Copied(tool, blocking, aio)
+    made._fn = _passing(runs, blocking, parameters, tool._fn)
+    made._async_fn = _apassing(runs, aio, parameters, tool._async_fn)
+    vars(made)[_COPIED] = Copied(tool, runs, blocking, aio)
     return made  # type: ignore[no-any-return]
 
 
-def _method_copy(tool: Any, permit: Permit | None, runs: Runs) -> BaseTool:
-    waits = isinstance(tool, AsyncBaseTool)
-    parameters = _Parameters(tool.acall if waits else tool)
+def _method_copy(tool: Any, permit: Permit | None, runs: Runs, *, barred: bool) -> BaseTool:
     quiet = _quiet(tool)
+    waits = isinstance(tool, AsyncBaseTool)
     call = quiet.call if waits else quiet.__call__
     acall = quiet.acall if waits else _threaded(call)
+    parameters = _Parameters(acall if waits else call)
 
     def validated(arguments: Mapping[str, Any]) -> Mapping[str, Any] | None:
-        if getattr(tool, "requires_context", False) or not _fits(tool, arguments, {}):
+        if barred or not _fits(tool, arguments, {}):
             return None
         return parameters.named((), arguments)
 
@@ -152,31 +164,43 @@ def _method_copy(tool: Any, permit: Permit | None, runs: Runs) -> BaseTool:
     blocking = ToolInColour(facts, _succeeding(_awaitable(call)))
     aio = ToolInColour(facts, _succeeding(acall))
     made = copy.copy(tool)
-    kind = _subclass(type(tool), runs, waits=waits)
+    kind: type = generated(runs.accel, (_COPIED, type(tool)), lambda: _subclass(type(tool)))
     object.__setattr__(made, "__class__", kind)  # a frozen model would refuse
-    vars(made)[_COPIED] = Copied(tool, blocking, aio)
+    vars(made)[_COPIED] = Copied(tool, runs, blocking, aio)
     return made  # type: ignore[no-any-return]
 
 
-def _subclass(base: Any, runs: Runs, *, waits: bool) -> type:
+def _subclass(base: Any) -> type:
     """Return a subclass of `base` whose instances hold their `Copied`.
 
     Its methods are in a span, as those of `base` are, so they call what is inside of those.
     """
+    first = "call" if issubclass(base, AsyncBaseTool) else "__call__"
 
     def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-        inside = functools.partial(_unspanned(base, "call" if waits else "__call__"), self)
-        tool = vars(self)[_COPIED].blocking
-        return _passing(runs, tool, _Parameters(inside), inside)(*args, **kwargs)
+        inside = functools.partial(_unspanned(base, first), self)
+        copied: Copied = vars(self)[_COPIED]
+        return _passing(copied.runs, copied.blocking, _Parameters(inside), inside)(*args, **kwargs)
 
     async def acall(self: Any, *args: Any, **kwargs: Any) -> Any:
         inside = functools.partial(_unspanned(base, "acall"), self)
-        tool = vars(self)[_COPIED].aio
-        return await _apassing(runs, tool, _Parameters(inside), inside)(*args, **kwargs)
+        copied: Copied = vars(self)[_COPIED]
+        return await _apassing(copied.runs, copied.aio, _Parameters(inside), inside)(
+            *args, **kwargs
+        )
 
-    if not waits:
-        return subclass(base, {"__call__": functools.wraps(base.__call__)(call)})
+    if first == "__call__":
+        return subclass(base, {first: call})
     return subclass(base, {"call": call, "acall": acall})
+
+
+def _quiet(tool: Any) -> Any:
+    """Return a copy of `tool` whose calls, of one another too, are in no span."""
+    quiet = copy.copy(tool)
+    kind: Any = type(tool)
+    methods = {name: _unspanned(kind, name) for name in _CALLS if hasattr(kind, name)}
+    object.__setattr__(quiet, "__class__", subclass(kind, methods))
+    return quiet
 
 
 def _passing(
@@ -186,16 +210,14 @@ def _passing(
 
     @functools.wraps(function)
     def passing(*args: Any, **kwargs: Any) -> Any:
-        run = runs.current()
-        arguments = parameters.named(args, kwargs)
-        if tool.free and (arguments is None or run.blind):
-            return function(*args, **kwargs)
-
         async def execute() -> Any:
             return function(*args, **kwargs)
 
-        with run.making(tool.name, arguments or {}) as made:
-            made.result = run.session.call(tool, arguments or {}, execute)
+        with _calling(runs, tool, parameters.named(args, kwargs), kwargs) as (session, made):
+            if session is None:
+                made.result = function(*args, **kwargs)
+            else:
+                made.result = session.call(tool, made.arguments, execute)
         return made.result
 
     return passing
@@ -208,19 +230,35 @@ def _apassing(
 
     @functools.wraps(function)
     async def passing(*args: Any, **kwargs: Any) -> Any:
-        run = runs.current()
-        arguments = parameters.named(args, kwargs)
-        if tool.free and (arguments is None or run.blind):
-            return await function(*args, **kwargs)
-
         async def execute() -> Any:
             return await function(*args, **kwargs)
 
-        with run.making(tool.name, arguments or {}) as made:
-            made.result = await run.session.acall(tool, arguments or {}, execute)
+        with _calling(runs, tool, parameters.named(args, kwargs), kwargs) as (session, made):
+            if session is None:
+                made.result = await function(*args, **kwargs)
+            else:
+                made.result = await session.acall(tool, made.arguments, execute)
         return made.result
 
     return passing
+
+
+@contextmanager
+def _calling(
+    runs: Runs,
+    tool: ToolInColour,
+    arguments: Mapping[str, Any] | None,
+    kwargs: Mapping[str, Any],
+) -> Iterator[tuple[Session | None, Made]]:
+    """Note a real call; give the session it may be shared in, or None."""
+    run = runs.current()
+    shared = tool.free and arguments is not None and not run.blind
+    with run.making(tool.name, kwargs if arguments is None else arguments) as made:
+        if tool.free:
+            yield run.session if shared else None, made
+        else:
+            with runs.changing():
+                yield None, made
 
 
 def _identity(function: Any, tool: object) -> Hashable:
@@ -253,16 +291,6 @@ def _unspanned(kind: Any, name: str) -> Callable[..., Any]:
     method = getattr(kind, name)
     inside: Callable[..., Any] = getattr(method, "__wrapped__", method)
     return inside
-
-
-def _quiet(tool: Any) -> Any:
-    """Return a copy of `tool` whose calls, of one another too, are in no span."""
-    quiet = copy.copy(tool)
-    kind: Any = type(tool)
-    names = [name for name in _CALLS if name in dir(kind)]
-    methods = {name: _unspanned(kind, name) for name in names}
-    object.__setattr__(quiet, "__class__", subclass(kind, methods))
-    return quiet
 
 
 def _awaitable(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:

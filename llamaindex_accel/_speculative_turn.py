@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from accel_core.policy.trajectory import ToolCall
     from accel_core.tool_speculator import Thinking
-    from llamaindex_accel._speculative_runs import Run
+    from llamaindex_accel._speculative_runs import Run, Runs
 
 _HAND_OFF = "handoff"
 """LlamaIndex's own tool of workflows of several agents; a reserved name. It changes no data."""
@@ -35,14 +35,18 @@ class Turn:
     """A model at work; a context manager that abandons what did not come to an answer.
 
     Args:
-        run: the run it is a turn of.
+        runs: those that `run` is one of.
+        run: the one it is a turn of.
         thinking: what was begun.
         known: names of the tools whose calls pass the speculator.
         read: reads responses.
     """
 
-    def __init__(self, run: Run, thinking: Thinking, known: Collection[str], read: Reader) -> None:
-        self._run, self._thinking, self._known, self._read = run, thinking, known, read
+    def __init__(
+        self, runs: Runs, run: Run, thinking: Thinking, known: Collection[str], read: Reader
+    ) -> None:
+        self._runs, self._run, self._thinking = runs, run, thinking
+        self._known, self._read = known, read
         self._last: Any = None
         self._sealed = 0
         self._answered = False
@@ -82,7 +86,7 @@ class Turn:
         calls = None if response is None else self._read(response)
         self._thinking.answered(calls or ())
         if any(call.tool not in self._known and call.tool != _HAND_OFF for call in calls or ()):
-            self._run.lose_sight()
+            self._runs.lose_sight(self._run)
         if calls is not None and not calls:
             self._run.end(said(response.message.content or ""))
 

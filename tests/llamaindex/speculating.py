@@ -13,12 +13,18 @@ import httpx
 from accel_core.permits import speculatable
 from accel_core.policy.trajectory import Guess, Observed, ToolCall
 from accel_core.testing.replies import Reply
+from llamaindex_accel.speculation import speculate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
+    from llama_index.llms.openai import OpenAI
+
+    from accel_core.accel import Accel
     from accel_core.policy.trajectory import Trajectory
+    from accel_core.testing.model_server import ModelServer
+    from tests.llamaindex.support import Caller
 
 Calls = tuple[tuple[str, dict[str, Any]], ...]
 
@@ -181,3 +187,30 @@ class Foresight:
 
     def learn(self, trajectory: Trajectory, free: Collection[str]) -> None:
         self.learned.append(trajectory)
+
+
+class World:
+    """What these tests need, together."""
+
+    def __init__(
+        self,
+        folder: Path,
+        carrier: Carrier,
+        make_llm: Callable[..., OpenAI],
+        accel: Accel,
+        ask: Caller,
+    ) -> None:
+        self.carrier, self.accel, self.ask = carrier, accel, ask
+        self._folder, self._make_llm = folder, make_llm
+
+    def desk(self, name: str) -> Desk:
+        """Return a new desk with a database of its own."""
+        return Desk(self._folder / f"{name}.sqlite", self.carrier)
+
+    def llm(self, server: ModelServer) -> OpenAI:
+        """Return a real client of `server`."""
+        return self._make_llm(api_base=server.url)
+
+    def speculate(self, tools: Any, llm: Any, predictor: Any, **options: Any) -> tuple[Any, Any]:
+        """Return speculative copies."""
+        return speculate(tools, llm, self.accel, predictors=[predictor], **options)

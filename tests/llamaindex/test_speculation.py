@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,36 +16,42 @@ from llama_index.core.agent.workflow import (
 from llama_index.core.tools import FunctionTool
 
 from accel_core.testing.model_server import ModelServer
-from llamaindex_accel.speculation import speculate
-from tests.llamaindex.speculating import Carrier, Desk, Foresight, scripted
+from tests.llamaindex.speculating import Foresight, World, scripted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
-
-    from llama_index.llms.openai import OpenAI
-
-    from accel_core.accel import Accel
     from tests.llamaindex.support import Caller
 
-ASKED = (("track", {"parcel": "3"}),)
+TRACK = (("track", {"parcel": "3"}),)
+ADA, BOB = (("orders_of", {"customer": "ada"}),), (("orders_of", {"customer": "bob"}),)
+NOBODY = (("orders_of", {"customer": "nobody"}),)
+CANCEL = (("cancel", {"order": "2"}),)
+WRONG_NAME, WRONG_TYPE = (("orders_of", {"name": "ada"}),), (("orders_of", {"customer": 7}),)
+SEND = (("send", {"to": "ada"}),)
+NONSENSE = (("send", {"to": 1}), ("track", {}), ("track", {"parcel": [1]}), ("track", {"x": 1}))
 
-
-@pytest.fixture
-def carrier() -> Iterator[Carrier]:
-    with Carrier() as carrier:
-        yield carrier
-
-
-@pytest.fixture
-def desk(tmp_path: Path, carrier: Carrier) -> Desk:
-    return Desk(tmp_path / "orders.sqlite", carrier)
-
-
-@pytest.fixture
-def server() -> Iterator[ModelServer]:
-    with ModelServer(scripted(ASKED, "It is in Lyon.")) as server:
-        yield server
+SCENARIOS: dict[str, tuple[list[Any], list[Any]]] = {
+    "right": ([ADA, TRACK, "Done."], [ADA, TRACK]),
+    "wrong": ([ADA, "Done."], [BOB + TRACK]),
+    "fails": ([NOBODY, ADA, "Done."], [NOBODY, NOBODY]),
+    "changed between": ([ADA, CANCEL, ADA, "Done."], [ADA, ADA, ADA, ADA]),
+    "would change": ([CANCEL, ADA, "Done."], [CANCEL, CANCEL]),
+    "unknown tool": ([SEND, ADA, "Done."], [ADA, ADA]),
+    "wrong arguments": ([WRONG_NAME, ADA, "Done."], [ADA, ADA]),
+    "wrong type": ([WRONG_TYPE, "Done."], [WRONG_TYPE]),
+    "nonsense": ([ADA, "Done."], [NONSENSE]),
+    "no tool": (["Done."], [ADA + TRACK]),
+}
+"""What the model says, and what is guessed at each of its turns."""
+PARALLEL: dict[str, tuple[list[Any], list[Any]]] = {
+    "several": ([ADA + BOB + TRACK, "Done."], [BOB + TRACK]),
+    "twice the same": ([ADA + ADA, "Done."], []),
+    "twice the same, guessed": ([ADA + ADA, "Done."], [ADA]),
+}
+CASES = [
+    *itertools.product(["function"], [*SCENARIOS, *PARALLEL], [True, False]),
+    *itertools.product(["react"], SCENARIOS, [True, False]),
+    *itertools.product(["workflow"], ["right", "changed between", "several"], [True]),
+]
 
 
 def agent_of(kind: str, tools: Any, llm: Any, *, streaming: bool = True) -> Any:
@@ -55,64 +62,11 @@ def agent_of(kind: str, tools: Any, llm: Any, *, streaming: bool = True) -> Any:
     return AgentWorkflow(agents=[agent], root_agent="a") if kind == "workflow" else agent
 
 
-@pytest.mark.parametrize("streaming", [True, False])
-@pytest.mark.parametrize("kind", ["function", "react", "workflow"])
-def test_a_guess_runs_while_the_model_thinks(
-    kind: str,
-    streaming: bool,
-    desk: Desk,
-    carrier: Carrier,
-    make_llm: Callable[..., OpenAI],
-    accel: Accel,
-    ask: Caller,
-    server: ModelServer,
-) -> None:
-    """The tool is called before the model has answered, and once."""
-    predictor = Foresight(ASKED)
-    tools, llm = speculate(desk.tools(), make_llm(), accel, predictors=[predictor])
-
-    async def run() -> str:
-        agent = agent_of(kind, tools, llm, streaming=streaming)
-        with server.hold():
-            handler = agent.run(user_msg="Where is parcel 3?")
-            await asyncio.to_thread(carrier.wait_for, 1)
-        return str(await handler)
-
-    assert ask.run(run()) == "It is in Lyon."
-    assert desk.called == [("track", "3")]
-    assert carrier.asked == ["3"]
-
-
-ADA, BOB = (("orders_of", {"customer": "ada"}),), (("orders_of", {"customer": "bob"}),)
-NOBODY = (("orders_of", {"customer": "nobody"}),)
-CANCEL = (("cancel", {"order": "2"}),)
-SCENARIOS: dict[str, tuple[list[Any], list[Any]]] = {
-    "right": ([ADA, ASKED, "Done."], [ADA, ASKED]),
-    "wrong": ([ADA, "Done."], [BOB + ASKED]),
-    "fails": ([NOBODY, ADA, "Done."], [NOBODY, NOBODY]),
-    "changed between": ([ADA, CANCEL, ADA, "Done."], [ADA, ADA, ADA, ADA]),
-    "would change": ([CANCEL, ADA, "Done."], [CANCEL, CANCEL]),
-    "unknown tool": ([(("send", {"to": "ada"}),), ADA, "Done."], [ADA, ADA]),
-    "wrong arguments": ([(("orders_of", {"name": "ada"}),), ADA, "Done."], [ADA, ADA]),
-    "wrong type": (
-        [(("orders_of", {"customer": 7}),), "Done."],
-        [(("orders_of", {"customer": 7}),)],
-    ),
-    "nonsense": (
-        [ADA, "Done."],
-        [(("send", {"to": 1}), ("track", {}), ("track", {"parcel": [1]}), ("track", {"x": 1}))],
-    ),
-    "no tool": (["Done."], [ADA + ASKED]),
-}
-PARALLEL: dict[str, tuple[list[Any], list[Any]]] = {
-    "several": ([ADA + BOB + ASKED, "Done."], [BOB + ASKED]),
-    "twice the same": ([ADA + ADA, "Done."], [()]),
-    "twice the same, guessed": ([ADA + ADA, "Done."], [ADA]),
-}
-
-
 def transcript(agent: Any, server: ModelServer, ask: Caller) -> dict[str, Any]:
-    """Run `agent`; return all that can be seen of the run."""
+    """Run `agent`; return all that can be seen of the run.
+
+    In an order of its own where a turn has several calls: LlamaIndex lists them as they end.
+    """
     server.reset()
     results: list[Any] = []
 
@@ -127,11 +81,16 @@ def transcript(agent: Any, server: ModelServer, ask: Caller) -> dict[str, Any]:
 
     try:
         answer = ask.run(run())
-        said: Any = (str(answer), [(c.tool_name, c.tool_kwargs) for c in answer.tool_calls])
+        said: Any = (str(answer), _sorted((c.tool_name, c.tool_kwargs) for c in answer.tool_calls))
     except Exception as error:
         said = (type(error), str(error))
-    asked = [[_told(m) for m in request["messages"]] for request in server.calls]
-    return {"said": said, "asked": asked, "results": sorted(results, key=repr)}
+    asked = [_in_order(request["messages"]) for request in server.calls]
+    return {"said": said, "asked": asked, "results": _sorted(results)}
+
+
+def _in_order(messages: list[dict[str, Any]]) -> list[Any]:
+    groups = itertools.groupby(map(_told, messages), key=lambda message: message[0] == "tool")
+    return [m for tools, group in groups for m in (_sorted(group) if tools else group)]
 
 
 def _told(message: dict[str, Any]) -> Any:
@@ -139,54 +98,60 @@ def _told(message: dict[str, Any]) -> Any:
     return message["role"], message.get("content"), calls
 
 
+def _sorted(items: Any) -> list[Any]:
+    return sorted(items, key=repr)
+
+
 @pytest.mark.parametrize("streaming", [True, False])
-@pytest.mark.parametrize("scenario", [*SCENARIOS, *PARALLEL])
 @pytest.mark.parametrize("kind", ["function", "react", "workflow"])
+def test_a_guess_runs_while_the_model_thinks(kind: str, streaming: bool, world: World) -> None:
+    """The tool is called before the model has answered, and once."""
+    with ModelServer(scripted(TRACK, "It is in Lyon.")) as server:
+        desk = world.desk("desk")
+        tools, llm = world.speculate(desk.tools(), world.llm(server), Foresight(TRACK))
+
+        async def run() -> str:
+            agent = agent_of(kind, tools, llm, streaming=streaming)
+            with server.hold():
+                handler = agent.run(user_msg="Where is parcel 3?")
+                await asyncio.to_thread(world.carrier.wait_for, 1)
+            return str(await handler)
+
+        assert world.ask.run(run()) == "It is in Lyon."
+    assert desk.called == [("track", "3")]
+    assert world.carrier.asked == ["3"]
+
+
+@pytest.mark.parametrize(("kind", "scenario", "streaming"), CASES)
 def test_a_run_is_what_it_is_without(
-    kind: str,
-    scenario: str,
-    streaming: bool,
-    tmp_path: Path,
-    carrier: Carrier,
-    make_llm: Callable[..., OpenAI],
-    accel: Accel,
-    ask: Caller,
+    kind: str, scenario: str, streaming: bool, world: World
 ) -> None:
     """Messages, results, errors and the answer are the same, whatever is guessed."""
-    if kind == "react" and scenario in PARALLEL:
-        pytest.skip("a step of ReAct calls one tool")
     turns, guesses = {**SCENARIOS, **PARALLEL}[scenario]
     with ModelServer(scripted(*turns)) as server:
-        llm = make_llm(api_base=server.url)
-        desk = Desk(tmp_path / "without.sqlite", carrier)
-        plain = transcript(agent_of(kind, desk.tools(), llm, streaming=streaming), server, ask)
-        desk = Desk(tmp_path / "with.sqlite", carrier)
-        predictor = Foresight(*guesses)
-        tools, llm = speculate(desk.tools(), llm, accel, predictors=[predictor])
-        speculated = transcript(agent_of(kind, tools, llm, streaming=streaming), server, ask)
-    assert speculated == plain
+        desk = world.desk("without")
+        agent = agent_of(kind, desk.tools(), world.llm(server), streaming=streaming)
+        plain = transcript(agent, server, world.ask)
+        desk = world.desk("with")
+        tools, llm = world.speculate(desk.tools(), world.llm(server), Foresight(*guesses))
+        agent = agent_of(kind, tools, llm, streaming=streaming)
+        assert transcript(agent, server, world.ask) == plain
     changes = [call for call in desk.called if call[0] == "cancel"]
     assert len(changes) == sum(turn == CANCEL for turn in turns)
 
 
-def test_a_tool_that_answers_the_user_still_does(
-    tmp_path: Path,
-    carrier: Carrier,
-    make_llm: Callable[..., OpenAI],
-    accel: Accel,
-    ask: Caller,
-    server: ModelServer,
-) -> None:
+def test_a_tool_that_answers_the_user_still_does(world: World) -> None:
     """`return_direct` ends the run with the tool's output, of which predictors learn."""
     found: list[Any] = []
-    predictor = Foresight(ASKED)
-    for speculative in (False, True):
-        desk = Desk(tmp_path / f"{speculative}.sqlite", carrier)
-        tools: Any = [FunctionTool.from_defaults(desk.tools()[1], return_direct=True)]
-        llm = make_llm()
-        if speculative:
-            tools, llm = speculate(tools, llm, accel, allow=["track"], predictors=[predictor])
-        found.append(transcript(agent_of("function", tools, llm), server, ask))
+    predictor = Foresight(TRACK)
+    with ModelServer(scripted(TRACK)) as server:
+        for speculative in (False, True):
+            function = world.desk(f"{speculative}").tools()[1]
+            tools: Any = [FunctionTool.from_defaults(function, return_direct=True)]
+            llm: Any = world.llm(server)
+            if speculative:
+                tools, llm = world.speculate(tools, llm, predictor)
+            found.append(transcript(agent_of("function", tools, llm), server, world.ask))
     assert found[0] == found[1]
     (learned,) = predictor.learned
     assert [getattr(item, "observation", None) for item in learned] == [None, "parcel 3 is in Lyon"]

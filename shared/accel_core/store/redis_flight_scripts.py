@@ -98,8 +98,8 @@ for i, flight in ipairs(KEYS) do
 end
 """,
 )
-"""KEYS: flights. ARGV: how long a lease is, in ms; token, and ``over``, ``declined`` or ``unheard``,
-of each: nobody waits for the answer to its claim.
+"""KEYS: flights. ARGV: how long a lease is, in ms; token, and ``over``, ``declined`` or
+``unheard``, of each: nobody waits for the answer to its claim.
 """
 
 OUTDATE = Script(
