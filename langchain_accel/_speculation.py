@@ -70,11 +70,11 @@ class Speculation:
     @contextmanager
     def hearing(
         self, tools: Iterable[Any], config: RunnableConfig | None, *, looped: bool
-    ) -> Iterator[None]:
+    ) -> Iterator[Listener]:
         """Hear of the models that are asked within; arguments as for `listener`."""
         listener = self.listener(tools, config, looped=looped)
         try:
             with heard_by(listener):
-                yield
+                yield listener
         finally:
             listener.close()

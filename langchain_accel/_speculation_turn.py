@@ -64,6 +64,7 @@ class Turn:
     ) -> None:
         self._asking, self._session, self._thinking = asking, session, thinking
         self._messages, self._seals = messages, Seals()
+        self._answer: AIMessage | None = None
 
     def written(self, message: Any) -> None:
         """Begin what the stream's next chunk seals."""
@@ -81,14 +82,20 @@ class Turn:
         """Note what the model asks for, or that the run has ended."""
         calls, tools = calls_of(answer), self._asking.tools
         self._thinking.answered(calls)
-        if not any(call.tool in tools for call in calls):
-            self._session.close(trajectory_of(self._unlearned(answer)))
-            self._asking.sessions.learned(answer)
+        self._answer = answer
+        if not calls:
+            self.ended()
             return
         if any(call.tool not in tools for call in calls):
             changed(self._session)
         harmless = {name for name, (tool, _) in tools.items() if tool.harmless}
         self._asking.sessions.asked(answer, self._session, harmless)
+
+    def ended(self) -> None:
+        """End the run with the answer, and learn from it."""
+        if self._answer is not None:
+            self._session.close(trajectory_of(self._unlearned(self._answer)))
+            self._asking.sessions.learned(self._answer)
 
     def failed(self) -> None:
         """End the run, as far as can be seen."""

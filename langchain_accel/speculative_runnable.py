@@ -157,7 +157,7 @@ class SpeculativeToolRunnable(RunnableBindingBase[Any, Any]):
         made = super().astream_events(input, config, **kwargs)
         return _aheard(listener, made) if hasattr(made, "__aiter__") else _opened(listener, made)
 
-    def _hearing(self, config: Any, *, looped: bool) -> AbstractContextManager[None]:
+    def _hearing(self, config: Any, *, looped: bool) -> AbstractContextManager[Listener]:
         # What tells the members of a batch apart belongs to none of its guesses: such are not used.
         config = None if isinstance(config, list) else self._merge_configs(config)
         return self._speculation.hearing(self._tools, config, looped=looped)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from accel_core.accel import Accel
     from accel_core.speculating import Predictor
+    from langchain_accel._speculation_listener import Listener
 
     Result = ToolMessage | Command[Any]
 
@@ -84,8 +85,8 @@ class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
         """Begin likely calls while the model is asked."""
         if not self._guesses():
             return handler(request)
-        with self._speculation.hearing(request.tools, None, looped=False):
-            return handler(request)
+        with self._speculation.hearing(request.tools, None, looped=False) as listener:
+            return _ended(handler(request), listener)
 
     async def awrap_model_call(
         self,
@@ -95,8 +96,8 @@ class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
         """Async form of `wrap_model_call`."""
         if not self._guesses():
             return await handler(request)
-        with self._speculation.hearing(request.tools, None, looped=True):
-            return await handler(request)
+        with self._speculation.hearing(request.tools, None, looped=True) as listener:
+            return _ended(await handler(request), listener)
 
     def wrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Result]
@@ -117,3 +118,11 @@ class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
     def _guesses(self) -> bool:
         """Whether anything may be begun unasked: not while nobody knows who must approve it."""
         return self._seen and not self._paused
+
+
+def _ended(response: ModelResponse[Any], listener: Listener) -> ModelResponse[Any]:
+    """Say so where the response ends the run by asking for the form of its answer."""
+    held = getattr(response, "model_response", response)
+    if getattr(held, "structured_response", None) is not None:
+        listener.ended()
+    return response

@@ -15,12 +15,14 @@ from langchain.agents.middleware import (
     ToolErrorMiddleware,
     ToolRetryMiddleware,
 )
+from langchain.agents.structured_output import ToolStrategy
 from langchain.tools import InjectedState, InjectedToolCallId, ToolRuntime
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig  # noqa: TC002 - LangChain reads it
 from langchain_core.tools import StructuredTool, ToolException, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
+from pydantic import BaseModel
 
 from accel_core.events import PredictorFailed
 from accel_core.permits import speculatable
@@ -528,6 +530,29 @@ def test_the_predictor_learns_each_turn_of_a_thread_once(
     for _ in range(2):
         run(colour, agent, config={"configurable": {"thread_id": "t"}})
     assert [len(learned) for learned in says.learned] == [3, 3]
+
+
+class Report(BaseModel):
+    """What was found."""
+
+    text: str
+
+
+def test_a_structured_answer_ends_the_run(
+    speculative: Callable[..., SpeculativeTools], colour: Colour
+) -> None:
+    """An agent that answers in a form of its own is learned from, and answers as ever."""
+    says, lookup = Says(), Lookup()
+    model = Scripted(turns=[[A], [("Report", {"text": "found"})]])
+    agent = create_agent(
+        model,
+        [lookup.tool],
+        middleware=[speculative(predictors=[says])],
+        response_format=ToolStrategy(Report),
+    )
+    state = colour.invoke(agent, QUESTION)
+    assert state["structured_response"] == Report(text="found")
+    assert [len(learned) for learned in says.learned] == [2]
 
 
 def test_marked_tools(accel: Accel, colour: Colour) -> None:
