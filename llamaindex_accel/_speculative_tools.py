@@ -74,9 +74,8 @@ def copy_of(tool: BaseTool, permit: Permit | None, runs: Runs, *, barred: bool) 
         runs: those that its calls may belong to.
         barred: whether it is only called when it is asked for, and changes nothing all the same.
     """
-    own = type(tool)
     plain = isinstance(tool, FunctionTool) and all(
-        getattr(own, name) is getattr(FunctionTool, name) for name in _CALLS
+        _defined(type(tool), name) is _defined(FunctionTool, name) for name in _CALLS
     )
     make = _function_copy if plain else _method_copy
     barred = barred or getattr(tool, "requires_context", False)
@@ -286,9 +285,14 @@ class _Itself:
         return id(self._value)
 
 
-def _unspanned(kind: Any, name: str) -> Callable[..., Any]:
+def _defined(kind: type, name: str) -> Any:
+    """Return the method of `kind` as its class holds it: wrappers are made anew at each access."""
+    return next(vars(each)[name] for each in kind.__mro__ if name in vars(each))
+
+
+def _unspanned(kind: type, name: str) -> Callable[..., Any]:
     """Return the method of `kind` without the span that LlamaIndex's decorator puts around it."""
-    method = getattr(kind, name)
+    method = _defined(kind, name)
     inside: Callable[..., Any] = getattr(method, "__wrapped__", method)
     return inside
 

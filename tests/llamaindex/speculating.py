@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 
 from accel_core.permits import speculatable
 from accel_core.policy.trajectory import Guess, Observed, ToolCall
@@ -214,3 +215,24 @@ class World:
     def speculate(self, tools: Any, llm: Any, predictor: Any, **options: Any) -> tuple[Any, Any]:
         """Return speculative copies."""
         return speculate(tools, llm, self.accel, predictors=[predictor], **options)
+
+
+def said_in_turns(*turns: Calls | str) -> Callable[..., ChatMessage]:
+    """Return what a `MockFunctionCallingLLM` says, turn by turn, whoever asks."""
+
+    def generate(messages: Sequence[ChatMessage], **_: Any) -> ChatMessage:
+        number = sum(message.role == "assistant" for message in messages)
+        return as_message(turns[number], number)
+
+    return generate
+
+
+def as_message(turn: Calls | str, number: int = 0) -> ChatMessage:
+    """Return a turn as LlamaIndex's models say it."""
+    if isinstance(turn, str):
+        return ChatMessage(role="assistant", content=turn)
+    calls = [
+        ToolCallBlock(tool_call_id=f"call_{number}_{at}", tool_name=name, tool_kwargs=given)
+        for at, (name, given) in enumerate(turn)
+    ]
+    return ChatMessage(role="assistant", blocks=calls)
