@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from accel_core.accel import Accel
     from accel_core.policy.trajectory import Trajectory
+    from accel_core.testing.doubles import RecordingObserver
     from accel_core.testing.model_server import ModelServer
     from tests.llamaindex.support import Caller
 
@@ -193,16 +194,21 @@ class Foresight:
 class World:
     """What these tests need, together."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - made in one place
         self,
         folder: Path,
         carrier: Carrier,
         make_llm: Callable[..., OpenAI],
         accel: Accel,
         ask: Caller,
+        observed: RecordingObserver,
     ) -> None:
         self.carrier, self.accel, self.ask = carrier, accel, ask
-        self._folder, self._make_llm = folder, make_llm
+        self._folder, self._make_llm, self._observed = folder, make_llm, observed
+
+    def events(self) -> list[Any]:
+        """Return the events of the core so far."""
+        return list(self._observed.events)
 
     def desk(self, name: str) -> Desk:
         """Return a new desk with a database of its own."""
@@ -214,7 +220,8 @@ class World:
 
     def speculate(self, tools: Any, llm: Any, predictor: Any, **options: Any) -> tuple[Any, Any]:
         """Return speculative copies."""
-        return speculate(tools, llm, self.accel, predictors=[predictor], **options)
+        predictors = [] if predictor is None else [predictor]
+        return speculate(tools, llm, self.accel, predictors=predictors, **options)
 
 
 def said_in_turns(*turns: Calls | str) -> Callable[..., ChatMessage]:
