@@ -67,7 +67,16 @@ def look(rig: Rig, text: str = QUESTION) -> Hit | Miss:
     request = rig.request(text)
     if rig.colour == "sync":
         return rig.accel.cache.lookup(request)
-    return asyncio.run(rig.accel.cache.alookup(request))
+
+    async def asked() -> Hit | Miss:
+        # It is who leads, also after it has ended: no other one may come to be at its address.
+        _asking.append(asyncio.current_task())
+        return await rig.accel.cache.alookup(request)
+
+    return asyncio.run(asked())
+
+
+_asking: list[Any] = []
 
 
 def lead(rig: Rig, text: str = QUESTION) -> Miss:
@@ -204,6 +213,93 @@ def test_invalidated_by_another_process_meanwhile(
     lead(three)
 
 
+def joins(rig: Rig) -> threading.Semaphore:
+    """Return what is released each time that somebody in this process follows another."""
+    joined = threading.Semaphore(0)
+    for io in rig.accel._built.colours:
+        join: Any = io.join
+
+        def joining(*args: Any, join: Any = join) -> Any:
+            joined.release()
+            return join(*args)
+
+        io.join = joining  # type: ignore[method-assign]
+    return joined
+
+
+@pytest.mark.parametrize("meant", [True, False], ids=["meant", "another"])
+def test_who_asks_after_an_invalidation_follows_nobody_before(
+    processes: list[Rig], threads: ThreadPoolExecutor, *, meant: bool
+) -> None:
+    """Begun after another process invalidated, a lookup is not given what was asked for before."""
+    one, _, three = processes
+    look(one, "what is it called")
+    follows = joins(one)
+    led = lead(one)
+    three.accel.invalidate(tag=None if meant else "another")
+    later = threads.submit(look, one)
+    assert follows.acquire(timeout=WAIT_S)
+    answer(one, led)
+    found = later.result(WAIT_S)
+    assert isinstance(found, Miss) is meant
+    assert one.seen.of(events.CacheRefused) == [events.CacheRefused("invalidated")] * meant
+
+
+def held_up(store: Any, method: str) -> tuple[threading.Event, threading.Event]:
+    """Hold up whoever has called `method`; return what is set then, and what frees all."""
+    function, inside, go = getattr(store, method), threading.Event(), threading.Event()
+
+    def holding(*args: Any) -> Any:
+        result = function(*args)
+        inside.set()
+        assert go.wait(WAIT_S)
+        return result
+
+    setattr(store, method, holding)
+    return inside, go
+
+
+def test_who_asks_after_an_invalidation_is_not_given_what_another_has_read(
+    processes: list[Rig], threads: ThreadPoolExecutor
+) -> None:
+    """What a leader had read before it was invalidated is not handed to who asked after that."""
+    one, two, three = processes
+    answer(one, lead(one))
+    one.accel.flush()
+    look(two, "what is it called")
+    follows = joins(two)
+    inside, go = held_up(two.accel._built.tiers._far, "fetch_many")
+    first = threads.submit(look, two)
+    assert inside.wait(WAIT_S)
+    three.accel.invalidate()
+    later = threads.submit(look, two)
+    assert follows.acquire(timeout=WAIT_S)
+    go.set()
+    assert isinstance(first.result(WAIT_S), Hit)
+    assert isinstance(later.result(WAIT_S), Miss)
+
+
+def test_what_is_invalidated_before_its_save_leaves_memory(
+    processes: list[Rig], threads: ThreadPoolExecutor
+) -> None:
+    """An answer that waits to be stored is not served once another process has invalidated."""
+    one, _, three = processes
+    store: Any = one.accel._built.tiers._far
+    save, go = store.save, threading.Event()
+
+    def late(entries: Any) -> None:
+        assert go.wait(WAIT_S)
+        save(entries)
+
+    store.save = late
+    answer(one, lead(one))
+    assert isinstance(look(one), Hit)
+    three.accel.invalidate()
+    asked = follow(threads, one)
+    go.set()
+    assert isinstance(asked[0].result(WAIT_S), Miss)
+
+
 @pytest.mark.parametrize("away_s", [0.0, 10.0], ids=["a-moment", "longer-than-a-lease"])
 def test_invalidated_while_its_save_failed(processes: list[Rig], away_s: float) -> None:
     """An answer whose save is tried again is refused as it would have been the first time."""
@@ -330,8 +426,8 @@ def test_without_single_flight_nobody_waits(make: Any, server: RedisServer) -> N
         assert found.flight.lease is None
 
 
-def test_a_miss_that_leads_costs_one_script_more(processes: list[Rig], server: RedisServer) -> None:
-    """Nobody having the answer costs one command more than looking for it, which a hit costs."""
+def test_a_miss_that_leads_costs_what_a_hit_does(processes: list[Rig], server: RedisServer) -> None:
+    """Where the server searches, nobody having the answer and leading for all is one command."""
     one, two, _ = processes
     for text in ("a first", "a second"):
         answer(one, lead(one, text), text=text)
@@ -344,9 +440,43 @@ def test_a_miss_that_leads_costs_one_script_more(processes: list[Rig], server: R
 
     before = scripts()
     lead(two)
-    assert scripts() - before == 2
+    assert scripts() - before == 1
     assert isinstance(look(two, "a first"), Hit)
-    assert scripts() - before == 3
+    assert scripts() - before == 2
+
+
+def test_who_finds_a_leader_with_the_search_waits_for_it(
+    processes: list[Rig], threads: ThreadPoolExecutor
+) -> None:
+    """A search that meets another process's lease lines up with it, where its process listens."""
+    one, two, _ = processes
+    first, led = (lead(one, text) for text in (QUESTION, "who painted the bridge"))
+    listening = follow(threads, two)
+    claims = 0
+    store: Any = two.accel._built.tiers._far
+    claim = store.claim
+
+    def counted(*args: Any) -> Any:
+        nonlocal claims
+        claims += 1
+        return claim(*args)
+
+    store.claim = counted
+    find, lined_up = store.find, threading.Event()
+
+    def found(*args: Any, **options: Any) -> Any:
+        near = find(*args, **options)
+        lined_up.set()
+        return near
+
+    store.find = found
+    asked = threads.submit(look, two, "who painted the bridge")
+    assert lined_up.wait(WAIT_S)
+    answer(one, led, text="who painted the bridge")
+    assert isinstance(asked.result(WAIT_S), Hit)
+    assert claims == 1  # to fetch what was stored
+    answer(one, first)
+    assert isinstance(listening[0].result(WAIT_S), Hit)
 
 
 # --- faults
@@ -447,6 +577,46 @@ def test_one_process_retrieves(desks: list[Desk], threads: ThreadPoolExecutor) -
     assert [each.result(WAIT_S) for each in asked] == [RED] * 2
     assert one.library.asked == ["what is red"]
     assert [hit.shared for hit in two.seen.of(events.RetrievalHit)] == [True]
+
+
+def test_a_store_that_rests_is_not_tried_by_retrievals(desks: list[Desk]) -> None:
+    """Whether the server is back is found out in the background, and by no call of a user's."""
+    one, _ = desks
+    held(one).hold.set()
+    assert one.ask("what is red") == RED
+    store: Any = one.accel._built.tiers._far
+    asked = 0
+
+    def away(*_: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        raise StoreUnavailableError("redis", "read", "it is away")
+
+    store.stirred, store.changes, store.glance = lambda: True, away, away
+    for _ in range(3):
+        assert one.ask("what is red") == RED
+    assert asked == 1
+    remote: Any = one.accel._built.tiers._remote
+    remote.reach = lambda _: None
+    one.clock.advance(10.0)
+    assert one.ask("what is red") == RED
+    assert asked == 1
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "leading"])
+def test_what_was_retrieved_before_an_invalidation_is_not_stored(
+    desks: list[Desk], threads: ThreadPoolExecutor, *, alone: bool
+) -> None:
+    """Another process's invalidation refuses what is being retrieved, whether it is led or not."""
+    one, two = desks
+    before = threads.submit(one.ask, "what is red", Controls(refresh=alone))
+    assert held(one).inside.acquire(timeout=WAIT_S)
+    two.accel.invalidate()
+    held(one).hold.set()
+    assert before.result(WAIT_S) == RED
+    one.accel.flush()
+    assert two.ask("what is red") == RED
+    assert len(one.library.asked) == 2
 
 
 def test_who_asks_after_a_change_waits_for_nobody_before(

@@ -104,7 +104,7 @@ class AsyncIo:
 
     def spawn(
         self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]
-    ) -> Callable[[], object]:
+    ) -> Callable[[], bool]:
         """Carry out `flow` in a task of the running loop, and end with it at the latest."""
         loop = asyncio.get_running_loop()
         task = loop.create_task(flow)
@@ -114,10 +114,11 @@ class AsyncIo:
         # Not in the flow: a task that is cancelled before it begins runs nothing of it.
         task.add_done_callback(lambda _: ended())
 
-        def stop() -> None:
+        def stop() -> bool:
             # A loop that was closed carries nothing out any more.
             with contextlib.suppress(RuntimeError):
                 loop.call_soon_threadsafe(task.cancel)
+            return True
 
         return stop
 

@@ -48,6 +48,7 @@ class Statistics:
         tool_guesses_wasted: of them, those that never will, by reason.
         tool_calls_reused: tool calls answered by a guess, or by another call.
         tool_wait_saved_s: how much sooner they were answered, together, in seconds.
+        raced: paths of races, by ``name.outcome`` (`events.PathRun`).
     """
 
     exact_hits: int = 0
@@ -77,6 +78,7 @@ class Statistics:
     tool_guesses_wasted: Mapping[str, int] = field(default_factory=dict)
     tool_calls_reused: int = 0
     tool_wait_saved_s: float = 0.0
+    raced: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def hits(self) -> int:
@@ -163,6 +165,7 @@ class StatisticsObserver:
             tool_guesses_wasted=by_reason("ToolCallWasted"),
             tool_calls_reused=counts.get(("ToolCallReused", ""), 0),
             tool_wait_saved_s=saved_s,
+            raced=by_reason("raced"),
         )
 
     def after_fork(self) -> None:
@@ -181,5 +184,7 @@ def _counted(event: Event) -> list[tuple[str, str, int]]:
     if isinstance(event, events.EmbeddingsServed):
         cached = event.cached + event.shared
         return [("embeddings", "cached", cached), ("embeddings", "asked", event.asked)]
+    if isinstance(event, events.PathsRaced):
+        return [("raced", f"{path.name}.{path.outcome}", 1) for path in event.paths]
     detail = getattr(event, "reason", "") or getattr(event, "stale", "")
     return [(type(event).__name__, detail, 1)]

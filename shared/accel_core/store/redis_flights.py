@@ -7,6 +7,7 @@ its entry, and the same script tells those who wait; where its process died the 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
@@ -14,17 +15,22 @@ from accel_core.leases import Lease
 from accel_core.store.redis_flight_scripts import CLAIM, OUTDATE
 from accel_core.store.redis_inbox import RedisInbox, Waiter
 from accel_core.store.redis_leases import RedisLeases
+from accel_core.store.redis_outdated import RedisOutdated
 from accel_core.store.redis_scripts import expires_ms
-from accel_core.store.redis_search import Row
-from accel_core.store.redis_selection import conditions
+from accel_core.store.redis_search import Claim, Row
+from accel_core.store.redis_selection import meaning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from accel_core.leases import Landing
+    from accel_core.leases import Landing, Wanted
     from accel_core.ports import Entry, Selector
     from accel_core.store.redis_link import RedisLink
     from accel_core.store.redis_scripts import Names
+    from accel_core.store.redis_search import Rows
+
+_ROUNDED = 0.01
+"""How far a cosine by the server's own vectors may be from that by an entry's."""
 
 LEASE_S = 3.0
 """How long a lease lasts after its process died; it is renewed every third of it until then."""
@@ -53,10 +59,9 @@ class RedisFlights:
         lease_s: float = LEASE_S,
     ) -> None:
         self._link, self._names, self._read = link, names, read
-        self._mono_now, self._lease_s = mono_now, lease_s
+        self._mono_now, self._lease_ms = mono_now, int(lease_s * 1000)
         self._inbox = RedisInbox(link.subscribe, names.waiting, mono_now)
-        self.known: int | None = None
-        """The last invalidation that a reader of changes met; set by the store."""
+        self._invalidations = RedisOutdated()
         self._leases = RedisLeases(
             link, names.flight, lease_s=lease_s, mono_now=mono_now, report=report
         )
@@ -73,11 +78,8 @@ class RedisFlights:
         """
         waiter = Waiter(self._names.flight(name))
         lease = Lease(name, key, token_hex(8), 0)
-        try:
+        with self._heard(lease, waiter):
             claimed = self._claimed(lease, waiter, passed_over)
-        except BaseException:
-            waiter.future.cancel()
-            raise
         if isinstance(claimed, float):
             waiter.until_s = claimed
             return waiter.future
@@ -86,17 +88,59 @@ class RedisFlights:
             self._leases.hold(claimed, self._mono_now() + at_most_s)
         return claimed
 
-    def mark(self) -> int | None:
+    def claim_by(
+        self, find: Callable[..., Rows], wanted: Wanted
+    ) -> tuple[Rows, Lease | Landing | None]:
+        """Return what `find` found, and what it claimed where that was nothing to be served.
+
+        Args:
+            find: searches, and takes its `claim`.
+            wanted: what is to be claimed.
+
+        Raises:
+            StoreError: what `find` raised.
+        """
+        name = self._names.flight(wanted.name)
+        waiter, lease = Waiter(name), Lease(wanted.name, wanted.key, token_hex(8), 0)
+        channel, below = self._inbox.line_up(waiter), wanted.below - _ROUNDED
+        with self._heard(lease, waiter):
+            claim = Claim(name, wanted.key, lease.token, channel, self._lease_ms, below)
+            rows = find(claim=claim)
+        what, *rest = rows.claimed or [b""]
+        if what == b"led" and channel:
+            waiter.until_s = self._mono_now() + int(rest[0]) / 1000
+            return rows, waiter.future
+        waiter.future.cancel()
+        if what != b"lease":
+            return rows, None
+        lease = lease._replace(mark=int(rest[0]))
+        self._leases.hold(lease, self._mono_now() + wanted.at_most_s)
+        return rows, lease
+
+    def mark(self) -> int:
         """Return the number of the last invalidation that was heard of."""
-        return self.known
+        return self._invalidations.last
 
-    def land(self, lease: Lease) -> None:
-        """Let the next save of the lease's entry end it. Where none comes, it ends by itself."""
-        self._leases.land(lease)
+    def outdated(self, mark: int, entry: Entry) -> bool:
+        """Whether an invalidation after `mark`, of which was heard, may mean `entry`."""
+        return self._invalidations.means(mark, entry)
 
-    def landing(self, keys: Iterable[bytes]) -> list[Lease | None]:
-        """Return the lease that a save of each of `keys` is to end."""
-        return [self._leases.landing(key) for key in keys]
+    def hear(self, last: int, records: Sequence[bytes]) -> list[bytes]:
+        """Take note of invalidations after `mark`; return the keys of what they leave in doubt.
+
+        Those are of entries that wait for their save, which will be refused where they are meant.
+        """
+        if not self._invalidations.hear(last, records):
+            return []
+        return self._leases.landing_before(last)
+
+    def land(self, lease: Lease, entry: Entry) -> None:
+        """Let the save of `entry` end `lease`. Where none comes, it ends by itself."""
+        self._leases.land(lease, entry)
+
+    def landing(self, entries: Iterable[Entry]) -> list[Lease | None]:
+        """Return the lease that the save of each of `entries` is to end."""
+        return [self._leases.landing(entry) for entry in entries]
 
     def spelled(self, lease: Lease | None) -> tuple[str, str, str]:
         """Return what a save tells its script: flight, token and mark, or nothing."""
@@ -104,11 +148,10 @@ class RedisFlights:
             return "", "", ""
         return self._names.flight(lease.name), lease.token, str(lease.mark)
 
-    def landed(self, leases: Iterable[Lease | None]) -> None:
-        """Take note that the saves are done that were to end `leases`."""
-        for lease in leases:
-            if lease is not None:
-                self._leases.landed(lease)
+    def landed(self, entries: Iterable[Entry]) -> None:
+        """Take note that `entries` were saved."""
+        for entry in entries:
+            self._leases.landed(entry)
 
     def end(self, lease: Lease, *, declined: bool) -> None:
         """End `lease` without an entry, soon. Does not wait."""
@@ -120,15 +163,24 @@ class RedisFlights:
         Raises:
             StoreError: the server could not be told.
         """
-        names = [self._names.counter, self._names.outdated]
+        names = [self._names.counter, self._names.outdated, self._names.news]
         for selector in meant:
-            meaning = (selector.key or b"", *conditions(selector))
-            self._link.ask_at_length("invalidate", OUTDATE, names, *meaning)
+            self._link.publish("invalidate", OUTDATE, names, meaning(selector))
 
     def close(self) -> None:
         """End what this process leads, and tell who waits in it to look again."""
         self._inbox.close()
         self._leases.close()
+
+    @contextmanager
+    def _heard(self, lease: Lease, waiter: Waiter) -> Iterator[None]:
+        """Claim `lease` within; where that fails nobody is left to wait, nor for it."""
+        try:
+            yield
+        except BaseException:
+            waiter.future.cancel()
+            self._leases.give_up(lease)
+            raise
 
     def _claimed(
         self, lease: Lease, waiter: Waiter, passed_over: Entry | None
@@ -158,6 +210,6 @@ class RedisFlights:
             CLAIM,
             [names.flight(lease.name), names.counter, names.expiry],
             *(names.entries, lease.key, lease.token, channel),
-            *(int(self._lease_s * 1000), refused),
+            *(self._lease_ms, refused),
         )
         return claimed
