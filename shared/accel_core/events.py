@@ -376,39 +376,11 @@ class PathsRaced(NamedTuple):
 
 
 Event = (
-    CacheHit
-    | CacheMiss
-    | CacheExplored
-    | CacheVerified
-    | CacheBypassed
-    | CacheStored
-    | CacheRefused
-    | CacheEvicted
-    | CacheInvalidated
-    | BackendFailed
-    | EmbeddingsServed
-    | LearnedIgnored
-    | RetrievalHit
-    | RetrievalMiss
-    | RetrievalStored
-    | RetrievalRefused
-    | CorpusChanged
-    | LimitWaited
-    | PathsRaced
-    | LimitRejected
-    | LimitsAlone
-    | LimitsShared
-    | HiddenLimitFound
-    | RetrievalSkipped
-    | SearchUnavailable
-    | SemanticUnavailable
-    | StoreSwept
-    | WriteDropped
-    | ControlIgnored
-    | ToolCallBegun
-    | ToolCallReused
-    | ToolCallWasted
-    | ToolCallAudited
-    | SpeculationSuspended
-    | PredictorFailed
-)
+    CacheHit | CacheMiss | CacheExplored | CacheVerified | CacheBypassed | CacheStored
+    | CacheRefused | CacheEvicted | CacheInvalidated | BackendFailed | EmbeddingsServed
+    | LearnedIgnored | RetrievalHit | RetrievalMiss | RetrievalStored | RetrievalRefused
+    | CorpusChanged | LimitWaited | PathsRaced | LimitRejected | LimitsAlone | LimitsShared
+    | HiddenLimitFound | RetrievalSkipped | SearchUnavailable | SemanticUnavailable
+    | StoreSwept | WriteDropped | ControlIgnored | ToolCallBegun | ToolCallReused
+    | ToolCallWasted | ToolCallAudited | SpeculationSuspended | PredictorFailed
+)  # fmt: skip
