@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from accel_core import tenancy
-from accel_core.drive import blocking
+from accel_core.drive import blocking, work
 from accel_core.events import (
     SpeculationSuspended,
     ToolCallAudited,
@@ -511,6 +511,32 @@ def test_a_started_thread_is_left_to_end_and_counted() -> None:
         await rig.settle()
         assert speculator.state() == (0, 0, speculator.state().tools)
         assert [event.reason for event in rig.seen.of(ToolCallWasted)] == ["closed"]
+
+    in_colour("sync", scenario)
+
+
+def test_a_thread_that_goes_on_begins_no_further_step() -> None:
+    """A call that it would send, or wait in a limiter's queue for, ends it without a trace."""
+
+    async def scenario(rig: Rig) -> None:
+        gate, sent = rig.gate(), []
+
+        class Sending(type(rig.tool())):  # type: ignore[misc]
+            async def run(self, arguments: Any) -> Any:
+                await super().run(arguments)
+                work.check()
+                sent.append(arguments)
+                return []
+
+        tool = Sending(rig, fates=[gate])
+        session = rig.speculator(Says(guess(7))).session()
+        rig.think(session, tool)
+        await tool.begun[0].wait()
+        session.close()
+        gate.open()
+        await rig.settle()
+        assert sent == []
+        assert rig.alive() == 0
 
     in_colour("sync", scenario)
 
