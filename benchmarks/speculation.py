@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks import speculation_fuzz, speculation_langchain
+from benchmarks import speculation_fuzz, speculation_langchain, speculation_race
 from benchmarks.harness import Group
 
 GROUP = Group(
@@ -10,6 +10,7 @@ GROUP = Group(
     rows=[
         *speculation_fuzz.ROWS,
         *speculation_langchain.ROWS,
+        *speculation_race.ROWS,
     ],
     packages=("llm-accel", "langchain-core", "llama-index-core"),
 )

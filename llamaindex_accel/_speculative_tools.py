@@ -18,6 +18,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llama_index.core.tools import AsyncBaseTool, FunctionTool
+from llama_index.core.tools.types import BaseToolAsyncAdapter
 
 from accel_core.subclasses import generated, subclass
 from llamaindex_accel._speculative_view import Facts, ToolInColour
@@ -55,6 +56,8 @@ class Copied(NamedTuple):
 
 def copied_of(tool: object) -> Copied | None:
     """Return what `tool` is a copy of; None: it is none."""
+    if isinstance(tool, BaseToolAsyncAdapter):  # agents put it around a tool without an async side
+        tool = tool.base_tool
     found = getattr(tool, _COPIED, None)
     return found if isinstance(found, Copied) else None
 
@@ -74,11 +77,12 @@ def copy_of(tool: BaseTool, permit: Permit | None, runs: Runs, *, barred: bool) 
         runs: those that its calls may belong to.
         barred: whether it is only called when it is asked for, and changes nothing all the same.
     """
-    own = type(tool)
-    plain = isinstance(tool, FunctionTool) and all(
-        getattr(own, name) is getattr(FunctionTool, name) for name in _CALLS
+    # A method of its own need not call the function, and a change must not go unnoticed.
+    told = isinstance(tool, FunctionTool) and (
+        permit is not None
+        or all(_defined(type(tool), name) is _defined(FunctionTool, name) for name in _CALLS)
     )
-    make = _function_copy if plain else _method_copy
+    make = _function_copy if told else _method_copy
     barred = barred or getattr(tool, "requires_context", False)
     return make(tool, permit, runs, barred=barred)
 
@@ -189,9 +193,11 @@ def _subclass(base: Any) -> type:
             *args, **kwargs
         )
 
-    if first == "__call__":
-        return subclass(base, {first: call})
-    return subclass(base, {"call": call, "acall": acall})
+    methods = {first: call} if first == "__call__" else {first: call, "acall": acall}
+    for name, method in methods.items():
+        # Named alike, as spans are named; not marked alike, since it is to be in one.
+        functools.update_wrapper(method, _unspanned(base, name), updated=())
+    return subclass(base, methods)
 
 
 def _quiet(tool: Any) -> Any:
@@ -286,9 +292,14 @@ class _Itself:
         return id(self._value)
 
 
-def _unspanned(kind: Any, name: str) -> Callable[..., Any]:
+def _defined(kind: type, name: str) -> Any:
+    """Return the method of `kind` as its class holds it: wrappers are made anew at each access."""
+    return next(vars(each)[name] for each in kind.__mro__ if name in vars(each))
+
+
+def _unspanned(kind: type, name: str) -> Callable[..., Any]:
     """Return the method of `kind` without the span that LlamaIndex's decorator puts around it."""
-    method = getattr(kind, name)
+    method = _defined(kind, name)
     inside: Callable[..., Any] = getattr(method, "__wrapped__", method)
     return inside
 

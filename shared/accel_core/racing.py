@@ -35,6 +35,8 @@ _GRACE_S = 1.0
 """How long an answer waits for cancelled paths to end; they need to close a connection at most."""
 _LONG_S = 3600.0
 """A wait that an end interrupts."""
+_TICK_S = 0.001
+"""The shortest wait, or rounding could end one before its moment again and again."""
 
 
 class Path(NamedTuple):
@@ -235,7 +237,7 @@ class _Contest:
             if self._race.over:
                 break
             wait_s = _LONG_S if step.next_s is None else step.next_s - self._now_s()
-            await self._signal.wait(max(0.0, wait_s))
+            await self._signal.wait(max(_TICK_S, wait_s))
             self._take_note()
         if self._race.winner is None:
             raise self._runners[-1].error or RuntimeError("the standard path was never carried out")

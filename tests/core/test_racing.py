@@ -517,6 +517,20 @@ def test_a_thousand_random_races_return_nothing_unaccepted_and_leave_nothing() -
     )
 
 
+def test_a_moment_that_rounding_puts_off_is_reached() -> None:
+    """A wait that ends a rounding error too soon is not begun again and again."""
+
+    async def scenario() -> None:
+        loop = asyncio.get_running_loop()
+        racing = Racing(RecordingObserver(), loop.time)
+        agreed = terms(2, lambda answer: False, 3.0, (0.0, 1.33))
+        for number in range(50):
+            paths = [slow("fast", 2.0), slow("standard", number / 7)]
+            assert await racing.arun(paths, agreed) == "standard"
+
+    virtual_time.run(scenario(), start_s=0.1)
+
+
 def test_a_hundred_random_races_of_threads_return_nothing_unaccepted() -> None:
     """The same in threads, released in any order; all of them end when they are let go."""
     dice = random.Random(7)
