@@ -26,6 +26,7 @@ from accel_core.observer.statistics import StatisticsObserver
 from accel_core.payload import key_of
 from accel_core.policy.controls import DEFAULT
 from accel_core.policy.nameless import token
+from accel_core.racing import Racing
 from accel_core.secrecy import Secrets, build_identifier, read_secrets
 from accel_core.whose import Whose
 
@@ -135,6 +136,7 @@ class Accel(Asking):
         self._clocks = clocks
         self.limiter = limiter_of(self.config, self._emit, clocks)
         """Keeps the models it accelerates within their provider's limits, where configured."""
+        self.racing = Racing(self._emit, clocks.mono_now)
         self._finalizer = weakref.finalize(
             self, _close, self._built.learning, self.limiter, self.cache, self.embeddings
         )

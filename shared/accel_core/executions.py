@@ -68,6 +68,7 @@ class Execution:
         exact: whether the model had asked for it already when it was begun.
         orphan: whether its session has ended while somebody waited for it.
         io: in which colour it is carried out, where it is a guess.
+        due_s: when it is to be stopped.
         waiting: how many calls wait for it.
         settled: whether it has been told what became of it; only of guesses it ever is.
         stop: stops it where that can be; a started thread goes on to its end.
@@ -76,8 +77,9 @@ class Execution:
     """
 
     __slots__ = (
-        "began_s", "ended_s", "epoch", "exact", "flight", "io", "key", "lost", "origin", "orphan",
-        "outcome", "settled", "static", "stop", "tool", "waiting", "waits_for", "withdraw_timer",
+        "began_s", "due_s", "ended_s", "epoch", "exact", "flight", "io", "key", "lost", "origin",
+        "orphan", "outcome", "settled", "static", "stop", "tool", "waiting", "waits_for",
+        "withdraw_timer",
     )  # fmt: skip
 
     def __init__(
@@ -90,6 +92,7 @@ class Execution:
         self.waiting = 0
         self.lost = self.exact = self.orphan = False
         self.io: SpeculationIo | None = None
+        self.due_s = float("inf")
         # What the agent itself asked for is no guess to be judged.
         self.settled = not origin.predictor
         self.flight = Flight(b"", None, began_s, epoch)

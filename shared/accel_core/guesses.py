@@ -105,8 +105,8 @@ class Guesses:
         if not self._closed and self._shared.records.admit(name, 1.0, exact=True) == "begin":
             self._begin(exact)
 
-    def draft(self, io: SpeculationIo, flow: Coroutine[Any, Any, None]) -> Callable[[], bool]:
-        """Carry out `flow`, which adds guesses; return what ends it and says whether it ran."""
+    def draft(self, io: SpeculationIo, flow: Coroutine[Any, Any, None]) -> Callable[[], object]:
+        """Carry out `flow`, which adds guesses; return what stops it."""
         token = object()
 
         def ended() -> None:
@@ -114,23 +114,18 @@ class Guesses:
                 self._drafts.pop(token, None)
             self._tell_idle()
 
-        def leave() -> bool:
-            stop = self._drafts.get(token)
-            if stop is not None:
-                stop()
-            return stop is not None
-
-        self._drafts[token] = flow.close
+        self._drafts[token] = lambda: None
         try:
             stop = io.spawn(flow, ended)
         except RuntimeError as error:
             flow.close()
             ended()
             self._shared.grievances.raised("drafts", "begin", error)
-            return lambda: False
-        if token in self._drafts:
-            self._drafts[token] = stop
-        return leave
+            return lambda: None
+        with self._lock:
+            if token in self._drafts:
+                self._drafts[token] = stop
+        return stop
 
     def answered(self, wanted: Collection[CallKey]) -> None:
         """Forget what has not begun; what has, and is not `wanted`, goes on for the window."""
@@ -226,6 +221,7 @@ class Guesses:
             result = await tool.run(guessed.arguments)
         except (Exception, SystemExit):  # the real call will meet it; `_ended` tells
             return
+        shared.records.took(tool.name, shared.executions.mono_now() - execution.began_s)
         try:
             kept = tool.copied(result)
         except Exception:  # somebody's objects
@@ -247,14 +243,14 @@ class Guesses:
     def _end_in(self, execution: Execution, delay_s: float, reason: str) -> None:
         """Stop `execution` after `delay_s`, or when its time is over, if that is sooner."""
         now_s = self._shared.executions.mono_now()
-        left_s = execution.began_s + self._shared.timeout_s - now_s
-        if execution.io is None or execution.ended_s is not None:
+        last_s = execution.began_s + self._shared.timeout_s
+        due_s, reason = min((now_s + delay_s, reason), (last_s, "timeout"))
+        if execution.io is None or execution.ended_s is not None or due_s >= execution.due_s:
             return
-        if left_s <= delay_s:
-            delay_s, reason = left_s, "timeout"
+        execution.due_s = due_s
         execution.withdraw_timer()
         try:
-            timer = execution.io.later(delay_s, partial(self._time_up, execution, reason))
+            timer = execution.io.later(due_s - now_s, partial(self._time_up, execution, reason))
         except RuntimeError:  # another thread's loop: nobody can stop it here later, so now
             self._time_up(execution, reason)
             return
@@ -266,6 +262,7 @@ class Guesses:
         shared = self._shared
         awaited = not shared.executions.give_up(execution, reason, awaited=reason == "timeout")
         if awaited and reason == "unasked":
+            execution.due_s = float("inf")
             self._end_in(execution, shared.timeout_s, "timeout")
 
     def _is_idle(self) -> bool:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from accel_core import events
+from accel_core.drive import work
 from accel_core.policy.breaker import store_breaker
 from accel_core.policy.limits.charge import NOTHING
 from accel_core.policy.limits.reservations import State
@@ -95,20 +96,30 @@ class LimitQueue:
         return eta_s
 
     async def wait(self, io: Io, place: Place) -> None:
-        """Return when `place`, which was lined up, no longer waits: it may go, or has expired."""
+        """Return when `place`, which was lined up, no longer waits: it may go, or has expired.
+
+        Raises:
+            Unwanted: nobody waits for its call any more (`drive.work`).
+        """
         try:
-            if self._shared is not None and self._reservations.first is place:
-                await self._ask(io, place)
-            while (sleep_s := self._sleep_s(place)) is not None:
-                if sleep_s > 0.0 or self._shared is None:
-                    await place.woken.wait(sleep_s)
-                else:
-                    await self._ask(io, place)
-            while (early_s := place.granted_s - self._now()) > 0.0:
-                await place.woken.wait(early_s)
+            with work.waking(place.woken.set):
+                await self._sleep(io, place)
         except BaseException:
             self.leave(place)
             raise
+
+    async def _sleep(self, io: Io, place: Place) -> None:
+        if self._shared is not None and self._reservations.first is place:
+            await self._ask(io, place)
+        while (sleep_s := self._sleep_s(place)) is not None:
+            work.check()
+            if sleep_s > 0.0 or self._shared is None:
+                await place.woken.wait(sleep_s)
+            else:
+                await self._ask(io, place)
+        while (early_s := place.granted_s - self._now()) > 0.0:
+            work.check()
+            await place.woken.wait(early_s)
 
     def leave(self, place: Place) -> None:
         """End a place that was not used."""

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     """Shape (dimensions,), unit length."""
     Vectors = NDArray[np.float32]
     """Shape (texts, dimensions), each row of unit length."""
+    Flow = Coroutine[Any, Any, None]
 
 T = TypeVar("T")
 
@@ -387,9 +388,7 @@ class Io(Protocol):
     def signal(self) -> Signal:
         """Return a signal for the flow that runs now."""
 
-    def spawn(
-        self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]
-    ) -> Callable[[], bool]:
+    def spawn(self, flow: Flow, ended: Callable[[], None]) -> Callable[[], bool]:
         """Carry out `flow`, which raises nothing, while the caller goes on; in its context.
 
         `ended` is called when it ended, also where it was cancelled before it began. What is

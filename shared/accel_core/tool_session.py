@@ -22,7 +22,7 @@ from accel_core.speculating import Compared
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from accel_core.guessers import Guessers
+    from accel_core.guessers import Asked, Guessers
     from accel_core.policy.trajectory import Guess, ToolCall, Trajectory
     from accel_core.speculating import SpeculationIo, Tool
     from accel_core.tool_calls import ToolCalls
@@ -127,7 +127,9 @@ class Session:
         self, io: SpeculationIo, trajectory: Trajectory, tools: Mapping[str, Tool]
     ) -> Thinking:
         if self._thinking is not None:
-            self._thinking.answered(())
+            self._thinking.end()
+        # Nor does anybody want any longer what was asked for and never claimed.
+        self._guesses.answered(())
         free = frozenset(name for name, tool in tools.items() if self._calls.free(tool))
         # For what is learned at the end, a tool that was found out was never free.
         self._free = frozenset(
@@ -199,8 +201,9 @@ class Session:
         if execution.ended_s is not None:
             return execution.outcome
         left_s = execution.began_s + self._shared.guesses.timeout_s - now_s
+        patience_s = min(left_s, self._records.patience_s(execution.tool))
         try:
-            return await io.join(execution.flight, max(0.0, left_s))
+            return await io.join(execution.flight, max(0.0, patience_s))
         except RuntimeError as error:  # no loop of asyncio runs here
             self._shared.guesses.grievances.raised(execution.tool, "join", error)
             return DECLINED
@@ -262,9 +265,12 @@ class Session:
 
     async def _alone(self, tool: Tool, execute: Callable[[], Awaitable[T]]) -> T:
         """Execute a call; guesses of the same tool that wait for room leave it some."""
+        began_s = self._executions.mono_now()
         self._records.real_begins(tool.name)
         try:
-            return await execute()
+            result = await execute()
+            self._records.took(tool.name, self._executions.mono_now() - began_s)
+            return result
         finally:
             self._records.real_ended(tool.name)
             self._guesses.proceed()
@@ -283,7 +289,8 @@ class Thinking:
         self._shared, self._guesses = shared, guesses
         self._io, self._tools = io, tools
         self._context = copy_context()
-        self._drafts: list[tuple[Any, Callable[[], bool]]] = []
+        self._drafts: list[Callable[[], object]] = []
+        self._still_drafting: set[Asked] = set()
         self._done = False
 
     def begin(self, trajectory: Trajectory, free: frozenset[str]) -> None:
@@ -292,8 +299,9 @@ class Thinking:
         self._add(guessers.predict(trajectory, free))
         for asked in guessers.drafters:
             if asked.allowed():
+                self._still_drafting.add(asked)
                 flow = self._draft(asked, trajectory, free)
-                self._drafts.append((asked, self._guesses.draft(self._io, flow)))
+                self._drafts.append(self._guesses.draft(self._io, flow))
 
     def sealed(self, call: ToolCall) -> None:
         """Begin `call`, which the model has written to its end and will ask for."""
@@ -312,13 +320,16 @@ class Thinking:
     def end(self) -> None:
         """Leave who still guesses: the model has answered, or nobody waits for it any more."""
         self._done = True
-        for asked, leave in self._drafts:
-            if leave():
-                asked.late()
+        for leave in self._drafts:
+            leave()
+        for asked in tuple(self._still_drafting):
+            asked.late()
         self._drafts.clear()
+        self._still_drafting.clear()
 
-    async def _draft(self, asked: Any, trajectory: Trajectory, free: frozenset[str]) -> None:
+    async def _draft(self, asked: Asked, trajectory: Trajectory, free: frozenset[str]) -> None:
         found = await self._shared.guessers.draft(asked, trajectory, free)
+        self._still_drafting.discard(asked)
         if not self._done:
             self._add(found)
 

@@ -1,0 +1,15 @@
+"""The group ``speculation``: what is waited less, and that nothing else is changed."""
+
+from __future__ import annotations
+
+from benchmarks import speculation_fuzz, speculation_race
+from benchmarks.harness import Group
+
+GROUP = Group(
+    name="speculation",
+    rows=[
+        *speculation_fuzz.ROWS,
+        *speculation_race.ROWS,
+    ],
+    packages=("llm-accel", "langchain-core", "llama-index-core"),
+)
