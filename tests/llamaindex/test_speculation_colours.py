@@ -170,8 +170,8 @@ def test_predict_and_call_in_text(world: World) -> None:
     tools, llm = world.speculate([noted.tool()], llm, Foresight((FIRST,)))
     react = {"react_chat_formatter": ReActChatFormatter(), "output_parser": ReActOutputParser()}
     assert llm.predict_and_call(tools, user_msg="Go.", **react).response == "first"
-    assert noted.called == ["first"]
-    assert [type(event).__name__ for event in world.events()][0] == "ToolCallBegun"
+    assert set(noted.called) == {"first"}
+    assert type(world.events()[0]).__name__ == "ToolCallBegun"
 
 
 @pytest.mark.parametrize("colour", ["sync", "async"])
