@@ -20,9 +20,6 @@ from accel_core.corpora import Corpus, named_corpus, own_corpus
 from accel_core.forgetting import Forgetting
 from accel_core.forking import renewed_in_children
 from accel_core.limiter import limiter_of
-from accel_core.observer.fanout import Fanout
-from accel_core.observer.log import LoggingObserver
-from accel_core.observer.statistics import StatisticsObserver
 from accel_core.payload import key_of
 from accel_core.policy.controls import DEFAULT
 from accel_core.policy.nameless import token
@@ -34,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
+    from accel_core.build import Observers
     from accel_core.drive.flight import Flight
     from accel_core.embedding_cache import EmbeddingCache
     from accel_core.forgetting import Receipt, TextHolder
@@ -44,6 +42,7 @@ if TYPE_CHECKING:
     from accel_core.policy.gates import Gate
     from accel_core.policy.identity import Request
     from accel_core.ports import Comparer, Encoder, Judge, Observer, RetrievalGate, Store, Verifier
+    from accel_core.recording import Record
     from accel_core.semantic_cache import SemanticCache
 
 _EXIT_FLUSH_S = 5.0
@@ -65,7 +64,8 @@ class Accel(Asking):
         verifier: a second opinion (`ports.Verifier`) on answers that are near, and not near enough;
             or a function of question, stored question and stored answer that returns a bool, or
             None where it cannot say.
-        observers: receive every event, after statistics and log.
+        observers: receive every event, each in a thread of its own; one with an attribute
+            ``inline`` that is True where it happens.
         secrets: used instead of the environment variables the configuration names.
         clocks: time and dice, for tests.
 
@@ -91,14 +91,15 @@ class Accel(Asking):
     ) -> None:
         settings = config or AccelConfig()
         self._sealed_off = secrets is not None or store is not None
-        self._statistics = StatisticsObserver()
-        secrets = secrets or read_secrets(settings.security)
+        self._observers = build.build_observers(settings.observe, observers)
+        secrets, clocks = secrets or read_secrets(settings.security), clocks or Clocks()
         identifier = build_identifier(secrets)
         super().__init__(
             settings,
             identifier,
             Whose(settings, identifier, tenant),
-            Fanout([self._statistics, LoggingObserver(), *observers]),
+            self._observers.emit,
+            clocks,
         )
         self.generated: dict[Hashable, type] = {}
         """Classes that adapters generated for this object, by what they were generated from; they
@@ -107,7 +108,6 @@ class Accel(Asking):
         self._portable = _Portable(
             self._token, config, tenant, encoder, gates, same_answer, verifier, gate
         )
-        clocks = clocks or Clocks()
         self._built = build.build_caches(
             self.config,
             secrets,
@@ -130,8 +130,15 @@ class Accel(Asking):
         self._forgetting.remembers(self._named)
         self.limiter = limiter_of(self.config, self._emit, clocks)
         """Keeps the models it accelerates within their provider's limits, where configured."""
+        self._tier = None if self.limiter is None else self.limiter.current_tier
         self._finalizer = weakref.finalize(
-            self, _close, self._built.learning, self.limiter, self.cache, self.embeddings
+            self,
+            _close,
+            self._built.learning,
+            self.limiter,
+            self._observers,
+            self.cache,
+            self.embeddings,
         )
         _alive[self._token] = self
         renewed_in_children(self)
@@ -155,7 +162,11 @@ class Accel(Asking):
         return tenancy.tenant(tenant_id, user=user)
 
     def call(
-        self, request: Request | None, controls: Controls | None, flight: Flight | None = None
+        self,
+        request: Request | None,
+        controls: Controls | None,
+        flight: Flight | None = None,
+        record: Record | None = None,
     ) -> Call:
         """Return the call for a request; a bypass where request or controls are None.
 
@@ -163,9 +174,10 @@ class Accel(Asking):
             request: what is asked.
             controls: the call's wishes.
             flight: one it leads already.
+            record: what is told of it when it has ended; None: nothing.
         """
         request = request if controls is not None else None
-        return Call(self.cache, request, controls or DEFAULT, flight)
+        return Call(self.cache, request, controls or DEFAULT, flight, record)
 
     def corpus(self, name: str) -> Corpus:
         """Return the documents that go by `name`, in every process that shares the store.
@@ -268,7 +280,7 @@ class Accel(Asking):
 
     def stats(self) -> Statistics:
         """Return the counts so far."""
-        return self._statistics.snapshot()
+        return self._observers.statistics.snapshot()
 
     def flush(self) -> bool:
         """Return when everything stored so far is where it belongs, durably.
@@ -278,6 +290,7 @@ class Accel(Asking):
         """
         delivered = [self._built.tiers.flush(), self.embeddings.flush()]
         self._built.learning.save()
+        self._observers.flush(_EXIT_FLUSH_S)
         return all(delivered)
 
     async def aflush(self) -> bool:
@@ -317,7 +330,7 @@ class Accel(Asking):
 
     def after_fork(self) -> None:
         """Start anew in a child process; called by itself where the platform forks."""
-        self._statistics.after_fork()
+        self._observers.statistics.after_fork()
         self._built.tiers.after_fork()
         self.cache.after_fork()
         self.embeddings.after_fork()
@@ -328,7 +341,10 @@ class Accel(Asking):
 
 
 def _close(
-    learning: Learning, limiter: Limiter | None, *caches: SemanticCache | EmbeddingCache
+    learning: Learning,
+    limiter: Limiter | None,
+    observers: Observers,
+    *caches: SemanticCache | EmbeddingCache,
 ) -> None:
     for cache in caches:
         cache.close(_EXIT_FLUSH_S)
@@ -336,6 +352,7 @@ def _close(
         limiter.close()
     # Here rather than in the writer's thread, since none can be started when a process exits.
     learning.save()
+    observers.close(_EXIT_FLUSH_S)
 
 
 class _Portable(NamedTuple):

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from accel_core.ended import RequestEnded
+
 Tier = Literal["exact", "semantic"]
 
 
@@ -323,4 +325,5 @@ Event = (
     | WriteDropped
     | ControlIgnored
     | ToolCallReused
+    | RequestEnded
 )
