@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core import build, tenancy
 from accel_core.asking import Asking
-from accel_core.call import Call
 from accel_core.clocks import Clocks
 from accel_core.config import AccelConfig, from_mapping, from_yaml
 from accel_core.corpora import Corpus, named_corpus, own_corpus
@@ -21,8 +20,8 @@ from accel_core.forgetting import Forgetting
 from accel_core.forking import renewed_in_children
 from accel_core.limiter import limiter_of
 from accel_core.payload import key_of
-from accel_core.policy.controls import DEFAULT
 from accel_core.policy.nameless import token
+from accel_core.racing import Racing
 from accel_core.secrecy import Secrets, build_identifier, read_secrets
 from accel_core.whose import Whose
 
@@ -32,18 +31,16 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from accel_core.build import Observers
-    from accel_core.drive.flight import Flight
     from accel_core.embedding_cache import EmbeddingCache
     from accel_core.forgetting import Receipt, TextHolder
     from accel_core.learning import Learning
     from accel_core.limiter import Limiter
     from accel_core.observer.statistics import Statistics
-    from accel_core.policy.controls import Controls
     from accel_core.policy.gates import Gate
-    from accel_core.policy.identity import Request
     from accel_core.ports import Comparer, Encoder, Judge, Observer, RetrievalGate, Store, Verifier
-    from accel_core.recording import Record
     from accel_core.semantic_cache import SemanticCache
+    from accel_core.speculating import Drafter, Predictor
+    from accel_core.tool_speculator import ToolSpeculator
 
 _EXIT_FLUSH_S = 5.0
 
@@ -128,9 +125,13 @@ class Accel(Asking):
         )
         self._forgetting = Forgetting(self.cache, self._built.learning, self.embeddings)
         self._forgetting.remembers(self._named)
+        self.permits = build.build_permits(self.config.speculation)
+        """Says which tools may be called before they are asked for."""
+        self._clocks = clocks
         self.limiter = limiter_of(self.config, self._emit, clocks)
         """Keeps the models it accelerates within their provider's limits, where configured."""
         self._tier = None if self.limiter is None else self.limiter.current_tier
+        self.racing = Racing(self._emit, clocks.mono_now)
         self._finalizer = weakref.finalize(
             self,
             _close,
@@ -161,24 +162,6 @@ class Accel(Asking):
         """Make every call inside the ``with`` block belong to `tenant_id`, and to it alone."""
         return tenancy.tenant(tenant_id, user=user)
 
-    def call(
-        self,
-        request: Request | None,
-        controls: Controls | None,
-        flight: Flight | None = None,
-        record: Record | None = None,
-    ) -> Call:
-        """Return the call for a request; a bypass where request or controls are None.
-
-        Args:
-            request: what is asked.
-            controls: the call's wishes.
-            flight: one it leads already.
-            record: what is told of it when it has ended; None: nothing.
-        """
-        request = request if controls is not None else None
-        return Call(self.cache, request, controls or DEFAULT, flight, record)
-
     def corpus(self, name: str) -> Corpus:
         """Return the documents that go by `name`, in every process that shares the store.
 
@@ -195,6 +178,27 @@ class Accel(Asking):
     def corpus_of(self, documents: object) -> Corpus:
         """Return the corpus that a live object is, such as a vector store, in this process."""
         return Corpus(own_corpus(token(documents)), self._built.corpora, self._built.colours)
+
+    def speculator(
+        self, predictors: Iterable[Predictor] = (), *, drafters: Iterable[Drafter] = ()
+    ) -> ToolSpeculator:
+        """Return what does tool calls before they are asked for; share it between runs.
+
+        Args:
+            predictors: guess which calls come next, at once.
+            drafters: guess by asking somebody, such as a small model, beside the main one.
+        """
+        made = build.build_speculator(
+            self.config.speculation,
+            predictors,
+            drafters,
+            whose=self._whose.asking,
+            emit=self._emit,
+            clocks=self._clocks,
+        )
+        self._forgetting.remembers(made)
+        renewed_in_children(made)
+        return made
 
     def needs_retrieval(self, text: str) -> bool:
         """Whether documents should be searched for `text`: not for small talk, with a gate."""

@@ -10,8 +10,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from accel_core import events, tenancy
+from accel_core.call import Call
 from accel_core.policy.canonical import Unidentifiable
-from accel_core.policy.controls import read_controls
+from accel_core.policy.controls import DEFAULT, read_controls
 from accel_core.recording import Record, Recorder, current
 from accel_core.verifier.desk import verifying
 
@@ -20,9 +21,11 @@ if TYPE_CHECKING:
 
     from accel_core.clocks import Clocks
     from accel_core.config import AccelConfig
+    from accel_core.drive.flight import Flight
     from accel_core.policy.controls import Controls
     from accel_core.policy.identity import Identifier, Prompt, Request
     from accel_core.ports import Observer
+    from accel_core.semantic_cache import SemanticCache
     from accel_core.whose import Whose
 
 
@@ -68,7 +71,12 @@ class Asking:
         whose: says who asks.
         emit: receives events.
         clocks: time, for what is recorded.
+
+    Attributes:
+        cache: where its calls look up; set by whoever builds it.
     """
+
+    cache: SemanticCache
 
     def __init__(
         self,
@@ -102,6 +110,24 @@ class Asking:
         if self._tier is not None:
             record.service_tier = self._tier()
         return record
+
+    def call(
+        self,
+        request: Request | None,
+        controls: Controls | None,
+        flight: Flight | None = None,
+        record: Record | None = None,
+    ) -> Call:
+        """Return the call for a request; a bypass where request or controls are None.
+
+        Args:
+            request: what is asked.
+            controls: the call's wishes.
+            flight: one it leads already.
+            record: what is told of it when it has ended; None: nothing.
+        """
+        request = request if controls is not None else None
+        return Call(self.cache, request, controls or DEFAULT, flight, record)
 
     def current_tenant(self) -> str | None:
         """Return whose a call made now would be."""

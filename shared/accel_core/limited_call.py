@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from accel_core.drive import blocking
+from accel_core.drive.work import Unwanted, check
 from accel_core.errors import LimitExceededError, RequestTooLargeError
 from accel_core.policy.limits.limit_headers import read_headers
 from accel_core.policy.limits.refusal import classify
@@ -231,9 +232,13 @@ class LimitedCalls:
         """Send once; the lease has ended, or is the body's."""
         record = current()
         try:
+            check()  # who waited long may not be waited for any more
             if record is not None:
                 record.sent()
             reply = await sender.send(max(_LEAST_S, ends_s - self.now()))
+        except Unwanted:
+            lease.cancel()
+            raise
         except sender.unsent as error:
             if record is not None:
                 record.unsent()

@@ -7,6 +7,7 @@ from accel_core.build.decision import build_similarity, shipped_decision
 from accel_core.build.embeddings import beside, build_embeddings
 from accel_core.build.encoder import build_encoder, extra_of
 from accel_core.build.observers import Observers, build_observers
+from accel_core.build.speculation import build_permits, build_speculator
 from accel_core.build.store import build_store
 
 __all__ = [
@@ -17,7 +18,9 @@ __all__ = [
     "build_embeddings",
     "build_encoder",
     "build_observers",
+    "build_permits",
     "build_similarity",
+    "build_speculator",
     "build_store",
     "extra_of",
     "shipped_decision",

@@ -7,6 +7,7 @@ from accel_core.config.load import from_mapping, from_yaml
 from accel_core.config.observe import ObserveConfig
 from accel_core.config.retrieval import RetrievalConfig
 from accel_core.config.retrieval_gate import RetrievalGateConfig
+from accel_core.config.speculation import SpeculationConfig
 from accel_core.config.tree import (
     AccelConfig,
     CacheConfig,
@@ -35,6 +36,7 @@ __all__ = [
     "SecurityConfig",
     "SemanticConfig",
     "SingleFlightConfig",
+    "SpeculationConfig",
     "StoreConfig",
     "VerifierConfig",
     "from_mapping",

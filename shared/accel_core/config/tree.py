@@ -14,6 +14,7 @@ from accel_core.config.limits import LimitsConfig
 from accel_core.config.observe import ObserveConfig
 from accel_core.config.ranges import positive
 from accel_core.config.retrieval import RetrievalConfig
+from accel_core.config.speculation import SpeculationConfig
 from accel_core.errors import ConfigError
 from accel_core.policy.admission import Admission
 from accel_core.policy.expiry import TtlPolicy
@@ -331,6 +332,7 @@ class AccelConfig:
     embeddings: EmbeddingsConfig = field(default_factory=EmbeddingsConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    speculation: SpeculationConfig = field(default_factory=SpeculationConfig)
     observe: ObserveConfig = field(default_factory=ObserveConfig)
 
     def __post_init__(self) -> None:

@@ -95,7 +95,7 @@ class BlockingIo:
 
     def spawn(
         self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]
-    ) -> Callable[[], object]:
+    ) -> Callable[[], bool]:
         """Carry out `flow` in a thread of its own, which no exit of the process waits for."""
 
         def job() -> None:
@@ -106,6 +106,10 @@ class BlockingIo:
 
         in_context = functools.partial(contextvars.copy_context().run, job)
         threading.Thread(target=in_context, name="accel-spawned", daemon=True).start()
+        return lambda: False
+
+    def later(self, delay_s: float, call: Callable[[], object]) -> Callable[[], object]:  # noqa: ARG002
+        """Do nothing: no thread can be stopped, so there is nothing to do later."""
         return lambda: None
 
 
