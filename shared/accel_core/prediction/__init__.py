@@ -1,0 +1,1 @@
+"""Predictors of an agent's next calls: what learns from runs, is asked before a model, and saved."""
