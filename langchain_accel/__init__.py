@@ -13,12 +13,16 @@ if TYPE_CHECKING:
     from accel_core.accel import Accel
     from accel_core.batched import batched
     from accel_core.limiter import Limiter
+    from accel_core.permits import speculatable
     from langchain_accel._accelerate import accelerate
     from langchain_accel.byte_store import AccelByteStore
     from langchain_accel.cache import AccelCache
     from langchain_accel.encoder import EmbeddingsEncoder
     from langchain_accel.judge import LLMJudge
+    from langchain_accel.racing import race
     from langchain_accel.rate_limiter import TokenRateLimiter
+    from langchain_accel.speculative_runnable import SpeculativeToolRunnable
+    from langchain_accel.speculative_tools import SpeculativeTools
 
 __all__ = [
     "Accel",
@@ -27,9 +31,13 @@ __all__ = [
     "EmbeddingsEncoder",
     "LLMJudge",
     "Limiter",
+    "SpeculativeToolRunnable",
+    "SpeculativeTools",
     "TokenRateLimiter",
     "accelerate",
     "batched",
+    "race",
+    "speculatable",
 ]
 
 _PLACES = {
@@ -39,9 +47,13 @@ _PLACES = {
     "EmbeddingsEncoder": "langchain_accel.encoder",
     "LLMJudge": "langchain_accel.judge",
     "Limiter": "accel_core.limiter",
+    "SpeculativeToolRunnable": "langchain_accel.speculative_runnable",
+    "SpeculativeTools": "langchain_accel.speculative_tools",
     "TokenRateLimiter": "langchain_accel.rate_limiter",
     "accelerate": "langchain_accel._accelerate",
     "batched": "accel_core.batched",
+    "race": "langchain_accel.racing",
+    "speculatable": "accel_core.permits",
 }
 
 

@@ -160,6 +160,7 @@ _HOLDERS = (
     "fallbacks",
     "branches",  # RunnableBranch
     "runnables",  # RouterRunnable
+    "paths",  # RunnableRace
 )
 """Fields in which LangChain's runnables hold others."""
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from llamaindex_accel.encoder import EmbeddingsEncoder
     from llamaindex_accel.judge import LLMJudge
     from llamaindex_accel.kv_store import AccelKVStore
+    from llamaindex_accel.racing import race
     from llamaindex_accel.rate_limiter import TokenRateLimiter
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "TokenRateLimiter",
     "accelerate",
     "batched",
+    "race",
 ]
 
 _PLACES = {
@@ -39,6 +41,7 @@ _PLACES = {
     "TokenRateLimiter": "llamaindex_accel.rate_limiter",
     "accelerate": "llamaindex_accel._accelerate",
     "batched": "accel_core.batched",
+    "race": "llamaindex_accel.racing",
 }
 
 

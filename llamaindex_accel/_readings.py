@@ -1,16 +1,13 @@
 """What an object of LlamaIndex is made of: read anew when it has changed, and not before.
 
 Reading all that a retriever holds costs more than finding its answer. So a reading is kept with
-what the objects in it held then, each held thing by which one it is: whatever is put in another's
-place makes it void, also where the two are equal. A reading that came by more than that can tell,
-such as a model's own parameters, is not kept.
+what the objects in it held then (`_holdings`). A reading that came by more than that can tell, such
+as a model's own parameters, is not kept.
 """
 
 from __future__ import annotations
 
 from hashlib import blake2b
-from itertools import chain
-from operator import is_
 from typing import TYPE_CHECKING, Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -22,7 +19,7 @@ from accel_core.policy.canonical import canonical_json
 from accel_core.policy.nameless import token
 from accel_core.subclasses import own_class
 from accel_core.watching import unwatched
-from llamaindex_accel._settings import Settings, holdings
+from llamaindex_accel._settings import Settings
 from llamaindex_accel._watch import watch
 
 if TYPE_CHECKING:
@@ -30,6 +27,7 @@ if TYPE_CHECKING:
 
     from accel_core.corpora import CorpusKey
     from accel_core.place import Place
+    from llamaindex_accel._holdings import Holdings
 
 _KEPT = 256
 """Objects whose readings are kept; each keeps alive what it read, as its object does."""
@@ -66,15 +64,14 @@ class _Kept(NamedTuple):
 
     reading: Reading
     place: Place
-    inside: list[object]
-    held: list[object]
+    held: Holdings
+    inside: list[tuple[object, Holdings]]
 
     def holds(self, place: Place, value: object) -> bool:
         """Whether reading `value` again would find the same."""
-        if self.place is not place:
+        if self.place is not place or not self.held.are_still_of(value):
             return False
-        held = [*holdings(value), *chain.from_iterable(map(holdings, self.inside))]
-        return len(held) == len(self.held) and all(map(is_, held, self.held))
+        return all(held.are_still_of(each) for each, held in self.inside)
 
 
 _kept: WeakKeyDictionary[Any, _Kept] = WeakKeyDictionary()
@@ -103,9 +100,8 @@ def read(place: Place, value: Any) -> Reading:
         if len(_kept) >= _KEPT:
             _kept.clear()
         # The object itself is held by no reading of it.
-        inside = [each for each, _ in settings.walked[1:]]
-        held = list(chain.from_iterable(held for _, held in settings.walked))
-        _kept[value] = _Kept(reading, place, inside, held)
+        (_, held), *inside = settings.walked
+        _kept[value] = _Kept(reading, place, held, inside)
     return reading
 
 

@@ -28,6 +28,7 @@ from accel_core.policy.model_fields import counts
 from accel_core.policy.nameless import class_name, named, token
 from accel_core.subclasses import own_class
 from accel_core.watching import unwatched
+from llamaindex_accel._holdings import Holdings, is_long_list_of_texts
 from llamaindex_accel._identity import describe
 from llamaindex_accel._watch import holds_documents
 
@@ -38,9 +39,6 @@ _RETRIEVED = (BaseNode, NodeWithScore)
 _PLAIN = frozenset({str, int, float, bool, type(None)})
 _UNCHANGING = (Enum, type, types.FunctionType, types.BuiltinFunctionType, bytes)
 """What is called the same for as long as it lives."""
-_HOLDS = object()
-_LONG = 16
-"""Texts in a list that is spelled by its digest, such as the ids of an index's nodes."""
 
 _ASIDE = frozenset(
     {
@@ -65,7 +63,7 @@ class Settings:
         stores: the stores and indices met.
         llms: the LLMs met.
         streams: whether a synthesizer met streams its answers.
-        walked: what was read of each object met, as it was before: the object, and `holdings`.
+        walked: each object met, and what it held before it was read.
         whole: whether that is all that the description depends on.
     """
 
@@ -75,7 +73,7 @@ class Settings:
         self._stores: dict[int, Any] = {}
         self.llms: list[BaseLLM] = []
         self.streams = False
-        self.walked: list[tuple[object, tuple[object, ...]]] = []
+        self.walked: list[tuple[object, Holdings]] = []
         self.whole = True
 
     @property
@@ -91,7 +89,7 @@ class Settings:
         return self._fields(value, [(name, field) for name, field in fields if name not in but])
 
     def _walk(self, value: Any) -> None:
-        self.walked.append((value, holdings(value)))
+        self.walked.append((value, Holdings(value)))
 
     def _described(self, value: Any, owner: Any) -> Any:
         if type(value) in _PLAIN:
@@ -138,7 +136,7 @@ class Settings:
         if values and isinstance(values[0], _RETRIEVED):
             return self._documents(values, owner)
         self._walk(values)
-        if len(values) > _LONG and set(map(type, values)) == {str}:
+        if is_long_list_of_texts(values):
             return {"digest": hashlib.blake2b(orjson.dumps(values), digest_size=24).hexdigest()}
         return [self._described(item, owner) for item in values]
 
@@ -164,23 +162,6 @@ class Settings:
         self.streams = self.streams or described.get("_streaming") is True
         kind: Any = type(value)
         return {"class": _name(kind), "fields": described}
-
-
-def holdings(value: Any) -> tuple[object, ...]:
-    """Return all that an object, list or mapping holds: the things themselves.
-
-    They begin with a mark that nothing else holds, so that what several hold can be told apart.
-    """
-    if isinstance(value, (list, tuple)):
-        return (_HOLDS, type(value), *value)
-    if isinstance(value, dict):
-        return (_HOLDS, type(value), *value, *value.values())
-    held = vars(value)
-    if not isinstance(value, BaseModel):
-        return (_HOLDS, type(value), *held, *held.values())
-    extra, private = value.__pydantic_extra__ or {}, value.__pydantic_private__ or {}
-    more = (*extra, *extra.values(), *private, *private.values())
-    return (_HOLDS, type(value), *held, *held.values(), *more)
 
 
 def _declared(model: BaseModel) -> list[tuple[str, Any]]:

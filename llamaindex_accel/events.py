@@ -6,17 +6,23 @@ by them stays right. It emits this one instead. It holds no question and no answ
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from llama_index.core.instrumentation.events import BaseEvent
 from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.event_handlers import NullEventHandler
+from llama_index_instrumentation.span_handlers import NullSpanHandler
+
+from llamaindex_accel._run_ends import RunEnds
 
 if TYPE_CHECKING:
+    from llama_index_instrumentation.dispatcher import Dispatcher
+
     from accel_core.retrieval import Recalled
     from accel_core.semantic_cache import Hit
 
 _dispatcher = get_dispatcher("llamaindex_accel")
+_SILENT = frozenset({NullEventHandler, NullSpanHandler, RunEnds})
 
 
 class CacheHitEvent(BaseEvent):
@@ -45,7 +51,7 @@ class CacheHitEvent(BaseEvent):
 
 def announce(hit: Hit | Recalled, method: str) -> None:
     """Tell LlamaIndex's event handlers that `method` was answered by `hit`, if there are any."""
-    if not _is_heard():
+    if not is_heard(_dispatcher):
         return
     _dispatcher.event(
         CacheHitEvent(
@@ -58,11 +64,12 @@ def announce(hit: Hit | Recalled, method: str) -> None:
     )
 
 
-def _is_heard() -> bool:
-    """Whether somebody handles events: LlamaIndex's own handler does nothing with them."""
-    at: Any = _dispatcher
+def is_heard(dispatcher: Dispatcher) -> bool:
+    """Whether somebody handles its events or spans: LlamaIndex's own handlers do nothing."""
+    at: Dispatcher | None = dispatcher
     while at is not None:
-        if any(type(handler) is not NullEventHandler for handler in at.event_handlers):
-            return True
+        for handler in (*at.event_handlers, *at.span_handlers):
+            if type(handler) not in _SILENT:
+                return True
         at = at.parent if at.propagate else None
     return False

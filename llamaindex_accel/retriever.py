@@ -1,9 +1,10 @@
 """Retrievers accelerated by a generated subclass of the user's own class.
 
-The copy stays an instance of its class with its fields. Overridden are only the two private methods
-in which LlamaIndex asks a retriever, marked as already in a span: a miss has exactly the spans and
+The copy stays an instance of its class with its fields. Overridden are the two private methods in
+which LlamaIndex asks a retriever, marked as already in a span: a miss has exactly the spans and
 events of the user's own method, a hit none but `CacheHitEvent`; the events of retrieval itself, and
-what nodes refer to, are LlamaIndex's own in both. State lives on the generated class.
+what nodes refer to, are LlamaIndex's own in both. Its span is left out while nobody handles spans
+(`_spans`). State lives on the generated class.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from accel_core.subclasses import own_method, runs_own_method
 from llamaindex_accel._nodes import Nodes
 from llamaindex_accel._retrieval import ask_of
+from llamaindex_accel._spans import make_aretrieve, make_retrieve
 from llamaindex_accel._subclass import placed
 
 if TYPE_CHECKING:
@@ -92,4 +94,9 @@ def _asked(
     return ask, Nodes(longest, precise=reading.precise, method="retrieve")
 
 
-_METHODS = {"_retrieve": _make_retrieve, "_aretrieve": _make_aretrieve}
+_METHODS = {
+    "_retrieve": _make_retrieve,
+    "_aretrieve": _make_aretrieve,
+    "retrieve": make_retrieve,
+    "aretrieve": make_aretrieve,
+}

@@ -26,6 +26,7 @@ from accel_core.observer.statistics import StatisticsObserver
 from accel_core.payload import key_of
 from accel_core.policy.controls import DEFAULT
 from accel_core.policy.nameless import token
+from accel_core.racing import Racing
 from accel_core.secrecy import Secrets, build_identifier, read_secrets
 from accel_core.whose import Whose
 
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from accel_core.policy.identity import Request
     from accel_core.ports import Comparer, Encoder, Judge, Observer, RetrievalGate, Store, Verifier
     from accel_core.semantic_cache import SemanticCache
+    from accel_core.speculating import Drafter, Predictor
+    from accel_core.tool_speculator import ToolSpeculator
 
 _EXIT_FLUSH_S = 5.0
 
@@ -128,8 +131,12 @@ class Accel(Asking):
         )
         self._forgetting = Forgetting(self.cache, self._built.learning, self.embeddings)
         self._forgetting.remembers(self._named)
+        self.permits = build.build_permits(self.config.speculation)
+        """Says which tools may be called before they are asked for."""
+        self._clocks = clocks
         self.limiter = limiter_of(self.config, self._emit, clocks)
         """Keeps the models it accelerates within their provider's limits, where configured."""
+        self.racing = Racing(self._emit, clocks.mono_now)
         self._finalizer = weakref.finalize(
             self, _close, self._built.learning, self.limiter, self.cache, self.embeddings
         )
@@ -183,6 +190,27 @@ class Accel(Asking):
     def corpus_of(self, documents: object) -> Corpus:
         """Return the corpus that a live object is, such as a vector store, in this process."""
         return Corpus(own_corpus(token(documents)), self._built.corpora, self._built.colours)
+
+    def speculator(
+        self, predictors: Iterable[Predictor] = (), *, drafters: Iterable[Drafter] = ()
+    ) -> ToolSpeculator:
+        """Return what does tool calls before they are asked for; share it between runs.
+
+        Args:
+            predictors: guess which calls come next, at once.
+            drafters: guess by asking somebody, such as a small model, beside the main one.
+        """
+        made = build.build_speculator(
+            self.config.speculation,
+            predictors,
+            drafters,
+            whose=self._whose.asking,
+            emit=self._emit,
+            clocks=self._clocks,
+        )
+        self._forgetting.remembers(made)
+        renewed_in_children(made)
+        return made
 
     def needs_retrieval(self, text: str) -> bool:
         """Whether documents should be searched for `text`: not for small talk, with a gate."""

@@ -72,6 +72,7 @@ class Background:
     ) -> None:
         self._near, self._known = near, known
         self._encoder, self._far, self._backends = encoder, far, backends
+        self._mono_now = mono_now
         self._searcher = far if isinstance(far, SearchingStore) else None
 
         self._lost = False
@@ -129,14 +130,15 @@ class Background:
 
     def deliver(self, timeout_s: float | None = None) -> bool:
         """Return when what is queued is done, and whether nothing is owed, or lost meanwhile."""
-        delivered = self._delivered(timeout_s)
+        delivered = self._delivered(self._deadline(timeout_s))
         lost, self._lost = self._lost, False
         return delivered and not lost
 
     def close(self, timeout_s: float | None = None) -> None:
         """Finish what is queued, for `timeout_s` at most, and take nothing more."""
-        done = self._delivered(timeout_s)
-        self._writer.close(timeout_s if done else 0.0)
+        left = self._deadline(timeout_s)
+        done = self._delivered(left)
+        self._writer.close(left() if done else 0.0)
 
     def after_fork(self) -> None:
         """Start anew in a child process."""
@@ -145,12 +147,19 @@ class Background:
         if self.remote is not None:
             self.remote.after_fork()
 
-    def _delivered(self, timeout_s: float | None) -> bool:
-        done, remote = self._writer.flush(timeout_s), self.remote
+    def _deadline(self, timeout_s: float | None) -> Callable[[], float | None]:
+        """Return what tells how many of `timeout_s` seconds are left; None: as many as it takes."""
+        if timeout_s is None:
+            return lambda: None
+        until_s = self._mono_now() + timeout_s
+        return lambda: max(0.0, until_s - self._mono_now())
+
+    def _delivered(self, left: Callable[[], float | None]) -> bool:
+        done, remote = self._writer.flush(left()), self.remote
         if not done or remote is None or not remote.outbox:
             return done
         self._writer.submit(_Job(lambda: remote.outbox.deliver(at_once=True)))
-        return self._writer.flush(timeout_s) and not remote.outbox
+        return self._writer.flush(left()) and not remote.outbox
 
     def _work(self, batch: list[_Item]) -> float | None:
         """Carry out queued work, in order; runs in the writer's thread.

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import functools
-import inspect
 import os
 import threading
 import weakref
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from accel_core import tenancy
 from accel_core.drive import aio, blocking
+from accel_core.drive.colour import is_async
 from accel_core.drive.gathering import Gathering
 from accel_core.errors import BatchError, ConfigError
 
@@ -66,7 +66,7 @@ def batched(function: Any = None, /, *, max_items: int = 20, max_wait_s: float =
     if not callable(function):
         raise TypeError(f"batched() takes a function, got {type(function).__name__}")
     shared = _Shared(function, max_items, max_wait_s)
-    if _is_async(function):
+    if is_async(function):
 
         async def acall(*args: Any, **kwargs: Any) -> Sequence[Any]:
             return await shared.acall(args, kwargs)
@@ -155,15 +155,6 @@ class _Shared:
 
     def _failed(self, problem: str) -> BatchError:
         return BatchError(self._name, problem)
-
-
-def _is_async(function: Callable[..., Any]) -> bool:
-    """Whether calling `function` gives a coroutine."""
-    while isinstance(function, functools.partial):
-        function = function.func
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(
-        getattr(function, "__call__", None)  # noqa: B004 - an object's own, not whether there is one
-    )
 
 
 _BLOCKING, _AIO = blocking.BlockingIo(), aio.AsyncIo()

@@ -136,6 +136,7 @@ class Corpora:
         emit: receives `CorpusChanged` and failures.
         mono_now: monotonic clock, seconds, for letting a failing store rest.
         lock: makes a lock.
+        rests: whether the store is left alone; it is tried again by others, not by lookups here.
     """
 
     def __init__(
@@ -145,8 +146,9 @@ class Corpora:
         emit: Observer,
         mono_now: Callable[[], float],
         lock: Callable[[], AbstractContextManager[object]],
+        rests: Callable[[], bool],
     ) -> None:
-        self._log, self._emit, self._mono_now = log, emit, mono_now
+        self._log, self._emit, self._mono_now, self._rests = log, emit, mono_now, rests
         self._new_lock, self._lock = lock, lock()
         self._breaker = store_breaker()
         self._own: dict[bytes, CorpusState] = {}
@@ -168,7 +170,7 @@ class Corpora:
         if log is None or not any(corpus.shared for corpus in corpora):
             with self._lock:
                 return [self._own_state(corpus.digest) for corpus in corpora]
-        if not self._breaker.allows(self._mono_now()):
+        if self._rests() or not self._breaker.allows(self._mono_now()):
             return None
         try:
             found: list[CorpusState] = []

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 Tier = Literal["exact", "semantic"]
+PathOutcome = Literal["won", "refused", "failed", "timed_out", "cancelled", "unstarted"]
 
 
 class CacheHit(NamedTuple):
@@ -252,6 +253,73 @@ class LimitRejected(NamedTuple):
     tier: str
 
 
+class ToolCallBegun(NamedTuple):
+    """A tool was called unasked, because `predictor` guessed that it would be asked for."""
+
+    tool: str
+    predictor: str
+    confidence: float
+
+
+class ToolCallReused(NamedTuple):
+    """A tool call was answered by one that had been begun before, and `saved_s` seconds sooner.
+
+    ``predictor``: who had guessed it; ``""``: an earlier call of an agent. ``saved_s``: how long
+    that one had been under way when it ended, or was asked for; never more.
+    """
+
+    tool: str
+    predictor: str
+    saved_s: float
+
+
+class ToolCallWasted(NamedTuple):
+    """A tool was called unasked, and in vain.
+
+    Reasons: ``unasked`` (the model asked for something else, and nothing came within the window),
+    ``changed`` (something may have changed since), ``expired``, ``evicted``, ``failed``,
+    ``timeout``, ``closed`` (the run ended).
+    """
+
+    tool: str
+    predictor: str
+    reason: str
+
+
+class ToolCallAudited(NamedTuple):
+    """A result was not adopted but compared with the real call's, which was; ``same``: by value."""
+
+    tool: str
+    predictor: str
+    same: bool
+
+
+class SpeculationSuspended(NamedTuple):
+    """A tool is called unasked no more.
+
+    Reasons: ``different`` (a result differed from the real call's: it is never called unasked
+    again, its results are shared no more, and its calls count as changes), ``uncopyable`` (its
+    results cannot be copied), ``wasteful`` (most of its guesses were wasted: for a while).
+    """
+
+    tool: str
+    reason: str
+
+
+class PredictorFailed(NamedTuple):
+    """Somebody who guesses calls failed; the run went on without. Said once for each cause.
+
+    Reasons: ``predict``, ``learn``, ``draft`` (it raised), ``slow`` (it rests), ``late`` (a drafter
+    had not answered when the model had), ``not_a_guess``, ``confidence`` (none in [0, 1]),
+    ``unknown_tool`` (none that may be guessed). What a tool, asked about itself, raises is under
+    ``tool``.
+    """
+
+    predictor: str
+    reason: str
+    detail: str
+
+
 class LimitsAlone(NamedTuple):
     """Limits that processes share cannot be asked for: this one goes on with its `share` of them.
 
@@ -282,6 +350,31 @@ class HiddenLimitFound(NamedTuple):
     start_s: float | None
 
 
+class PathRun(NamedTuple):
+    """What became of one path of a race.
+
+    ``outcome``: ``won``; ``refused`` (its answer was not accepted); ``failed`` (it raised `error`,
+    or accepting did); ``timed_out``; ``cancelled`` (another had won, or the caller left);
+    ``unstarted`` (it cost nothing). ``began_s``: since the race began. ``running``: it could not be
+    stopped, and went on when the answer was returned.
+    """
+
+    name: str
+    outcome: PathOutcome
+    began_s: float = 0.0
+    took_s: float = 0.0
+    error: str = ""
+    running: bool = False
+
+
+class PathsRaced(NamedTuple):
+    """A race was over after `took_s` seconds; `winner` is ``""`` where it ended in an error."""
+
+    winner: str
+    took_s: float
+    paths: tuple[PathRun, ...]
+
+
 Event = (
     CacheHit
     | CacheMiss
@@ -301,6 +394,7 @@ Event = (
     | RetrievalRefused
     | CorpusChanged
     | LimitWaited
+    | PathsRaced
     | LimitRejected
     | LimitsAlone
     | LimitsShared
@@ -311,4 +405,10 @@ Event = (
     | StoreSwept
     | WriteDropped
     | ControlIgnored
+    | ToolCallBegun
+    | ToolCallReused
+    | ToolCallWasted
+    | ToolCallAudited
+    | SpeculationSuspended
+    | PredictorFailed
 )

@@ -13,13 +13,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
+from accel_core.drive.flight import Flight
 from accel_core.leases import Lease
 from accel_core.ports import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from accel_core.drive.flight import Flight, FlightTable
+    from accel_core.drive.flight import FlightTable
+    from accel_core.drive.invalidations import Invalidations
     from accel_core.leases import Landing, SharedFlights
     from accel_core.ports import Io, Selector
     from accel_core.tiers import Tiers
@@ -36,10 +38,18 @@ class Leadership:
         flights: this process's own.
         shared: the leases; None: no other process takes part.
         tiers: asks the store that has them.
+        invalidations: of this process.
     """
 
-    def __init__(self, flights: FlightTable, shared: SharedFlights | None, tiers: Tiers) -> None:
+    def __init__(
+        self,
+        flights: FlightTable,
+        shared: SharedFlights | None,
+        tiers: Tiers,
+        invalidations: Invalidations,
+    ) -> None:
         self._flights, self._shared, self._tiers = flights, shared, tiers
+        self._invalidations = invalidations
 
     async def take(
         self,
@@ -85,24 +95,41 @@ class Leadership:
                 return "declined"
         return None
 
-    def begin(self, flight: Flight | None) -> None:
-        """Let `flight` know what was invalidated before the caller makes its entry."""
-        if flight is not None and self._shared is not None:
-            flight.known = self._shared.mark()
+    def begin(self, flight: Flight) -> Flight:
+        """Let `flight` know what was invalidated before its caller goes on; return it."""
+        if self._shared is not None:
+            leased = 0 if flight.lease is None else flight.lease.mark
+            flight.known = max(self._shared.mark(), leased)
+        return flight
 
-    def land(self, flight: Flight | None, key: bytes) -> None:
-        """Let the save of the entry under `key`, which `flight` made, end its lease.
+    def alone(self, key: bytes, mark: int) -> Flight:
+        """Return a flight that nobody follows: it says what its entry was asked for before.
+
+        Args:
+            key: of the flight.
+            mark: the number of the last invalidation in this process when its caller began.
+        """
+        return Flight(key, None, 0.0, mark)
+
+    def land(self, flight: Flight | None, entry: Entry) -> None:
+        """Let the save of `entry`, which `flight` made, end its lease.
 
         Call it before keeping. Without a lease that save is still refused where another process has
         invalidated the entry since it was asked for.
         """
-        if flight is None or self._shared is None:
-            return
-        lease = self._flights.hand_over(flight)
-        if lease is None and flight.known is not None:
-            lease = Lease(flight.key, key, "", flight.known)
-        if lease is not None:
-            self._shared.land(lease)
+        if flight is not None and self._shared is not None:
+            lease = self._flights.hand_over(flight)
+            alone = Lease(flight.key, entry.key, "", flight.known)
+            self._shared.land(lease or alone, entry)
+
+    def outdated(self, flight: Flight, entry: Entry) -> bool:
+        """Whether a process has, or may have, invalidated `entry` since `flight` asked for it.
+
+        Of what others invalidated only what this process has heard of counts.
+        """
+        if self._invalidations.since(flight.mark, entry):
+            return True
+        return self._shared is not None and self._shared.outdated(flight.known, entry)
 
     async def outdate(self, io: Io, meant: Sequence[Selector]) -> None:
         """Let no process store what it was asked for before this, and any of `meant` means.

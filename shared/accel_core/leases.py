@@ -56,8 +56,8 @@ class SharedFlights(Protocol):
             passed_over: the entry under `key` that does not serve the caller.
         """
 
-    def land(self, lease: Lease) -> None:
-        """Let the next save of the lease's entry end it, as one change. Does not wait.
+    def land(self, lease: Lease, entry: Entry) -> None:
+        """Let the save of `entry`, made with `lease`, end that, as one change. Does not wait.
 
         That save stores nothing, and tells those who wait to make their own, where `outdate` meant
         the entry after the lease was taken.
@@ -71,10 +71,14 @@ class SharedFlights(Protocol):
             declined: whether everybody makes his own now; otherwise one of them leads.
         """
 
-    def mark(self) -> int | None:
-        """Return the number of the last invalidation that this process knows of, for who makes an
-        entry without a lease; None: it knows of no server's. Does not wait.
-        """  # noqa: D205
+    def mark(self) -> int:
+        """Return the number of the last invalidation that this process has heard of. Cheap.
+
+        0: of none. It has heard of what was invalidated before it took over a store's `changes`.
+        """
+
+    def outdated(self, mark: int, entry: Entry) -> bool:
+        """Whether one it has heard of since number `mark` means `entry`, or may have. Cheap."""
 
     def outdate(self, meant: Sequence[Selector]) -> None:
         """Let no entry be saved that any of `meant` means and whose lease was taken before."""

@@ -7,7 +7,7 @@ future, and the further ahead the longer it has waited, so that a large call is 
 ones of other processes, and an urgent one is delayed by what was promised no longer than that.
 
 A store that cannot ask for its levels says so with its answer, which is then of its share of them;
-one that fails altogether rests for a while, and our own levels decide.
+one that fails altogether rests for a moment, and our own levels decide.
 
 Invariants: a caller that is cancelled, or fails, holds nothing; nobody sleeps or asks under the
 lock. This module imports neither threads nor loops nor clocks.
@@ -18,7 +18,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from accel_core import events
-from accel_core.policy.breaker import Breaker
+from accel_core.drive import work
+from accel_core.policy.breaker import store_breaker
 from accel_core.policy.limits.charge import NOTHING
 from accel_core.policy.limits.reservations import State
 
@@ -63,7 +64,7 @@ class LimitQueue:
     ) -> None:
         self._reservations, self._lock, self._shared = reservations, lock, shared
         self._emit, self._now = emit, mono_now
-        self._breaker, self._alone = Breaker(), False
+        self._breaker, self._alone = store_breaker(), False
         self._armed: Place | None = None
         self._wakes_s = _AWAKE
         self._told: tuple[Place | None, float] = (None, 0.0)
@@ -95,20 +96,30 @@ class LimitQueue:
         return eta_s
 
     async def wait(self, io: Io, place: Place) -> None:
-        """Return when `place`, which was lined up, no longer waits: it may go, or has expired."""
+        """Return when `place`, which was lined up, no longer waits: it may go, or has expired.
+
+        Raises:
+            Unwanted: nobody waits for its call any more (`drive.work`).
+        """
         try:
-            if self._shared is not None and self._reservations.first is place:
-                await self._ask(io, place)
-            while (sleep_s := self._sleep_s(place)) is not None:
-                if sleep_s > 0.0 or self._shared is None:
-                    await place.woken.wait(sleep_s)
-                else:
-                    await self._ask(io, place)
-            while (early_s := place.granted_s - self._now()) > 0.0:
-                await place.woken.wait(early_s)
+            with work.waking(place.woken.set):
+                await self._sleep(io, place)
         except BaseException:
             self.leave(place)
             raise
+
+    async def _sleep(self, io: Io, place: Place) -> None:
+        if self._shared is not None and self._reservations.first is place:
+            await self._ask(io, place)
+        while (sleep_s := self._sleep_s(place)) is not None:
+            work.check()
+            if sleep_s > 0.0 or self._shared is None:
+                await place.woken.wait(sleep_s)
+            else:
+                await self._ask(io, place)
+        while (early_s := place.granted_s - self._now()) > 0.0:
+            work.check()
+            await place.woken.wait(early_s)
 
     def leave(self, place: Place) -> None:
         """End a place that was not used."""

@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, TypeVar
 
 from accel_core.drive import blocking
+from accel_core.drive.work import Unwanted, check
 from accel_core.errors import LimitExceededError, RequestTooLargeError
 from accel_core.policy.limits.limit_headers import read_headers
 from accel_core.policy.limits.refusal import classify
@@ -224,7 +225,11 @@ class LimitedCalls:
     ) -> _Attempt[R]:
         """Send once; the lease has ended, or is the body's."""
         try:
+            check()  # who waited long may not be waited for any more
             reply = await sender.send(max(_LEAST_S, ends_s - self.now()))
+        except Unwanted:
+            lease.cancel()
+            raise
         except sender.unsent as error:
             lease.cancel()
             return _Attempt(error=error)

@@ -4,8 +4,7 @@ Rules of this file: no logic beyond a value's own meaning, nothing coloured (a p
 blocking or does not wait at all; `drive` decides who waits where), no framework, no library.
 A port raises what it likes: the caller catches, reports an event and goes on without it.
 
-Scopes and keys are opaque digests (`policy.identity`); vectors are of unit length, so a dot
-product is a cosine.
+Scopes and keys are opaque digests (`policy.identity`); vectors have unit length.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     """Shape (dimensions,), unit length."""
     Vectors = NDArray[np.float32]
     """Shape (texts, dimensions), each row of unit length."""
+    Flow = Coroutine[Any, Any, None]
 
 T = TypeVar("T")
 
@@ -388,12 +388,11 @@ class Io(Protocol):
     def signal(self) -> Signal:
         """Return a signal for the flow that runs now."""
 
-    def spawn(self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]) -> None:
+    def spawn(self, flow: Flow, ended: Callable[[], None]) -> Callable[[], bool]:
         """Carry out `flow`, which raises nothing, while the caller goes on; in its context.
 
-        Args:
-            flow: what is carried out.
-            ended: called when it ended, also where it was cancelled before it began.
+        `ended` is called when it ended, also where it was cancelled before it began. What is
+        returned stops it, from any thread, and says whether that can be: a thread goes on.
 
         Raises:
             RuntimeError: it cannot be begun; neither is touched.

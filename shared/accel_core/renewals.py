@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from accel_core import events
 from accel_core.drive.flight import FAILED
+from accel_core.drive.work import work_on
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -58,6 +59,7 @@ class Renewals:
             self._failed(error)
 
     async def _reported(self, renew: Callable[[], Awaitable[None]]) -> None:
+        work_on(None)
         try:
             await renew()
         except Exception as error:  # nobody waits for it: who asks next meets it

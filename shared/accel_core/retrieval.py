@@ -87,14 +87,12 @@ class Gap(NamedTuple):
         reason: why, as of `events.RetrievalMiss`.
         revisions: of each corpus, when the lookup began; None where they cannot be known, so that
             nothing may be stored.
-        mark: the number of the last invalidation then.
-        flight: the flight it leads.
+        flight: what its caller leads, or its own alone.
         similarity: of the nearest entry.
     """
 
     reason: str
     revisions: tuple[int, ...] | None
-    mark: int
     flight: Flight | None = None
     similarity: float | None = None
 
@@ -133,7 +131,7 @@ class Sought(NamedTuple):
     ) -> Gap:
         """Return the gap of this lookup."""
         revisions = tuple(state.revision for state in self.states)
-        return Gap(reason, revisions, self.mark, flight, similarity)
+        return Gap(reason, revisions, flight, similarity)
 
     def flight_key(self) -> bytes:
         """Name the flight: who asks after a change never waits for who asked before it."""

@@ -149,10 +149,10 @@ class RetrievalCache:
         entry = made if isinstance(made, str) else self._terms.entry(ask, gap, made, cost_s)
         if isinstance(entry, Entry):
             vector = None if gap.flight is None else gap.flight.vector
-            self._leadership.land(gap.flight, entry.key)
+            self._leadership.land(gap.flight, entry)
             self._tiers.keep(entry, vector)
             # After keeping, so that an invalidation is either seen here or sees the entry.
-            if not self._invalidations.since(gap.mark, entry):
+            if gap.flight is None or not self._leadership.outdated(gap.flight, entry):
                 lifetime_s = (entry.fresh_until_s or entry.expires_s) - entry.created_s
                 self._emit(events.RetrievalStored(entry.id, lifetime_s))
                 self._land(gap.flight, entry)
@@ -241,16 +241,19 @@ class RetrievalCache:
         mark = self._invalidations.mark
         states = await self._corpora.states(io, ask.corpora)
         if states is None:
-            return self._note(Gap("backend", None, mark), ask)
+            return self._note(Gap("backend", None), ask)
         sought = Sought(ask, states, mark)
-        if ask.controls.refresh:
-            return self._note(sought.gap("refresh"), ask)
         entry = self._terms.valid(self._tiers.near(ask.request.key), sought)
         found: Recalled | Gap | None = None
-        if entry is not None and self._terms.phase(entry) == "fresh":
+        if ask.controls.refresh:
+            found = sought.gap("refresh")
+        elif entry is not None and self._terms.phase(entry) == "fresh":
             found = self._terms.hit(entry)
         while found is None:
             found = await self._fly(io, sought, renews=renews)
+        if isinstance(found, Gap):
+            flight = found.flight or self._leadership.alone(sought.flight_key(), mark)
+            found = found._replace(flight=self._leadership.begin(flight))
         return self._note(found, ask)
 
     async def _fly(self, io: Io, sought: Sought, *, renews: bool) -> Recalled | Gap | None:
@@ -274,9 +277,9 @@ class RetrievalCache:
         if landed is DECLINED:
             return sought.gap("declined")
         hit = landed if isinstance(landed, Recalled) else self._terms.hit(landed)
-        if self._invalidations.since(flight.mark, hit.entry):
-            return None  # the leader began before that, this caller perhaps after
-        return hit._replace(shared=True, renew=None)
+        # The leader may have begun before what this caller began after.
+        outdated = self._leadership.outdated(flight, hit.entry)
+        return None if outdated else hit._replace(shared=True, renew=None)
 
     async def _lead(
         self, io: Io, sought: Sought, flight: Flight, *, renews: bool
@@ -386,12 +389,8 @@ class RetrievalCache:
         if isinstance(found, Gap):
             self._emit(events.RetrievalMiss(found.reason, found.similarity))
         else:
-            self._emit(
-                events.RetrievalHit(
-                    found.tier, found.entry.id, found.similarity, found.age_s, found.stale,
-                    found.shared,
-                )
-            )  # fmt: skip
+            entry, tier, similarity, age_s, stale, shared, _ = found
+            self._emit(events.RetrievalHit(tier, entry.id, similarity, age_s, stale, shared))
         return found
 
     def _land(self, flight: Flight | None, outcome: object) -> None:

@@ -21,14 +21,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from accel_core import events
 from accel_core.drive import blocking
-from accel_core.drive.flight import DECLINED, FAILED, Flight
+from accel_core.drive.flight import DECLINED, FAILED
 from accel_core.policy.controls import DEFAULT, user_tag
 from accel_core.ports import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from accel_core.drive.flight import FlightTable
+    from accel_core.drive.flight import Flight, FlightTable
     from accel_core.drive.invalidations import Invalidations
     from accel_core.leadership import Leadership
     from accel_core.meaning import Meaning
@@ -138,10 +138,10 @@ class SemanticCache:
         """
         entry = self._admit(request, answer, controls)
         if entry is not None:
-            self._leadership.land(flight, entry.key)
+            self._leadership.land(flight, entry)
             self._tiers.keep(entry, flight.vector if flight is not None else None)
             # After keeping, so that an invalidation is either seen here or sees the entry.
-            if flight is not None and self.invalidations.since(flight.mark, entry):
+            if flight is not None and self._leadership.outdated(flight, entry):
                 self._tiers.drop(entry)
                 self._emit(events.CacheRefused("invalidated"))
                 entry = None
@@ -215,11 +215,9 @@ class SemanticCache:
     async def _lookup(self, io: Io, request: Request, controls: Controls) -> Hit | Miss:
         mark = self.invalidations.mark
         found = Miss("refresh") if controls.refresh else await self._found(io, request)
-        if isinstance(found, Miss) and found.flight is None:
-            # Nobody follows it: it says what the answer was asked for before.
-            found = found._replace(flight=Flight(request.key, io.owner(), 0.0, mark))
         if isinstance(found, Miss):
-            self._leadership.begin(found.flight)
+            flight = found.flight or self._leadership.alone(request.key, mark)
+            found = found._replace(flight=self._leadership.begin(flight))
         return self._note(found)
 
     async def _found(self, io: Io, request: Request) -> Hit | Miss:
@@ -245,6 +243,7 @@ class SemanticCache:
 
     async def _lead(self, io: Io, request: Request, flight: Flight) -> Hit | Miss:
         """Search, and keep the flight open when there is nothing."""
+        self._leadership.begin(flight)
         try:
             # Another leader may have landed between the first look and the claim.
             found = self._exact(request) or await self._search(io, request, flight)
@@ -280,7 +279,7 @@ class SemanticCache:
         if landed is DECLINED:
             return Miss("declined")
         entry = landed.entry if isinstance(landed, Hit) else landed
-        if self.invalidations.since(flight.mark, entry):
+        if self._leadership.outdated(flight, entry):
             return None  # the leader began before that, this caller perhaps after
         if isinstance(landed, Hit):
             return landed._replace(shared=True)
@@ -339,7 +338,7 @@ class SemanticCache:
         """Let what `flight` explored be compared with `entry`, unless it was removed meanwhile."""
         if flight is None or flight.ticket is None:
             return
-        if not self.invalidations.since(flight.mark, flight.ticket.entry):
+        if not self._leadership.outdated(flight, flight.ticket.entry):
             self._meaning.answered(flight, entry)
 
     def _land(self, flight: Flight | None, outcome: object) -> None:

@@ -9,10 +9,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from accel_core.ports import Io
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 
     from accel_core.policy.trajectory import Guess, Trajectory
+
+
+class SpeculationIo(Io, Protocol):
+    """What carries out guesses, in one colour."""
+
+    def later(self, delay_s: float, call: Callable[[], object]) -> Callable[[], object]:
+        """Call `call` in `delay_s` seconds, and return what prevents that, from any thread.
+
+        Where nothing that was begun can be stopped, which is what it is for, it is never called.
+
+        Raises:
+            RuntimeError: no loop runs here.
+        """
 
 
 class Tool(Protocol):
@@ -45,7 +60,19 @@ class Tool(Protocol):
         """
 
     def copied(self, result: Any) -> Any:
-        """Return a copy of `result` that shares nothing with it that could be changed."""
+        """Return a copy of `result` that shares nothing with it that could be changed.
+
+        Raises:
+            Exception: it cannot be copied; the tool's results are then not shared.
+        """
+
+
+@runtime_checkable
+class Compared(Protocol):
+    """A `Tool` that knows when two results say the same, by more than their values do."""
+
+    def same(self, one: Any, other: Any) -> bool:
+        """Whether a model would read the same in both."""
 
 
 @runtime_checkable
@@ -66,7 +93,8 @@ class Predictor(Protocol):
 class Drafter(Protocol):
     """Guesses by asking somebody, such as a small model, while the main one is asked.
 
-    In one colour, as a `Tool` is. What it has not said when the main model has answered is left.
+    It is asked in the colour of the agent: on the running loop, or in a thread without one, where
+    it must not suspend. What it has not said when the main model has answered is left.
     """
 
     name: str

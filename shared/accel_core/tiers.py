@@ -110,6 +110,11 @@ class Tiers:
         """Whether there is a store behind memory."""
         return self._far is not None
 
+    @property
+    def rests(self) -> bool:
+        """Whether the store behind memory is left alone, since it failed."""
+        return self._remote is not None and self._remote.rests
+
     def asks_at_once(self, keys: Sequence[bytes]) -> bool:
         """Whether `keys` are best asked for by `around`, together with what is near.
 

@@ -16,6 +16,7 @@ from accel_core.ports import Selector
 if TYPE_CHECKING:
     from accel_core.config import AccelConfig
     from accel_core.policy.identity import Identifier
+    from accel_core.tenancy import Tenant
 
 
 class Whose:
@@ -37,6 +38,18 @@ class Whose:
         """Return whose a call made now would be."""
         found = tenancy.current()
         return self._default if found is None else found.id
+
+    def asking(self) -> Tenant | None:
+        """Return who would make a call now, and for which user.
+
+        Raises:
+            TenantRequiredError: tenants are required and none is set.
+        """
+        found = tenancy.current()
+        if found is not None:
+            return found
+        tenant = self._demanded(self._default)
+        return None if tenant is None else tenancy.Tenant(tenant)
 
     def tenants(self) -> list[bytes]:
         """Return the digests of who asks now, the current one first; ``b""`` is nobody's.

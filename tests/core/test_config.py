@@ -150,9 +150,10 @@ def test_production_file_is_accepted() -> None:
     """The production file maps to our settings; parts of later versions are named in warnings."""
     with pytest.warns(UserWarning, match="has no effect") as caught:
         config = from_mapping(yaml.safe_load(PRODUCTION))
-    assert {"spec_execution", "batch_processing"} == {
-        str(w.message).split(":")[0].split(".")[1] for w in caught
-    }
+    assert {"batch_processing"} == {str(w.message).split(":")[0].split(".")[1] for w in caught}
+    speculation = config.speculation
+    assert (speculation.enabled, speculation.threshold, speculation.at_once) == (True, 0.7, 3)
+    assert (speculation.window_s, speculation.reuse_s) == (0.5, 2.0)
     cache = config.cache
     assert (cache.exact, cache.semantic.enabled, cache.single_flight.enabled) == (True,) * 3
     assert cache.memory.max_entries == 20_000

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from accel_core.errors import StoreError
+from accel_core.errors import StoreError, StoreUnavailableError
 from accel_core.leases import Lease
 from accel_core.ports import Selector
 from accel_core.store.redis_flights import RedisFlights
@@ -106,7 +106,7 @@ def test_a_lease_that_waits_for_its_save_is_not_renewed_for_long(make: Make) -> 
     """Where the save of an answer never comes, those who wait are free after a lease or two."""
     one, two = make(), make()
     lease = led(one)
-    one.land(lease)
+    one.land(lease, entry("one"))
     while isinstance(claimed := two.claim(b"name", KEY, 60.0), Future):
         assert claimed.result(WAIT_S) is False
     assert isinstance(claimed, Lease)
@@ -174,6 +174,29 @@ def test_a_forked_child_leads_and_waits_for_itself(make: Make) -> None:
     assert landing.result(WAIT_S) is False
 
 
+@pytest.mark.parametrize("late", [False, True], ids=["its answer", "the claim"])
+def test_a_claim_that_is_late_leads_nothing(make: Make, hand: redis.Redis, *, late: bool) -> None:
+    """Where nobody waits for the answer to a claim any more, nobody waits for its lease either."""
+    one, two = make(lease_s=30.0), make(lease_s=30.0)
+    link: Any = one._link
+    ask, sent = link.ask, []
+
+    def unheard(*call: Any) -> Any:
+        sent.append(call)
+        if not late:
+            ask(*call)
+        raise StoreUnavailableError("redis", "claim", "no answer in time")
+
+    link.ask = unheard
+    with pytest.raises(StoreError):
+        one.claim(b"name", KEY, 60.0)
+    one.close()  # what is to be told is told
+    if late:
+        ask(*sent[0])
+    assert isinstance(two.claim(b"name", KEY, 60.0), Lease)
+    assert all(hand.pttl(name) <= 30_000 for name in hand.scan_iter("*flight*"))
+
+
 def test_names_hold_no_text(make: Make, hand: redis.Redis) -> None:
     """A lease's name is a digest under the hash tag, and it goes by itself."""
     make().claim(b"} secret question", KEY, 60.0)
@@ -205,13 +228,13 @@ def test_names_taken_by_somebody_else(server: RedisServer, hand: redis.Redis) ->
         hand.set(name, "text")
         with pytest.raises(StoreError, match="redis failed to claim"):
             store.claim(b"name", KEY, 60.0)
-        store.land(lease)
+        store.land(lease, entry("one"))
         store.save([entry("one")])
         assert store.fetch(KEY) == entry("one")
         lease = store.claim(b"another", digest("two"), 60.0)
         hand.zadd("{accel}:2:outdated", {"text": lease.mark + 1})
         hand.hincrby("{accel}:2:counter", "outdated", 1)
-        store.land(lease)
+        store.land(lease, entry("two"))
         store.save([entry("two"), entry("three")])
         assert store.fetch(digest("two")) is None
         assert store.fetch(digest("three")) == entry("three")
@@ -248,7 +271,7 @@ def test_a_user_of_its_own_may_do_all_of_it(server: RedisServer, hand: redis.Red
         landing = followed(two)
         with pytest.raises(TimeoutError):
             landing.result(1.3)
-        one.land(lease)
+        one.land(lease, entry("one"))
         one.save([entry("one")])
         assert landing.result(WAIT_S) is False
     finally:

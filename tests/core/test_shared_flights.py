@@ -67,7 +67,16 @@ def look(rig: Rig, text: str = QUESTION) -> Hit | Miss:
     request = rig.request(text)
     if rig.colour == "sync":
         return rig.accel.cache.lookup(request)
-    return asyncio.run(rig.accel.cache.alookup(request))
+
+    async def asked() -> Hit | Miss:
+        # It is who leads, also after it has ended: no other one may come to be at its address.
+        _asking.append(asyncio.current_task())
+        return await rig.accel.cache.alookup(request)
+
+    return asyncio.run(asked())
+
+
+_asking: list[Any] = []
 
 
 def lead(rig: Rig, text: str = QUESTION) -> Miss:
@@ -202,6 +211,93 @@ def test_invalidated_by_another_process_meanwhile(
     one.accel.flush()
     one.accel.cache.abandon(lead(one).flight)
     lead(three)
+
+
+def joins(rig: Rig) -> threading.Semaphore:
+    """Return what is released each time that somebody in this process follows another."""
+    joined = threading.Semaphore(0)
+    for io in rig.accel._built.colours:
+        join: Any = io.join
+
+        def joining(*args: Any, join: Any = join) -> Any:
+            joined.release()
+            return join(*args)
+
+        io.join = joining  # type: ignore[method-assign]
+    return joined
+
+
+@pytest.mark.parametrize("meant", [True, False], ids=["meant", "another"])
+def test_who_asks_after_an_invalidation_follows_nobody_before(
+    processes: list[Rig], threads: ThreadPoolExecutor, *, meant: bool
+) -> None:
+    """Begun after another process invalidated, a lookup is not given what was asked for before."""
+    one, _, three = processes
+    look(one, "what is it called")
+    follows = joins(one)
+    led = lead(one)
+    three.accel.invalidate(tag=None if meant else "another")
+    later = threads.submit(look, one)
+    assert follows.acquire(timeout=WAIT_S)
+    answer(one, led)
+    found = later.result(WAIT_S)
+    assert isinstance(found, Miss) is meant
+    assert one.seen.of(events.CacheRefused) == [events.CacheRefused("invalidated")] * meant
+
+
+def held_up(store: Any, method: str) -> tuple[threading.Event, threading.Event]:
+    """Hold up whoever has called `method`; return what is set then, and what frees all."""
+    function, inside, go = getattr(store, method), threading.Event(), threading.Event()
+
+    def holding(*args: Any) -> Any:
+        result = function(*args)
+        inside.set()
+        assert go.wait(WAIT_S)
+        return result
+
+    setattr(store, method, holding)
+    return inside, go
+
+
+def test_who_asks_after_an_invalidation_is_not_given_what_another_has_read(
+    processes: list[Rig], threads: ThreadPoolExecutor
+) -> None:
+    """What a leader had read before it was invalidated is not handed to who asked after that."""
+    one, two, three = processes
+    answer(one, lead(one))
+    one.accel.flush()
+    look(two, "what is it called")
+    follows = joins(two)
+    inside, go = held_up(two.accel._built.tiers._far, "fetch_many")
+    first = threads.submit(look, two)
+    assert inside.wait(WAIT_S)
+    three.accel.invalidate()
+    later = threads.submit(look, two)
+    assert follows.acquire(timeout=WAIT_S)
+    go.set()
+    assert isinstance(first.result(WAIT_S), Hit)
+    assert isinstance(later.result(WAIT_S), Miss)
+
+
+def test_what_is_invalidated_before_its_save_leaves_memory(
+    processes: list[Rig], threads: ThreadPoolExecutor
+) -> None:
+    """An answer that waits to be stored is not served once another process has invalidated."""
+    one, _, three = processes
+    store: Any = one.accel._built.tiers._far
+    save, go = store.save, threading.Event()
+
+    def late(entries: Any) -> None:
+        assert go.wait(WAIT_S)
+        save(entries)
+
+    store.save = late
+    answer(one, lead(one))
+    assert isinstance(look(one), Hit)
+    three.accel.invalidate()
+    asked = follow(threads, one)
+    go.set()
+    assert isinstance(asked[0].result(WAIT_S), Miss)
 
 
 @pytest.mark.parametrize("away_s", [0.0, 10.0], ids=["a-moment", "longer-than-a-lease"])
@@ -447,6 +543,46 @@ def test_one_process_retrieves(desks: list[Desk], threads: ThreadPoolExecutor) -
     assert [each.result(WAIT_S) for each in asked] == [RED] * 2
     assert one.library.asked == ["what is red"]
     assert [hit.shared for hit in two.seen.of(events.RetrievalHit)] == [True]
+
+
+def test_a_store_that_rests_is_not_tried_by_retrievals(desks: list[Desk]) -> None:
+    """Whether the server is back is found out in the background, and by no call of a user's."""
+    one, _ = desks
+    held(one).hold.set()
+    assert one.ask("what is red") == RED
+    store: Any = one.accel._built.tiers._far
+    asked = 0
+
+    def away(*_: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        raise StoreUnavailableError("redis", "read", "it is away")
+
+    store.stirred, store.changes, store.glance = lambda: True, away, away
+    for _ in range(3):
+        assert one.ask("what is red") == RED
+    assert asked == 1
+    remote: Any = one.accel._built.tiers._remote
+    remote.reach = lambda _: None
+    one.clock.advance(10.0)
+    assert one.ask("what is red") == RED
+    assert asked == 1
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["alone", "leading"])
+def test_what_was_retrieved_before_an_invalidation_is_not_stored(
+    desks: list[Desk], threads: ThreadPoolExecutor, *, alone: bool
+) -> None:
+    """Another process's invalidation refuses what is being retrieved, whether it is led or not."""
+    one, two = desks
+    before = threads.submit(one.ask, "what is red", Controls(refresh=alone))
+    assert held(one).inside.acquire(timeout=WAIT_S)
+    two.accel.invalidate()
+    held(one).hold.set()
+    assert before.result(WAIT_S) == RED
+    one.accel.flush()
+    assert two.ask("what is red") == RED
+    assert len(one.library.asked) == 2
 
 
 def test_who_asks_after_a_change_waits_for_nobody_before(

@@ -178,24 +178,26 @@ def test_a_store_that_fails_is_told_of_and_rests_while_our_own_levels_decide(col
     server.away = ConnectionError("refused")
     for _ in range(6):
         reserved(made, Demand(0, 1_000), colour)
-    assert server.asked == 3
+    assert server.asked == 1
     failed = events.BackendFailed("limits", "reserve", "ConnectionError: refused")
-    assert seen.of(events.BackendFailed) == [failed] * 3
+    assert seen.of(events.BackendFailed) == [failed]
     with pytest.raises(LimitExceededError):
         reserved(made, Demand(0, 1_000), colour, timeout_s=9.0)
     server.away = None
-    clock.advance(30.0)
+    clock.advance(1.0)
     reserved(made, Demand(0, 1_000), colour)
-    assert server.asked == 4
+    assert server.asked == 2
 
 
 @colours
 def test_what_was_taken_while_the_store_was_away_is_not_given_back_to_it(colour: str) -> None:
-    server, one, other = two_processes(ManualClock())
+    clock = ManualClock()
+    server, one, other = two_processes(clock)
     reserved(other, FULL, colour)
     server.away = ConnectionError("refused")
     lease = reserved(one, FULL, colour)
     server.away = None
+    clock.advance(0.1)
     lease.cancel()
     with pytest.raises(LimitExceededError):
         reserved(one, Demand(0, 100), colour, timeout_s=0.5)

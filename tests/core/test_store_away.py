@@ -32,6 +32,7 @@ entry = StoreContract().make_entry
 EVERYTHING = Selector()
 PLAIN = {"min_similarity": 0.9}
 REST_S = 1.0
+WAIT_S = 10.0
 
 
 class Failing(MemoryStore):
@@ -365,3 +366,21 @@ def test_the_writer_calls_again_when_asked(far: Failing) -> None:
     assert batches == [[1], [], []]
     assert not writer.submit(2)
     assert dropped == [1]
+
+
+def test_closing_takes_no_longer_than_it_may(rig: Rig, far: Failing) -> None:
+    """What each step waits for is taken off what the next one may wait."""
+    far.away(AWAY)
+    rig.ask("what is one thing", "one")
+    tiers = rig.accel._built.tiers
+    writer = tiers._background._writer
+    flush, waits = writer.flush, []
+
+    def waiting(timeout_s: float | None = None) -> bool:
+        waits.append(timeout_s)
+        rig.clock.advance(3.0)
+        return flush(WAIT_S)
+
+    writer.flush = waiting  # type: ignore[method-assign]
+    tiers.close(4.0)
+    assert waits == [4.0, 1.0, 0.0]

@@ -16,10 +16,12 @@ from accel_core.testing.doubles import ManualClock, RecordingObserver
 from accel_core.testing.encoders import HashEncoder
 from accel_core.testing.model_server import ModelServer
 from llamaindex_accel import accelerate
+from tests.llamaindex.speculating import Carrier, World
 from tests.llamaindex.support import Caller, Watch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 
 @pytest.fixture
@@ -119,6 +121,16 @@ def spans() -> Iterator[SimpleSpanHandler]:
     root_dispatcher.span_handlers.append(handler)
     yield handler
     root_dispatcher.span_handlers.remove(handler)
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path, make_llm: Callable[..., OpenAI], make_accel: Callable[..., Accel], ask: Caller
+) -> Iterator[World]:
+    """A desk, a carrier and a model; no result is audited."""
+    accel = make_accel({"speculation": {"audit_share": 0.0}})
+    with Carrier() as carrier:
+        yield World(tmp_path, carrier, make_llm, accel, ask)
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -256,6 +256,9 @@ class TestFoundAgain:
             lambda: setattr(fast, "_embed_model", copy.copy(fast._embed_model)),
             lambda: setattr(fast._index, "_embed_model", copy.copy(fast._embed_model)),
             lambda: fast._node_ids.append("another"),
+            lambda: fast._node_ids.extend(f"node {number}" for number in range(40)),
+            lambda: fast._node_ids.append("one more"),
+            lambda: fast._node_ids.__setitem__(20, "in its place"),
             lambda: fast._kwargs.update(more=fast._kwargs.pop("mmr_threshold")),
         ]
         for asked, change in enumerate([lambda: None, *changes], start=1):

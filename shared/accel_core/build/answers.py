@@ -134,7 +134,7 @@ def build_caches(
     single_flight = settings.single_flight
     leases = store if isinstance(store, SharedFlights) else None
     flights = FlightTable(single_flight.lease_s, clocks.mono_now, leases)
-    leadership = Leadership(flights, leases, tiers)
+    leadership = Leadership(flights, leases, tiers, invalidations)
     cache = SemanticCache(
         tiers,
         flights if single_flight.enabled else None,

@@ -81,6 +81,7 @@ def build_retrieval(
         emit=emit,
         mono_now=clocks.mono_now,
         lock=threading.Lock,
+        rests=lambda: shared.tiers.rests,
     )
     cache = RetrievalCache(
         Parts(

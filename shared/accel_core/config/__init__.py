@@ -6,6 +6,7 @@ from accel_core.config.limits import LimitsConfig
 from accel_core.config.load import from_mapping, from_yaml
 from accel_core.config.retrieval import RetrievalConfig
 from accel_core.config.retrieval_gate import RetrievalGateConfig
+from accel_core.config.speculation import SpeculationConfig
 from accel_core.config.tree import (
     AccelConfig,
     CacheConfig,
@@ -33,6 +34,7 @@ __all__ = [
     "SecurityConfig",
     "SemanticConfig",
     "SingleFlightConfig",
+    "SpeculationConfig",
     "StoreConfig",
     "VerifierConfig",
     "from_mapping",

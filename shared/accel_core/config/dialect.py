@@ -13,7 +13,13 @@ from typing import Any
 from accel_core.errors import ConfigError
 
 _ROOT = "agent_latency_optimization"
-_LATER = {"spec_execution": "speculative tool calls", "batch_processing": "request batching"}
+_LATER = {"batch_processing": "request batching"}
+_SPECULATION = {
+    "enabled": "enabled",
+    "confidence_threshold": "threshold",
+    "max_concurrent_specs": "at_once",
+    "speculative_window_ms": "window_s",
+}
 _LOCAL_MODELS = {"all-minilm-l6-v2", "sentence-transformers/all-minilm-l6-v2"}
 
 
@@ -25,6 +31,11 @@ PLACES = {
     "cache.semantic.min_similarity": f"{_ROOT}.cache.l2_semantic_cache.similarity_threshold",
     "cache.semantic.encoder.model": f"{_ROOT}.cache.l2_semantic_cache.embedding_model",
     "cache.single_flight.enabled": f"{_ROOT}.deduplication.enabled",
+    "speculation.reuse_s": f"{_ROOT}.deduplication.cache_window_ms",
+    **{
+        f"speculation.{ours}": f"{_ROOT}.spec_execution.{theirs}"
+        for theirs, ours in _SPECULATION.items()
+    },
 }
 """Where a setting of ours came from, for errors that name the place in the file."""
 
@@ -45,7 +56,8 @@ def translate(data: Any) -> Any:
     if len(data) > 1:
         others = sorted(str(key) for key in data if key != _ROOT)
         raise ConfigError(others[0], data[others[0]], f"cannot stand beside {_ROOT!r}")
-    sections = _section(data[_ROOT], _ROOT, {"cache", "deduplication", *_LATER})
+    known = {"cache", "deduplication", "spec_execution", *_LATER}
+    sections = _section(data[_ROOT], _ROOT, known)
     for name, feature in _LATER.items():
         if _section(sections.get(name), f"{_ROOT}.{name}", None).get("enabled", False):
             warnings.warn(
@@ -57,7 +69,12 @@ def translate(data: Any) -> Any:
     place = f"{_ROOT}.deduplication"
     dedup = _section(sections.get("deduplication"), place, {"enabled", "cache_window_ms"})
     cache["single_flight"] = {"enabled": dedup.get("enabled", True)}
-    return {"cache": cache}
+    place = f"{_ROOT}.spec_execution"
+    speculation = _speculation(_section(sections.get("spec_execution"), place, {*_SPECULATION}))
+    if "cache_window_ms" in dedup:
+        reuse_ms = dedup["cache_window_ms"]
+        speculation["reuse_s"] = _seconds(reuse_ms, PLACES["speculation.reuse_s"])
+    return {"cache": cache, "speculation": speculation}
 
 
 _EXACT_KEYS = {"enabled", "max_entries", "ttl_seconds"}
@@ -87,6 +104,19 @@ def _cache(levels: dict[str, Any]) -> dict[str, Any]:
     if "embedding_model" in semantic:
         cache["semantic"]["encoder"] = _encoder(semantic["embedding_model"])
     return cache
+
+
+def _speculation(section: dict[str, Any]) -> dict[str, Any]:
+    said = {ours: section[name] for name, ours in _SPECULATION.items() if name in section}
+    if "window_s" in said:
+        said["window_s"] = _seconds(said["window_s"], PLACES["speculation.window_s"])
+    return said
+
+
+def _seconds(milliseconds: Any, place: str) -> float:
+    if not isinstance(milliseconds, (int, float)) or isinstance(milliseconds, bool):
+        raise ConfigError(place, milliseconds, "must be a number of milliseconds")
+    return milliseconds / 1000
 
 
 def _encoder(model: Any) -> dict[str, Any]:

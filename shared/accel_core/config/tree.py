@@ -13,6 +13,7 @@ from typing import Literal
 from accel_core.config.limits import LimitsConfig
 from accel_core.config.ranges import positive
 from accel_core.config.retrieval import RetrievalConfig
+from accel_core.config.speculation import SpeculationConfig
 from accel_core.errors import ConfigError
 from accel_core.policy.admission import Admission
 from accel_core.policy.expiry import TtlPolicy
@@ -330,6 +331,7 @@ class AccelConfig:
     embeddings: EmbeddingsConfig = field(default_factory=EmbeddingsConfig)
     security: SecurityConfig = field(default_factory=SecurityConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
+    speculation: SpeculationConfig = field(default_factory=SpeculationConfig)
 
     def __post_init__(self) -> None:
         shared = self.limits.shared

@@ -102,14 +102,41 @@ class AsyncIo:
         """Return a signal that the running task can wait for."""
         return AsyncSignal()
 
-    def spawn(self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]) -> None:
+    def spawn(
+        self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]
+    ) -> Callable[[], bool]:
         """Carry out `flow` in a task of the running loop, and end with it at the latest."""
-        task = asyncio.get_running_loop().create_task(flow)
+        loop = asyncio.get_running_loop()
+        task = loop.create_task(flow)
         # A loop holds its tasks weakly.
         _spawned.add(task)
         task.add_done_callback(_spawned.discard)
         # Not in the flow: a task that is cancelled before it begins runs nothing of it.
         task.add_done_callback(lambda _: ended())
+
+        def stop() -> bool:
+            # A loop that was closed carries nothing out any more.
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(task.cancel)
+            return True
+
+        return stop
+
+    def later(self, delay_s: float, call: Callable[[], object]) -> Callable[[], object]:
+        """Call `call` on the running loop in `delay_s` seconds, unless prevented."""
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(delay_s, call)
+
+        def prevent() -> None:
+            # A loop that was closed calls nothing any more.
+            with contextlib.suppress(RuntimeError):
+                mine = asyncio.events._get_running_loop() is loop  # noqa: SLF001 - None, not raised
+                if mine:
+                    timer.cancel()
+                else:
+                    loop.call_soon_threadsafe(timer.cancel)
+
+        return prevent
 
 
 class AsyncSignal:

@@ -93,7 +93,9 @@ class BlockingIo:
         """Return a signal that this thread can wait for."""
         return BlockingSignal()
 
-    def spawn(self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]) -> None:
+    def spawn(
+        self, flow: Coroutine[Any, Any, None], ended: Callable[[], None]
+    ) -> Callable[[], bool]:
         """Carry out `flow` in a thread of its own, which no exit of the process waits for."""
 
         def job() -> None:
@@ -104,6 +106,11 @@ class BlockingIo:
 
         in_context = functools.partial(contextvars.copy_context().run, job)
         threading.Thread(target=in_context, name="accel-spawned", daemon=True).start()
+        return lambda: False
+
+    def later(self, delay_s: float, call: Callable[[], object]) -> Callable[[], object]:  # noqa: ARG002
+        """Do nothing: no thread can be stopped, so there is nothing to do later."""
+        return lambda: None
 
 
 class BlockingSignal:

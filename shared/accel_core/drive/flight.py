@@ -32,7 +32,7 @@ class Flight:
         vector: the question's vector, once the leader has it, so that storing needs no encoder.
         ticket: what was explored, to be compared with the answer that the leader stores.
         lease: held for it among processes; `FlightTable` takes and gives it.
-        known: the last invalidation by any process when what it makes was asked for, if known.
+        known: the last invalidation by any process, of which was heard, when it asked for an entry.
     """
 
     __slots__ = (
@@ -45,7 +45,7 @@ class Flight:
         self.vector: Any = None
         self.ticket: Any = None
         self.lease: Lease | None = None
-        self.known: int | None = None
+        self.known = 0
         self._followers: list[Future[Any]] = []
         self._outcome: Any = _IN_THE_AIR
 

@@ -13,8 +13,10 @@ from accel_core.events import (
     ControlIgnored,
     LearnedIgnored,
     LimitsAlone,
+    PredictorFailed,
     SearchUnavailable,
     SemanticUnavailable,
+    SpeculationSuspended,
     WriteDropped,
 )
 
@@ -34,7 +36,9 @@ class LoggingObserver:
             LearnedIgnored,
             SearchUnavailable,
             LimitsAlone,
+            PredictorFailed,
             SemanticUnavailable,
+            SpeculationSuspended,
             WriteDropped,
         }
     )
@@ -48,6 +52,8 @@ class LoggingObserver:
         cause: object = type(event)
         if isinstance(event, BackendFailed):
             cause = (event.backend, event.operation)
+        elif isinstance(event, (PredictorFailed, SpeculationSuspended)):
+            cause = (event[0], event.reason)
         if cause in self._seen or len(self._seen) >= _MAX_CAUSES:
             self._logger.debug("%r", event)
             return

@@ -44,6 +44,11 @@ class Statistics:
         retrieval_hits: documents, and answers made of them, served from the cache.
         retrieval_stale: of them, those served while they were made anew or because that failed.
         retrieval_misses: those that were not, by reason.
+        tool_guesses: tool calls that were begun before they were asked for.
+        tool_guesses_wasted: of them, those that never will, by reason.
+        tool_calls_reused: tool calls answered by a guess, or by another call.
+        tool_wait_saved_s: how much sooner they were answered, together, in seconds.
+        raced: paths of races, by ``name.outcome`` (`events.PathRun`).
     """
 
     exact_hits: int = 0
@@ -69,6 +74,11 @@ class Statistics:
     retrieval_hits: int = 0
     retrieval_stale: int = 0
     retrieval_misses: Mapping[str, int] = field(default_factory=dict)
+    tool_guesses: int = 0
+    tool_guesses_wasted: Mapping[str, int] = field(default_factory=dict)
+    tool_calls_reused: int = 0
+    tool_wait_saved_s: float = 0.0
+    raced: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def hits(self) -> int:
@@ -93,6 +103,7 @@ class StatisticsObserver:
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._exact_hits = 0
+        self._saved_s = 0.0
 
     def __call__(self, event: Event) -> None:
         """Count `event`."""
@@ -112,13 +123,15 @@ class StatisticsObserver:
             elif isinstance(event, events.CacheVerified):
                 self._counts["verified", "yes" if event.approved else "no"] += 1
             else:
+                if isinstance(event, events.ToolCallReused):
+                    self._saved_s += event.saved_s
                 for name, detail, count in _counted(event):
                     self._counts[name, detail] += count
 
     def snapshot(self) -> Statistics:
         """Return the counts so far."""
         with self._lock:
-            counts, exact_hits = dict(self._counts), self._exact_hits
+            counts, exact_hits, saved_s = dict(self._counts), self._exact_hits, self._saved_s
 
         def by_reason(kind: str) -> dict[str, int]:
             return {reason: n for (name, reason), n in counts.items() if name == kind}
@@ -148,6 +161,11 @@ class StatisticsObserver:
             retrieval_hits=sum(recalled.values()),
             retrieval_stale=sum(recalled.values()) - recalled.get("", 0),
             retrieval_misses=by_reason("RetrievalMiss"),
+            tool_guesses=counts.get(("ToolCallBegun", ""), 0),
+            tool_guesses_wasted=by_reason("ToolCallWasted"),
+            tool_calls_reused=counts.get(("ToolCallReused", ""), 0),
+            tool_wait_saved_s=saved_s,
+            raced=by_reason("raced"),
         )
 
     def after_fork(self) -> None:
@@ -166,5 +184,7 @@ def _counted(event: Event) -> list[tuple[str, str, int]]:
     if isinstance(event, events.EmbeddingsServed):
         cached = event.cached + event.shared
         return [("embeddings", "cached", cached), ("embeddings", "asked", event.asked)]
+    if isinstance(event, events.PathsRaced):
+        return [("raced", f"{path.name}.{path.outcome}", 1) for path in event.paths]
     detail = getattr(event, "reason", "") or getattr(event, "stale", "")
     return [(type(event).__name__, detail, 1)]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from accel_core.store.redis_flight_scripts import END_FLIGHT, IS_OUTDATED
 from accel_core.store.redis_scripts import Script
-from accel_core.store.redis_selection import HAS
+from accel_core.store.redis_selection import MEANS
 
 HISTORY_REVISIONS = 20_000
 """How far back removals can be asked for; who is further behind is told to start again."""
@@ -137,7 +137,7 @@ SAVE = Script(
     _STATE,
     _PLACING,
     _CHANGING,
-    HAS,
+    MEANS,
     END_FLIGHT,
     IS_OUTDATED,
     f"""
@@ -235,6 +235,7 @@ CHANGES = Script(
     """
 local told, after = tonumber(ARGV[4]), tonumber(ARGV[5])
 local most, first, bodies, reset = tonumber(ARGV[6]), ARGV[7] == '1', ARGV[8] == '1', 0
+local heard = ARGV[9]
 revision, horizon = revision or 0, horizon or 0
 if told > 0 and (told < horizon or told > revision) then
     told, after, reset = 0, 0, 1
@@ -255,13 +256,18 @@ for i = 1, #page, 2 do
         end
     end
 end
-local last = redis.call('HGET', counter, 'outdated')
-return {digits(revision), reset, gone, digits(after), #page / 2, stored, tonumber(last) or 0}
+local last = tonumber(redis.call('HGET', counter, 'outdated')) or 0
+local later = {}
+if last ~= tonumber(heard) then
+    later = redis.call('ZRANGEBYSCORE', outdated, '(' .. heard, '+inf')
+end
+return {digits(revision), reset, gone, digits(after), #page / 2, stored, digits(last), later}
 """,
 )
-"""ARGV: entry prefix, writer, set prefix, told, after, page, 1 for the first page, 1 for bodies.
+"""ARGV: entry prefix, writer, set prefix, told, after, page, 1 for the first page, 1 for bodies,
+the last invalidation heard of.
 
 Returns the revision, whether to start again, the keys removed after `told`, how far this page
 went, how many it looked at, what was stored: keys; with bodies, key, bytes and vector of each
-that can be located; and the number of the last invalidation.
+that can be located; the number of the last invalidation; and the records of those not heard of.
 """

@@ -2,14 +2,16 @@
 
 A lease is the hash ``{PREFIX}:2:flight:NAME`` (NAME hashed), gone as the lease ends: its field
 ``leader`` holds the leader's token, and each other field is the channel of a process that waits,
-``{PREFIX}:2:waiting:PROCESS``, which is told ``over FLIGHT``, or ``declined FLIGHT``.
+``{PREFIX}:2:waiting:PROCESS``, which is told ``over FLIGHT``, or ``declined FLIGHT``. A claim whose
+answer nobody waited for leaves the string ``{PREFIX}:2:flight:NAME:TOKEN``, or it could still take
+the lease when it arrives.
 """
 
 from __future__ import annotations
 
 from accel_core.store.redis_scripts import Script
 
-_REMEMBERED = 64
+REMEMBERED = 64
 """Invalidations that are told apart; what was claimed before them is not stored."""
 
 END_FLIGHT = """
@@ -26,26 +28,20 @@ end
 
 # Where what was invalidated later is lost, forgotten or no record of ours, it may have been meant.
 IS_OUTDATED = f"""
-local function means(packed, key, print)
-    local meant = cmsgpack.unpack(packed)
-    local fits = meant[2] == '' or meant[2] == key
-    for c = 3, #meant, 2 do fits = fits and has(print, tonumber(meant[c]), meant[c + 1]) end
-    return fits
-end
 local function is_outdated(key, print, mark)
     local last = tonumber(redis.call('HGET', counter, 'outdated')) or 0
     if mark == last then return false end
     local later = redis.call('ZRANGEBYSCORE', outdated, '(' .. digits(mark), '+inf')
-    local lost = mark > 0 and #later < last - mark or #later >= {_REMEMBERED}
+    local lost = mark > 0 and #later < last - mark or #later >= {REMEMBERED}
     if mark > last or lost then return true end
-    for _, packed in ipairs(later) do
-        local read, fits = pcall(means, packed, key, print)
+    for _, record in ipairs(later) do
+        local read, fits = pcall(means, record, key, print)
         if fits or not read then return true end
     end
     return false
 end
 """
-"""Whether an invalidation after `mark` means an entry; it needs `redis_selection.HAS`."""
+"""Whether an invalidation after `mark` means an entry; it needs `redis_selection.MEANS`."""
 
 CLAIM = Script(
     """
@@ -62,6 +58,7 @@ if redis.call('HEXISTS', flight, 'leader') == 1 then
     if waiting ~= '' then redis.call('HSET', flight, waiting, '') end
     return {'led', redis.call('PTTL', flight)}
 end
+if redis.call('EXISTS', flight .. ':' .. token) == 1 then return {'led', 0} end
 redis.call('HSET', flight, 'leader', token)
 redis.call('PEXPIRE', flight, lease_ms)
 local mark = redis.call('HGET', counter, 'outdated')
@@ -94,25 +91,30 @@ end
 END = Script(
     END_FLIGHT,
     """
-for i, flight in ipairs(KEYS) do end_flight(flight, ARGV[2 * i - 1], ARGV[2 * i]) end
+for i, flight in ipairs(KEYS) do
+    local token, how = ARGV[2 * i], ARGV[2 * i + 1]
+    end_flight(flight, token, how == 'unheard' and 'over' or how)
+    if how == 'unheard' then redis.pcall('SET', flight .. ':' .. token, '', 'PX', ARGV[1]) end
+end
 """,
 )
-"""KEYS: flights. ARGV: token, and ``over`` or ``declined``, of each."""
+"""KEYS: flights. ARGV: how long a lease is, in ms; token, and ``over``, ``declined`` or
+``unheard``, of each: nobody waits for the answer to its claim.
+"""
 
 OUTDATE = Script(
     f"""
-local counter, outdated = unpack(KEYS)
+local counter, outdated, news = unpack(KEYS)
 -- First, for a full server accepts it, and then what follows.
-redis.call('ZREMRANGEBYRANK', outdated, 0, {-_REMEMBERED})
+redis.call('ZREMRANGEBYRANK', outdated, 0, {-REMEMBERED})
 if redis.call('HEXISTS', counter, 'outdated') == 0 then
     local now = redis.call('TIME')
     redis.call('HSET', counter, 'outdated', string.format('%.0f', now[1] * 1000000 + now[2]))
 end
 local number = redis.call('HINCRBY', counter, 'outdated', 1)
 local digits = string.format('%.0f', number)
-redis.call('ZADD', outdated, digits, cmsgpack.pack({{digits, unpack(ARGV)}}))
+redis.call('ZADD', outdated, digits, digits .. ' ' .. ARGV[1])
+redis.call('PUBLISH', news, 'outdated')
 """
 )
-"""KEYS: the counter, the invalidations. ARGV: a key or nothing, place and digest of each condition
-of what is meant.
-"""
+"""KEYS: the counter, the invalidations, the channel of news. ARGV: a `redis_selection.meaning`."""

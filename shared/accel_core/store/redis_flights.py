@@ -14,9 +14,10 @@ from accel_core.leases import Lease
 from accel_core.store.redis_flight_scripts import CLAIM, OUTDATE
 from accel_core.store.redis_inbox import RedisInbox, Waiter
 from accel_core.store.redis_leases import RedisLeases
+from accel_core.store.redis_outdated import RedisOutdated
 from accel_core.store.redis_scripts import expires_ms
 from accel_core.store.redis_search import Row
-from accel_core.store.redis_selection import conditions
+from accel_core.store.redis_selection import meaning
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -55,8 +56,7 @@ class RedisFlights:
         self._link, self._names, self._read = link, names, read
         self._mono_now, self._lease_s = mono_now, lease_s
         self._inbox = RedisInbox(link.subscribe, names.waiting, mono_now)
-        self.known: int | None = None
-        """The last invalidation that a reader of changes met; set by the store."""
+        self._invalidations = RedisOutdated()
         self._leases = RedisLeases(
             link, names.flight, lease_s=lease_s, mono_now=mono_now, report=report
         )
@@ -77,6 +77,7 @@ class RedisFlights:
             claimed = self._claimed(lease, waiter, passed_over)
         except BaseException:
             waiter.future.cancel()
+            self._leases.give_up(lease)
             raise
         if isinstance(claimed, float):
             waiter.until_s = claimed
@@ -86,17 +87,30 @@ class RedisFlights:
             self._leases.hold(claimed, self._mono_now() + at_most_s)
         return claimed
 
-    def mark(self) -> int | None:
+    def mark(self) -> int:
         """Return the number of the last invalidation that was heard of."""
-        return self.known
+        return self._invalidations.last
 
-    def land(self, lease: Lease) -> None:
-        """Let the next save of the lease's entry end it. Where none comes, it ends by itself."""
-        self._leases.land(lease)
+    def outdated(self, mark: int, entry: Entry) -> bool:
+        """Whether an invalidation after `mark`, of which was heard, may mean `entry`."""
+        return self._invalidations.means(mark, entry)
 
-    def landing(self, keys: Iterable[bytes]) -> list[Lease | None]:
-        """Return the lease that a save of each of `keys` is to end."""
-        return [self._leases.landing(key) for key in keys]
+    def hear(self, last: int, records: Sequence[bytes]) -> list[bytes]:
+        """Take note of invalidations after `mark`; return the keys of what they leave in doubt.
+
+        Those are of entries that wait for their save, which will be refused where they are meant.
+        """
+        if not self._invalidations.hear(last, records):
+            return []
+        return self._leases.landing_before(last)
+
+    def land(self, lease: Lease, entry: Entry) -> None:
+        """Let the save of `entry` end `lease`. Where none comes, it ends by itself."""
+        self._leases.land(lease, entry)
+
+    def landing(self, entries: Iterable[Entry]) -> list[Lease | None]:
+        """Return the lease that the save of each of `entries` is to end."""
+        return [self._leases.landing(entry) for entry in entries]
 
     def spelled(self, lease: Lease | None) -> tuple[str, str, str]:
         """Return what a save tells its script: flight, token and mark, or nothing."""
@@ -104,11 +118,10 @@ class RedisFlights:
             return "", "", ""
         return self._names.flight(lease.name), lease.token, str(lease.mark)
 
-    def landed(self, leases: Iterable[Lease | None]) -> None:
-        """Take note that the saves are done that were to end `leases`."""
-        for lease in leases:
-            if lease is not None:
-                self._leases.landed(lease)
+    def landed(self, entries: Iterable[Entry]) -> None:
+        """Take note that `entries` were saved."""
+        for entry in entries:
+            self._leases.landed(entry)
 
     def end(self, lease: Lease, *, declined: bool) -> None:
         """End `lease` without an entry, soon. Does not wait."""
@@ -120,10 +133,9 @@ class RedisFlights:
         Raises:
             StoreError: the server could not be told.
         """
-        names = [self._names.counter, self._names.outdated]
+        names = [self._names.counter, self._names.outdated, self._names.news]
         for selector in meant:
-            meaning = (selector.key or b"", *conditions(selector))
-            self._link.ask_at_length("invalidate", OUTDATE, names, *meaning)
+            self._link.publish("invalidate", OUTDATE, names, meaning(selector))
 
     def close(self) -> None:
         """End what this process leads, and tell who waits in it to look again."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from accel_core.errors import StoreError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from accel_core.leases import Lease
+    from accel_core.ports import Entry
     from accel_core.store.redis_link import RedisLink
     from accel_core.store.redis_scripts import Script
 
@@ -31,7 +33,7 @@ _LANDING = 10_000
 class _Order(NamedTuple):
     """What is to be done about a lease; ``close`` concerns all."""
 
-    what: Literal["hold", "hurry", "let_go", "over", "declined", "close"]
+    what: Literal["hold", "hurry", "let_go", "over", "declined", "unheard", "close"]
     lease: Lease | None = None
     until_s: float = 0.0
 
@@ -68,36 +70,47 @@ class RedisLeases:
         Raises:
             StoreError: no thread is to be had; the lease ends by itself.
         """
-        self._orders.put(_Order("hold", lease, until_s))
-        with self._starting:
-            if self._thread is None:
-                thread = threading.Thread(target=self._run, name="accel-leases", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError as error:
-                    raise StoreError("redis", "renew leases", str(error)) from error
-                self._thread = thread
+        self._carry_out(_Order("hold", lease, until_s))
 
-    def land(self, lease: Lease) -> None:
-        """Let the next save of the lease's entry end it.
+    def give_up(self, lease: Lease) -> None:
+        """End `lease` whose claim failed: it may have been taken all the same, or yet be.
+
+        Raises:
+            StoreError: no thread is to be had; the lease ends by itself.
+        """
+        self._carry_out(_Order("unheard", lease))
+
+    def land(self, lease: Lease, entry: Entry) -> None:
+        """Let the save of `entry` end `lease`.
 
         It is renewed for one more of its durations: where no save comes, it ends by itself.
         """
-        self._landing[lease.key] = lease
-        self._orders.put(_Order("hurry", lease, self._mono_now() + self.lease_s))
+        which = _which(entry)
+        # Of two made at the same instant the one counts that was asked for first.
+        self._landing[which] = min(lease, self._landing.get(which, lease), key=attrgetter("mark"))
+        # Beyond that, their saves were let go.
+        for which in list(self._landing)[:-_LANDING]:
+            self._landing.pop(which, None)
+        if lease.token:
+            self._orders.put(_Order("hurry", lease, self._mono_now() + self.lease_s))
 
-    def landing(self, key: bytes) -> Lease | None:
-        """Return the lease that a save of `key` is to end.
+    def landing(self, entry: Entry) -> Lease | None:
+        """Return the lease that the save of `entry` is to end.
 
         So it does when it is tried again, and the lease has long ended: its mark counts.
         """
-        return self._landing.get(key)
+        return self._landing.get(_which(entry))
 
-    def landed(self, lease: Lease) -> None:
-        """Take note that the save which was to end `lease` is done; it is renewed no longer."""
-        if self._landing.get(lease.key) == lease:
-            self._landing.pop(lease.key, None)
-        self._orders.put(_Order("let_go", lease))
+    def landing_before(self, number: int) -> list[bytes]:
+        """Return the keys of entries that wait for their save, asked for before an invalidation."""
+        waiting = list(self._landing.values())
+        return [lease.key for lease in waiting if lease.mark < number]
+
+    def landed(self, entry: Entry) -> None:
+        """Take note that the save of `entry` is done; the lease is renewed no longer."""
+        lease = self._landing.pop(_which(entry), None)
+        if lease is not None and lease.token:
+            self._orders.put(_Order("let_go", lease))
 
     def end(self, lease: Lease, *, declined: bool) -> None:
         """End `lease` and tell who waits, where this process holds it. Does not wait."""
@@ -115,7 +128,19 @@ class RedisLeases:
         """Hold none in a child process: they are its parent's."""
         self._starting, self._thread = threading.Lock(), None
         self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
-        self._landing: dict[bytes, Lease] = {}
+        self._landing: dict[tuple[bytes, float], Lease] = {}
+
+    def _carry_out(self, order: _Order) -> None:
+        """Have `order` carried out, by a thread that begins with the first."""
+        self._orders.put(order)
+        with self._starting:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="accel-leases", daemon=True)
+                try:
+                    thread.start()
+                except RuntimeError as error:
+                    raise StoreError("redis", "renew leases", str(error)) from error
+                self._thread = thread
 
     def _run(self) -> None:
         held: dict[Lease, float] = {}
@@ -123,7 +148,7 @@ class RedisLeases:
         while True:
             orders = self._next(renew_at_s - self._mono_now() if held else None)
             idle = not held
-            ended = _carry_out(orders, held)
+            ended = _noted(orders, held)
             if any(order.what == "close" for order in orders):
                 self._end([*ended, *(_Order("over", lease) for lease in held)])
                 return
@@ -133,16 +158,8 @@ class RedisLeases:
                 renew_at_s = now_s + self.lease_s / 3
             elif now_s >= renew_at_s:
                 renew_at_s = now_s + self.lease_s / 3
-                self._drop_late(held, now_s)
+                _drop_late(held, now_s)
                 self._renew(list(held))
-
-    def _drop_late(self, held: dict[Lease, float], now_s: float) -> None:
-        """Leave alone those that were held as long as they may be."""
-        for lease in [lease for lease, until_s in held.items() if until_s <= now_s]:
-            del held[lease]
-        # Their saves were let go.
-        for key in list(self._landing)[:-_LANDING]:
-            self._landing.pop(key, None)
 
     def _next(self, timeout_s: float | None) -> list[_Order]:
         """Wait for orders and return them, in order; none where `timeout_s` passed first."""
@@ -164,27 +181,39 @@ class RedisLeases:
 
     def _renew(self, leases: list[Lease]) -> None:
         if leases:
-            tokens = [lease.token for lease in leases]
-            duration_ms = int(self.lease_s * 1000)
-            self._tell("renew leases", RENEW, leases, [duration_ms, *tokens])
+            self._tell("renew leases", RENEW, leases, [lease.token for lease in leases])
 
     def _tell(
         self, operation: str, script: Script, leases: list[Lease], arguments: list[Any]
     ) -> None:
         try:
             names = [self._named(lease.name) for lease in leases]
-            self._link.ask_at_length(operation, script, names, *arguments)
+            lease_ms = int(self.lease_s * 1000)
+            self._link.ask_at_length(operation, script, names, lease_ms, *arguments)
         except Exception as error:  # whatever it is, the thread must live on
             self._report(operation, str(error))
 
 
-def _carry_out(orders: list[_Order], held: dict[Lease, float]) -> list[_Order]:
+def _which(entry: Entry) -> tuple[bytes, float]:
+    """Tell `entry` from another one under its key; with its vector it is the same."""
+    return entry.key, entry.created_s
+
+
+def _drop_late(held: dict[Lease, float], now_s: float) -> None:
+    """Leave alone those that were held as long as they may be."""
+    for lease in [lease for lease, until_s in held.items() if until_s <= now_s]:
+        del held[lease]
+
+
+def _noted(orders: list[_Order], held: dict[Lease, float]) -> list[_Order]:
     """Take note in `held`, and return which leases are to be ended, and how."""
     ended: list[_Order] = []
     for order in orders:
         if order.lease is None:
             continue
-        if order.what == "hold":
+        if order.what == "unheard":
+            ended.append(order)
+        elif order.what == "hold":
             held[order.lease] = order.until_s
         elif order.what == "hurry" and order.lease in held:
             held[order.lease] = min(order.until_s, held[order.lease])

@@ -26,11 +26,13 @@ class Heard(NamedTuple):
         connection: the number of the connection that it came by.
         revision: the highest that somebody else's change of entries was given; 0: none.
         corpora: how many changes of corpora there were.
+        outdated: how many invalidations there were.
     """
 
     connection: int
     revision: int
     corpora: int
+    outdated: int
 
 
 class RedisNews:
@@ -46,7 +48,7 @@ class RedisNews:
 
     def __init__(self, link: RedisLink, channel: str) -> None:
         self._link, self._channel = link, channel
-        self._heard = Heard(0, 0, 0)
+        self._heard = Heard(0, 0, 0, 0)
         self.after_fork()
         renewed_in_children(self)
 
@@ -104,18 +106,20 @@ class RedisNews:
     def _start(self) -> None:
         subscription = self._link.subscribe(self._channel)
         with self._lock:
-            self._heard = Heard(self._heard.connection + 1, 0, 0)
+            self._heard = Heard(self._heard.connection + 1, 0, 0, 0)
             self._subscription = subscription
 
     def _take(self, message: object) -> None:
         if not isinstance(message, list) or message[0] != b"message":
             return
-        kind, writer, *rest = message[2].split()
+        kind, *rest = message[2].split()
         heard = self._heard
         if kind == b"corpora":
             self._heard = heard._replace(corpora=heard.corpora + 1)
-        elif writer != self.writer.encode():
-            self._heard = heard._replace(revision=max(heard.revision, int(rest[0])))
+        elif kind == b"outdated":
+            self._heard = heard._replace(outdated=heard.outdated + 1)
+        elif rest[0] != self.writer.encode():
+            self._heard = heard._replace(revision=max(heard.revision, int(rest[1])))
 
     def _drop(self) -> None:
         if self._subscription is not None:

@@ -17,7 +17,8 @@ is the format's version, and another version's names are others:
 ``{PREFIX}:2:index:DIMENSIONS`` index       the query engine's, over the entries
 ``{PREFIX}:2:corpus:CORPUS``    hash        ``revision``; ``everything``, the last for all
 ``{PREFIX}:2:documents:CORPUS`` zset        changed documents by revision
-``{PREFIX}:2:news``             channel     ``entries WRITER REVISION`` or ``corpora WRITER``
+``{PREFIX}:2:news``             channel     ``entries WRITER REVISION``, ``corpora WRITER`` or
+                                            ``outdated``
 ``{PREFIX}:2:outdated``         zset        the last invalidations by number (``outdated`` in
                                             ``counter``)
 ``{PREFIX}:2:flight:NAME``      hash        a lease, and ``{PREFIX}:2:waiting:PROCESS``, a channel:

@@ -6,6 +6,7 @@ An entry shows digests, never a text, and not more than its selectors ask for.
 from __future__ import annotations
 
 from hashlib import blake2b
+from struct import Struct
 from typing import TYPE_CHECKING
 
 from accel_core.store.codec import utf8
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from accel_core.ports import Entry, Selector
 
 _DIGEST_BYTES = 16
+_CONDITION = Struct(f"<b{_DIGEST_BYTES}s")
 
 _PLACES = {"tenant": 1, "namespace": 17, "scope": 33, "text": 49, "tag": -65}
 """Where a fingerprint holds which digest, from 1 on as Lua counts; below 0: there or later."""
@@ -57,6 +59,52 @@ return {after, #page / 2, meant}
 
 Returns how far this page went, how many it looked at, and the keys that are meant.
 """
+
+
+MEANS = (
+    HAS
+    + f"""
+local function means(record, key, print)
+    local at = string.find(record, ' ', 1, true) + 1
+    local size = string.byte(record, at)
+    local fits = size == 0 or string.sub(record, at + 1, at + size) == key
+    for c = at + 1 + size, #record, {1 + _DIGEST_BYTES} do
+        local wanted = string.sub(record, c + 1, c + {_DIGEST_BYTES})
+        fits = fits and has(print, (struct.unpack('b', record, c)), wanted)
+    end
+    return fits
+end
+"""
+)
+"""Whether the record of an invalidation, its number before a `meaning`, means an entry; as `means`.
+
+It raises where it is none.
+"""
+
+
+def meaning(selector: Selector) -> bytes:
+    """Return what `selector` means, as an invalidation is recorded: its key, its conditions."""
+    key = selector.key or b""
+    told = conditions(selector)
+    pairs = zip(told[::2], told[1::2], strict=True)
+    return b"".join((bytes([len(key)]), key, *(_CONDITION.pack(*pair) for pair in pairs)))
+
+
+def means(meaning: bytes, entry: Entry) -> bool:
+    """Whether `meaning` is what `meaning` makes of a selector, and means `entry`.
+
+    Raises:
+        struct.error: it is none.
+        IndexError: it is none.
+    """
+    start = 1 + meaning[0]
+    if meaning[1:start] not in (b"", entry.key):
+        return False
+    print_ = fingerprint(entry)
+    return all(
+        print_.startswith(digest, place - 1) if place > 0 else print_.find(digest, -place - 1) >= 0
+        for place, digest in _CONDITION.iter_unpack(meaning[start:])
+    )
 
 
 def fingerprint(entry: Entry) -> bytes:

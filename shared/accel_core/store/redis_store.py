@@ -117,10 +117,11 @@ class RedisStore:
             self._link, self._names, read=self._entry, report=self._tell, mono_now=mono_now
         )
         self.claim, self.land, self.end = flights.claim, flights.land, flights.end
-        self.outdate, self.mark = flights.outdate, flights.mark
+        self.outdate, self.mark, self.outdated = flights.outdate, flights.mark, flights.outdated
         # Others' changes up to this revision were told, later ones are pushed by this connection;
         # as of then.
         self._known, self._by, self._confirmed_s = 0, 0, float("-inf")
+        self._invalidations = 0
         self._glances, self._glanced_s = 0, float("-inf")
         self._checked = 0
         self._begin()
@@ -171,10 +172,10 @@ class RedisStore:
         for page in _pages(entries, _PLACED if self._search.on_server else _SAVED):
             for dimensions in {len(entry.vector) // 2 for entry in page if entry.vector}:
                 self._search.prepare(dimensions)
-            leases = self._flights.landing(entry.key for entry in page)
+            leases = self._flights.landing(page)
             rows = [part for row in map(self._row, page, leases) for part in row]
             left, outdated, swept, problem = self._change("save", SAVE, self._max_entries, *rows)
-            self._flights.landed(leases)
+            self._flights.landed(page)
             if left or outdated:
                 # Entries left for these, or are outdated, and who saved does not know which.
                 self._by = 0
@@ -215,6 +216,7 @@ class RedisStore:
             heard is None
             or heard.connection != self._by
             or heard.revision > self._known
+            or heard.outdated != self._invalidations
             or self._mono_now() - self._confirmed_s > _CONFIRM_S
         )
 
@@ -226,7 +228,7 @@ class RedisStore:
         and includes its first entries.
         """
         # Before anything is read, so that whatever is not read is pushed.
-        now_s, connection = self._mono_now(), self._listen()
+        now_s, connection, heard = self._mono_now(), self._listen(), self._news.heard()
         bodies = not self._search.on_server
         told, after = divmod(since, _HALF)
         page = self._page(told, after, limit, first=True, bodies=bodies)
@@ -240,6 +242,7 @@ class RedisStore:
         if page.last:
             after = page.revision
             self._known, self._by, self._confirmed_s = revision, connection, now_s
+            self._invalidations = 0 if heard is None else heard.outdated
         reached = revision * _HALF + after
         if not bodies:
             return Changes([], removed, reached, reset, stored)
@@ -321,14 +324,14 @@ class RedisStore:
 
     def _page(self, told: int, after: int, limit: int, *, first: bool, bodies: bool) -> _Page:
         most = min(limit, _READ if bodies else _LEARNED)
-        revision, reset, removed, reached, looked, stored, outdated = self._link.ask(
+        revision, reset, removed, reached, looked, stored, last, records = self._link.ask(
             "read changes of",
             CHANGES,
             self._names.kept,
             *(self._names.entries, self._news.writer, self._search.sets),
-            *(told, after, most, int(first), int(bodies)),
+            *(told, after, most, int(first), int(bodies), self._flights.mark()),
         )
-        self._flights.known = int(outdated)
+        removed += self._flights.hear(int(last), records)
         return _Page(int(revision), bool(reset), removed, int(reached), looked < most, stored)
 
     def _row(self, entry: Entry, lease: Lease | None) -> tuple[Any, ...]:

@@ -80,7 +80,7 @@ class SharedFlightsContract:
         """As the entry is saved everybody who waits is told, and finds it."""
         lease = led(flights)
         landings = [followed(other), followed(third)]
-        flights.land(lease)
+        flights.land(lease, self.make_entry())
         assert not any(landing.done() for landing in landings)
         flights.save([self.make_entry()])
         assert [landing.result(WAIT_S) for landing in landings] == [False, False]
@@ -91,7 +91,7 @@ class SharedFlightsContract:
         lease = led(flights)
         landing = followed(other)
         flights.save([self.make_entry("two")])
-        flights.land(lease)
+        flights.land(lease, self.make_entry())
         other.save([self.make_entry()])
         assert not landing.done()
         flights.save([self.make_entry("three"), self.make_entry()])
@@ -125,7 +125,7 @@ class SharedFlightsContract:
         landing = followed(third)
         flights.end(lease, declined=True)
         third.end(lease, declined=True)
-        flights.land(lease)
+        flights.land(lease, self.make_entry())
         flights.save([self.make_entry()])
         led(flights, b"another name", digest("two"))
         assert not landing.done()
@@ -167,7 +167,7 @@ class SharedFlightsContract:
         lease = led(flights)
         landing = followed(other)
         third.outdate([Selector(tag="nothing"), meant])
-        flights.land(lease)
+        flights.land(lease, entry)
         flights.save([entry, self.make_entry("two")])
         assert landing.result(WAIT_S) is True
         assert flights.fetch(_KEY) is None
@@ -179,7 +179,7 @@ class SharedFlightsContract:
         lease = led(flights)
         others = Selector(tag="other"), Selector(key=digest("two")), Selector(tag="faq", text="no")
         other.outdate(others)
-        flights.land(lease)
+        flights.land(lease, self.make_entry())
         flights.save([self.make_entry()])
         assert other.fetch(_KEY) is not None
 
@@ -187,18 +187,80 @@ class SharedFlightsContract:
         """What may have been meant by one that is forgotten is not stored."""
         lease = led(flights)
         other.outdate([Selector(tag=f"tag {number}") for number in range(200)])
-        flights.land(lease)
+        flights.land(lease, self.make_entry())
         flights.save([self.make_entry()])
         assert other.fetch(_KEY) is None
+
+    def test_each_save_ends_its_own_lease(self, flights: Any, other: Any) -> None:
+        """Of two entries of one key each is refused by what was invalidated after its own lease."""
+        old, new = self.make_entry(created_s=1_000.0), self.make_entry(created_s=1_001.0)
+        before = led(flights, b"before")
+        other.outdate([Selector()])
+        after = led(flights, b"after")
+        landings = [followed(other, name) for name in (b"before", b"after")]
+        flights.land(before, old)
+        flights.land(after, new)
+        flights.save([old])
+        assert other.fetch(_KEY) is None
+        assert landings[0].result(WAIT_S) is True
+        assert not landings[1].done()
+        flights.save([new])
+        assert landings[1].result(WAIT_S) is False
+        assert other.fetch(_KEY) == new
+
+    @pytest.mark.parametrize(
+        ("meant", "means"),
+        [
+            (Selector(), True),
+            (Selector(key=_KEY, tag="faq"), True),
+            (Selector(text="one", namespace="", tenant=b"t", scope=digest("s")), True),
+            (Selector(key=digest("two")), False),
+            (Selector(tag="other"), False),
+            (Selector(text="two", tag="faq"), False),
+            (Selector(tenant=b"u"), False),
+        ],
+    )
+    def test_what_is_outdated_is_known(
+        self, flights: Any, other: Any, *, meant: Selector, means: bool
+    ) -> None:
+        """Who took over what others did knows what they invalidated since a mark, and what not."""
+        entry = self.make_entry(
+            text="one", namespace="", tenant=b"t", scope=digest("s"), tags=("dog", "faq")
+        )
+        flights.changes(0, 10)
+        other.outdate([Selector()])
+        assert flights.stirred()
+        flights.changes(0, 10)
+        mark = flights.mark()
+        assert not flights.outdated(mark, entry)
+        other.outdate([Selector(tag="nothing"), meant])
+        assert flights.stirred()
+        flights.changes(0, 10)
+        assert flights.outdated(mark, entry) is means
+        assert not flights.outdated(flights.mark(), entry)
+        other.outdate([Selector(tag=f"tag {number}") for number in range(200)])
+        flights.changes(0, 10)
+        assert flights.outdated(mark, entry)
+
+    def test_what_waits_for_its_save_is_in_doubt(self, flights: Any, other: Any) -> None:
+        """An entry that the server has not judged yet leaves memory as others invalidate."""
+        flights.changes(0, 10)
+        flights.land(led(flights), self.make_entry())
+        revision = flights.changes(0, 10).revision
+        other.outdate([Selector(tag="perhaps")])
+        assert list(flights.changes(revision, 10).removed) == [_KEY]
+        flights.save([self.make_entry()])
+        other.outdate([Selector(tag="perhaps")])
+        assert _KEY not in flights.changes(flights.changes(0, 10).revision, 10).removed
 
     def test_no_moment_without_lease_and_entry(self, flights: Any, other: Any, third: Any) -> None:
         """Whoever claims at any time during many landings waits or gets the entry; none leads."""
         rounds = range(20)
 
         def land(number: int) -> None:
-            key = digest(number)
-            flights.land(leases[number])
-            flights.save([self.make_entry(number, key=key)])
+            entry = self.make_entry(number, key=digest(number))
+            flights.land(leases[number], entry)
+            flights.save([entry])
 
         def ask(handle: Any) -> list[object]:
             return [

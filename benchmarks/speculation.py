@@ -1,0 +1,14 @@
+"""The group ``speculation``: what is waited less, and that nothing else is changed."""
+
+from __future__ import annotations
+
+from benchmarks import speculation_fuzz
+from benchmarks.harness import Group
+
+GROUP = Group(
+    name="speculation",
+    rows=[
+        *speculation_fuzz.ROWS,
+    ],
+    packages=("llm-accel", "langchain-core", "llama-index-core"),
+)

@@ -1,0 +1,62 @@
+"""Which tools the other middlewares of an agent hold back.
+
+A guess is made before anybody is asked for approval, so a tool that needs one is never guessed,
+whoever declared it harmless. ``create_agent`` tells a middleware nothing of the others, and what
+stands in its graph cannot be reached from within; but it asks each for its name, and what it was
+given is then one or two frames away. Where that cannot be read, nobody is guessed.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import FrameType
+
+_FRAMES = 4
+
+
+class Beside(NamedTuple):
+    """What an agent is made of, as far as guesses are concerned.
+
+    Attributes:
+        held_back: names of tools that need an approval, or whose calls are counted.
+        paused: whether the agent stops before its tools, so that somebody may look.
+    """
+
+    held_back: frozenset[str]
+    paused: bool
+
+
+def being_made() -> Beside | None:
+    """Return what the agent is made of that is being made; None: none is, as far as can be seen."""
+    frame: FrameType | None = sys._getframe(1)
+    for _ in range(_FRAMES):
+        if frame is None:
+            return None
+        given = frame.f_locals
+        if frame.f_code.co_name == "create_agent" and "middleware" in given:
+            pauses = (given.get("interrupt_before"), given.get("interrupt_after"))
+            return Beside(held_back(given["middleware"]), any(map(_before_tools, pauses)))
+        frame = frame.f_back
+    return None
+
+
+def held_back(middlewares: Iterable[Any]) -> frozenset[str]:
+    """Return the tools that middlewares let somebody approve, or whose calls they count."""
+    names: set[str] = set()
+    for middleware in middlewares:
+        approved = getattr(middleware, "interrupt_on", None)
+        if isinstance(approved, dict):
+            names.update(name for name, how in approved.items() if how)
+        counted = getattr(middleware, "tool_name", None)
+        if isinstance(counted, str):
+            names.add(counted)
+    return frozenset(names)
+
+
+def _before_tools(nodes: Any) -> bool:
+    named = isinstance(nodes, (list, tuple)) and not {"model", "tools"}.isdisjoint(nodes)
+    return nodes == "*" or named

@@ -1,0 +1,42 @@
+"""What speculation is made of, by the application's configuration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from langchain_core.tools import BaseTool
+
+from accel_core.accel import default_accel
+from accel_core.permits import Permits
+from langchain_accel._speculation import Speculation
+from langchain_accel.draft_model import DraftModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from langchain_core.language_models.chat_models import BaseChatModel
+
+    from accel_core.accel import Accel
+    from accel_core.speculating import Predictor
+
+
+def speculation_of(
+    allowed: Iterable[BaseTool | str],
+    predictors: Iterable[Predictor] | None,
+    draft: BaseChatModel | None,
+    accel: Accel | None,
+) -> Speculation:
+    """Return speculation over a set of tools.
+
+    Args:
+        allowed: which are free of side effects, beside those that were declared so.
+        predictors: who guesses; None takes the default ones.
+        draft: a model that guesses, if any.
+        accel: the configured object; None takes this process's default.
+    """
+    used = accel if accel is not None else default_accel()
+    names = [tool.name if isinstance(tool, BaseTool) else tool for tool in allowed]
+    drafters = [] if draft is None else [DraftModel(draft)]
+    speculator = used.speculator(predictors or (), drafters=drafters)
+    permits = Permits(names, enabled=used.config.speculation.enabled)
+    return Speculation(speculator, (used.permits, permits))

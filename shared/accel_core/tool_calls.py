@@ -1,0 +1,78 @@
+"""Which call it is, whose, and whether it may change something.
+
+Invariants: two calls are the same only where tool, validated arguments, tenant and user are; where
+that cannot be told, or a tool cannot be asked, the call is named nothing and shared with nobody.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from accel_core.errors import TenantRequiredError
+from accel_core.executions import CallKey
+from accel_core.policy.canonical import Unidentifiable, canonical_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from accel_core.executions import Executions
+    from accel_core.guessers import Grievances
+    from accel_core.speculating import Tool
+    from accel_core.tenancy import Tenant
+    from accel_core.tool_records import ToolRecords
+
+
+class Named(NamedTuple):
+    """A call that can be told from others, and its validated arguments."""
+
+    key: CallKey
+    arguments: Mapping[str, Any]
+
+
+class ToolCalls:
+    """The calls that one speculator sees.
+
+    Args:
+        executions: those under way and lately done.
+        records: what is known of each tool.
+        whose: returns who is asking; where it raises `TenantRequiredError`, nothing is shared.
+        grievances: told what tools raise when they are asked about themselves.
+    """
+
+    def __init__(
+        self,
+        executions: Executions,
+        records: ToolRecords,
+        *,
+        whose: Callable[[], Tenant | None],
+        grievances: Grievances,
+    ) -> None:
+        self._executions, self._records = executions, records
+        self._whose, self._grievances = whose, grievances
+
+    def free(self, tool: Tool) -> bool:
+        """Whether calling `tool` changes nothing, as declared and not found otherwise."""
+        return tool.free and not self._records.differs(tool.name)
+
+    def named(self, tool: Tool, arguments: Mapping[str, Any]) -> Named | None:
+        """Return which call it is; None: its arguments are wrong, or it is shared with nobody."""
+        try:
+            validated = tool.validated(arguments)
+            if validated is None:
+                return None
+            key = CallKey(self._whose(), tool.identity, canonical_json(validated))
+            hash(key)
+        except (Unidentifiable, TenantRequiredError):
+            return None
+        except Exception as error:  # somebody's code: the call is made as ever
+            self._grievances.raised(tool.name, "tool", error)
+            return None
+        return Named(key, validated)
+
+    def changes(self) -> None:
+        """Note that something of who is asking may change now, or has."""
+        try:
+            tenant = self._whose()
+        except TenantRequiredError:
+            tenant = None
+        self._executions.change(tenant)
