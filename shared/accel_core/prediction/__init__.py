@@ -1,1 +1,1 @@
-"""Predictors of an agent's next calls: what learns from runs, is asked before a model, and saved."""
+"""Predictors of an agent's next calls: learned from runs, asked before a model, and saved."""

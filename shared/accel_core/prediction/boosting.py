@@ -6,7 +6,7 @@ by level. Enough for tens of thousands of rows in seconds, without a learning li
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 BINS = 32
-DEPTH = 3
-TREES = 80
-RATE = 0.12
+DEPTH = 5
+TREES = 60
+RATE = 0.08
 SHRINKAGE = 8.0
 """Added to a leaf's weight: leaves of few rows say little."""
 _LEAST_GAIN = 0.5
-_COLUMNS = 0.6
-"""Share of the numbers that a tree may look at, so that no two trees lean on the same."""
+_COLUMNS, _ROWS = 0.2, 0.5
+"""Shares of the numbers and of the rows that a tree may look at: trees that differ err less."""
 
 
 def grow(
@@ -37,7 +37,7 @@ def grow(
     numbers: Floats,
     hits: NDArray[np.bool_],
     *,
-    least_rows: int = 30,
+    least_rows: int = 20,
     trees: int = TREES,
     seed: int = 0,
     report: Callable[[float], None] = lambda _: None,
@@ -67,8 +67,10 @@ def grow(
     for number in range(trees):
         chance = 1 / (1 + np.exp(-odds))
         columns = dice.permutation(len(names))[: max(1, round(_COLUMNS * len(names)))]
-        tree, leaf = _tree(binned, edges, hits - chance, chance * (1 - chance), columns, least_rows)
-        odds += leaf
+        rows = np.flatnonzero(dice.random(len(hits)) < _ROWS)
+        gradient = _Gradient(hits - chance, chance * (1 - chance))
+        tree, leaves = _tree(binned, edges, gradient, _Look(rows, columns, least_rows))
+        odds += leaves
         grown.append(tree)
         report((number + 1) / trees)
     return Forest(tuple(names), bias, tuple(grown))
@@ -82,37 +84,54 @@ def _edges(column: Floats) -> Floats:
     return middles
 
 
+class _Gradient(NamedTuple):
+    """First and second derivative of the loss, shape (rows,)."""
+
+    slope: Floats
+    curve: Floats
+
+
+class _Look(NamedTuple):
+    """What a tree looks at: rows, numbers, and how many rows a leaf has at least."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    least_rows: int
+
+
 def _tree(
-    binned: NDArray[np.int64], edges: list[Floats], slope: Floats, curve: Floats,
-    columns: NDArray[np.int64], least_rows: int,
-) -> tuple[tuple[Node | float, ...], Floats]:  # fmt: skip
-    """Return a tree, and of each row its leaf."""
-    looked = binned[:, columns] + np.arange(len(columns)) * BINS
+    binned: NDArray[np.int64], edges: list[Floats], gradient: _Gradient, look: _Look
+) -> tuple[tuple[Node | float, ...], Floats]:
+    """Return a tree grown on the rows looked at, and of every row the leaf that it falls into."""
+    looked = binned[:, look.columns] + np.arange(len(look.columns)) * BINS
+    everything = np.arange(len(binned))
     nodes: list[Any] = [None]
-    leaves = np.zeros(len(slope))
-    open_ = [(0, np.arange(len(slope)), 0)]
+    leaves = np.zeros(len(binned))
+    open_ = [(0, look.rows, everything, 0)]
     while open_:
-        place, rows, depth = open_.pop(0)
+        place, rows, falling, depth = open_.pop(0)
+        slope, curve = gradient.slope[rows], gradient.curve[rows]
         split = None
-        if depth < DEPTH and len(rows) >= 2 * least_rows:
-            split = _split(looked[rows], slope[rows], curve[rows], len(columns), least_rows)
+        if depth < DEPTH and len(rows) >= 2 * look.least_rows:
+            split = _split(looked[rows], slope, curve, look)
         if split is None:
-            value = RATE * slope[rows].sum() / (curve[rows].sum() + SHRINKAGE)
-            nodes[place], leaves[rows] = float(value), value
+            value = RATE * slope.sum() / (curve.sum() + SHRINKAGE)
+            nodes[place], leaves[falling] = round(float(value), 5), value
             continue
-        column, bin_ = int(columns[split[0]]), split[1]
-        left = binned[rows, column] <= bin_
+        column, bin_ = int(look.columns[split[0]]), split[1]
         nodes[place] = (column, float(edges[column][bin_]), len(nodes), len(nodes) + 1, True)
-        for side in (left, ~left):
-            open_.append((len(nodes), rows[side], depth + 1))
-            nodes.append(None)
+        left, falls_left = binned[rows, column] <= bin_, binned[falling, column] <= bin_
+        open_.append((len(nodes), rows[left], falling[falls_left], depth + 1))
+        open_.append((len(nodes) + 1, rows[~left], falling[~falls_left], depth + 1))
+        nodes += [None, None]
     return tuple(nodes), leaves
 
 
 def _split(
-    looked: NDArray[np.int64], slope: Floats, curve: Floats, columns: int, least_rows: int
+    looked: NDArray[np.int64], slope: Floats, curve: Floats, look: _Look
 ) -> tuple[int, int] | None:
     """Return the column and bin that part the rows best; None: nothing is gained."""
+    columns = len(look.columns)
     flat = looked.ravel()
     sums = [
         np.bincount(flat, None if w is None else np.repeat(w, columns), columns * BINS)
@@ -123,6 +142,6 @@ def _split(
     (g, h, n), (total_g, total_h) = sums, (slope.sum(), curve.sum())
     gain = g**2 / (h + SHRINKAGE) + (total_g - g) ** 2 / (total_h - h + SHRINKAGE)
     gain -= total_g**2 / (total_h + SHRINKAGE)
-    gain[(n < least_rows) | (len(slope) - n < least_rows)] = -1.0
+    gain[(n < look.least_rows) | (len(slope) - n < look.least_rows)] = -1.0
     best = int(gain.argmax())
     return None if gain.flat[best] < _LEAST_GAIN else divmod(best, BINS)

@@ -94,7 +94,9 @@ def blocks(runs: Sequence[Run]) -> list[list[Trajectory]]:
     """Part runs into at most `BLOCKS` of about one size, groups together."""
     groups: dict[Hashable, list[Trajectory]] = {}
     for number, run in enumerate(runs):
-        groups.setdefault(("run", number) if run.group is None else run.group, []).append(run.events)
+        groups.setdefault(("run", number) if run.group is None else run.group, []).append(
+            run.events
+        )
     parts: list[list[Trajectory]] = [[]]
     for group in groups.values():
         if len(parts[-1]) >= len(runs) / BLOCKS and len(parts) < BLOCKS:

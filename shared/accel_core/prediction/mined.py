@@ -107,9 +107,7 @@ class FanOutPredictor:
     def predict(self, trajectory: Trajectory, free: Collection[str]) -> Sequence[Guess]:
         """Return what is left to open of the last such list, at most `lists.CAP`."""
         with self._lock:
-            return lists.guesses(
-                self._lists, self._origins, trajectory, free, self._memory.readers
-            )
+            return lists.guesses(self._lists, self._origins, trajectory, free, self._memory.readers)
 
     def learn(self, trajectory: Trajectory, free: Collection[str]) -> None:
         """Take note of a run that has ended."""

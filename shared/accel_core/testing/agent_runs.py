@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 
     from accel_core.policy.trajectory import Trajectory
 
-_FIRST = "Ana Boris Chloe Dario Emre Freya Goran Hana Ivo Jana Karl Lena Marco Nadia Oskar Pia".split()
-_LAST = "Alder Brandt Costa Dvorak Eklund Faber Greco Horvat Ilves Jansen Kovar Lund Moreau Novak".split()
+_FIRST = (
+    "Ana Boris Chloe Dario Emre Freya Goran Hana Ivo Jana Karl Lena Marco Nadia Oskar Pia".split()
+)
+_LAST = "Alder Brandt Costa Dvorak Eklund Faber Greco Horvat Ilves Jansen Kovar Lund Novak".split()
 _PLACES = ["Porto", "Lyon", "Graz", "Bergen", "New Haven", "Split", "Ghent", "San Remo", "Turku"]
 _TOPICS = "password printer invoice mailbox projector badge keyboard backup licence network".split()
 _PARTS = ["drive belt", "filter", "spindle", "pressure valve", "cutting head", "pump", "fuse box"]
@@ -64,7 +66,9 @@ class _Run:
         return tuple(self.events)
 
 
-TRAVEL_FREE = frozenset({"lookup_booking", "bookings_by_surname", "search_connections", "fare_rules"})
+TRAVEL_FREE = frozenset(
+    {"lookup_booking", "bookings_by_surname", "search_connections", "fare_rules"}
+)
 
 
 def travel_desk(seed: int) -> Trajectory:
@@ -97,7 +101,9 @@ def travel_desk(seed: int) -> Trajectory:
         opened = [meant] if named else codes[: codes.index(meant) + 1]
     for code in opened:
         start, end = places[code]
-        legs = [{"from": start, "to": end, "date": f"2031-0{dice.randint(1, 9)}-{dice.randint(10, 28)}"}]
+        legs = [
+            {"from": start, "to": end, "date": f"2031-0{dice.randint(1, 9)}-{dice.randint(10, 28)}"}
+        ]
         fare = dice.choice(["flex", "saver", "night"])
         run.call("lookup_booking", {"code": code, "legs": legs, "fare": fare}, code=code)
     if wish == "ask" or run.chance(0.3):
@@ -106,7 +112,9 @@ def travel_desk(seed: int) -> Trajectory:
         run.answer("To which date?", "When would you like to travel?")
         date = f"2031-0{dice.randint(1, 9)}-{dice.randint(10, 28)}"
         run.user(f"On {date}, please", date)
-        found = [{"id": f"C{dice.randrange(10**5)}", "price": dice.randrange(20, 300)} for _ in "abc"]
+        found = [
+            {"id": f"C{dice.randrange(10**5)}", "price": dice.randrange(20, 300)} for _ in "abc"
+        ]
         run.call("search_connections", found, start=start, end=end, date=date)
         run.answer("I found three. Shall I take the cheapest?")
         run.user("Yes, go ahead.", "Yes")
@@ -147,7 +155,9 @@ def help_desk(seed: int) -> Trajectory:
         run.user("Thanks, that helps.", "Great.")
         return run.trajectory
     run.call("account_of", {"account": account, "name": f"{first} {last}"}, email=email)
-    about = {f"T-{dice.randrange(10**6):06}": dice.choice(_TOPICS) for _ in range(dice.randint(1, 5))}
+    about = {
+        f"T-{dice.randrange(10**6):06}": dice.choice(_TOPICS) for _ in range(dice.randint(1, 5))
+    }
     about[meant := f"T-{dice.randrange(10**6):06}"] = topic
     state = dice.choice(["open", "all"])
     listed = {"tickets": [{"id": key, "about": what} for key, what in about.items()]}
@@ -180,9 +190,14 @@ def workshop(seed: int) -> Trajectory:
     kind = dice.choice(kinds)
     part = dice.choice(_PARTS)
     wish = dice.choice(["order", "order", "price", "service"])
-    run.user(f"{dice.choice(_GREETINGS)}I need a new {part} for my {kind}.",
-             f"{dice.choice(_GREETINGS)}the {part} of the {kind} broke, what now?") if wish != "service" else run.user(
-        "Which services do you have?", "Do you come and look at machines, too?")  # fmt: skip
+    if wish == "service":
+        run.user("Which services do you have?", "Do you come and look at machines, too?")
+    else:
+        greeting = dice.choice(_GREETINGS)
+        run.user(
+            f"{greeting}I need a new {part} for my {kind}.",
+            f"{greeting}the {part} of the {kind} broke, what now?",
+        )
     if wish == "service":
         run.call("list_services", ["repair", "check", "cleaning"])
         run.answer("We repair, check and clean.")
@@ -199,7 +214,9 @@ def workshop(seed: int) -> Trajectory:
         parts = dice.sample(_PARTS, 4)
         if machines[serial] == kind and part not in parts:
             parts[dice.randrange(4)] = part
-        fitted = {f"{dice.randrange(10**4):04}.{dice.randrange(100):02}": {"name": name} for name in parts}
+        fitted = {
+            f"{dice.randrange(10**4):04}.{dice.randrange(100):02}": {"name": name} for name in parts
+        }
         run.call("machine", {"serial": serial, "fitted": fitted}, serial=serial)
         if machines[serial] == kind:
             number = next(key for key, value in fitted.items() if value["name"] == part)

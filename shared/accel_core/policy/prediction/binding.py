@@ -25,7 +25,7 @@ from accel_core.policy.prediction.origins import (
 from accel_core.policy.prediction.words import bare, outline
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from accel_core.policy.prediction.known import Known, Source
     from accel_core.policy.prediction.origins import Origin
@@ -57,9 +57,9 @@ class Proposal:
         places: where it stands.
     """
 
-    __slots__ = (
-        "age", "broad", "cells", "lead", "length", "literal", "named", "named_last", "origins", "outline",
-        "places", "rank", "rival", "share", "text", "told", "unused", "used", "worth",
+    __slots__ = tuple(
+        "age broad cells lead length literal named named_last origins outline places rank rival "
+        "share text told unused used worth".split()
     )  # fmt: skip
 
     def __init__(self, text: str, share: float, age: int, place: Place | None) -> None:
@@ -95,7 +95,7 @@ def proposals(tally: Tally, tool: str, name: str, known: Known) -> dict[str, Pro
     used = known.used.get((tool, name), set())
     last = known.symbols[-1] if known.symbols else ""
     for share, origin in _origins(tally, tool, name):
-        for proposal in _from(tally, tool, name, origin, share, known):
+        for proposal in _from(tally, (tool, name), (share, origin), known):
             have = found.get(proposal.text)
             if have is None and len(found) >= PER_ARGUMENT:
                 continue
@@ -124,18 +124,17 @@ def _standing(proposal: Proposal) -> tuple[Any, ...]:
 def _origins(tally: Tally, tool: str, name: str) -> list[tuple[float, Origin]]:
     calls = max(1.0, tally.count(("tool",), tool))
     runs = tally.rows(("runs", tool, name))
-    rows = tally.rows(("origin", tool, name))
-    constants = sum(count for origin, count in rows.items() if origin[0] == CONSTANT)  # type: ignore[index]
+    rows: Mapping[Any, float] = tally.rows(("origin", tool, name))
+    constants = sum(count for origin, count in rows.items() if origin[0] == CONSTANT)
     # What is mostly copied is no constant where nobody saw it copied: it is somebody's.
     least = {CONSTANT: CONSTANT_RUNS if constants >= calls / 2 else math.inf}
     found = [
         (count / calls, origin)
         for origin, count in rows.items()
-        if runs.get(origin, 0) >= least.get(origin[0], RUNS)  # type: ignore[index]
-        and count >= _LEAST_SHARE * calls
+        if runs.get(origin, 0) >= least.get(origin[0], RUNS) and count >= _LEAST_SHARE * calls
     ]
     found.sort(key=lambda item: (-item[0], str(item[1])))
-    return found[:_ORIGINS]  # type: ignore[return-value]
+    return found[:_ORIGINS]
 
 
 def _stand(proposal: Proposal, known: Known) -> None:
@@ -156,10 +155,11 @@ def _value(proposal: Proposal, tally: Tally) -> None:
 
 
 def _from(
-    tally: Tally, tool: str, name: str, origin: Origin, share: float, known: Known
-) -> Iterator[Proposal]:  # fmt: skip
+    tally: Tally, argument: tuple[str, str], shared: tuple[float, Origin], known: Known
+) -> Iterator[Proposal]:
+    share, origin = shared
     if origin[0] == OBSERVATION:
-        yield from _observed(origin, share, known, known.used.get((tool, name), set()))
+        yield from _observed(origin, share, known, known.used.get(argument, set()))
     elif origin[0] == ARGUMENT:
         copied = known.arguments.get((origin[1], origin[2]), [])
         latest = dict.fromkeys(text for _, text in reversed(copied[-20:]))
@@ -171,7 +171,7 @@ def _from(
     elif origin[0] == CONSTANT:
         yield Proposal(origin[1], share, 0, None)
     else:
-        outlines = tally.rows(("outline", tool, name, origin))
+        outlines = tally.rows(("outline", *argument, origin))
         total = sum(outlines.values()) or 1.0
         for proposal in _said(origin, share, known):
             proposal.outline = outlines.get(outline(proposal.text), 0.0) / total

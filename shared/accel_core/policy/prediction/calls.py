@@ -30,11 +30,11 @@ _TOOLS = 40
 
 FEATURES: Final = (
     "next answer reached0 reached1 reached2 reached3 reached4 more1 more2 more4 called "
-    "once_sum once_for once_against more_sum more_for more_against ever_sum ever_for ever_against score behind rank candidates "
-    "calls calls_ever called_ever after_same arguments worst_worth worst_broad best_worth share origins "
-    "outline used literal told named named_last rival place length unused age "
-    "after_user after_answer after_failure messages epochs since_epoch events "
-    "found_last found_any runs"
+    "once_sum once_for once_against more_sum more_for more_against ever_sum ever_for "
+    "ever_against score behind rank candidates calls calls_ever called_ever after_same "
+    "arguments worst_worth worst_broad best_worth share origins outline used literal told "
+    "named named_last rival place length unused age after_user after_answer after_failure "
+    "messages epochs since_epoch events found_last found_any runs "
 ).split()  # fmt: skip
 
 
@@ -53,7 +53,7 @@ class _Bound(NamedTuple):
 
 
 def candidates(tally: Tally, known: Known, free: Collection[str]) -> list[Candidate]:
-    """Return the calls that may come, of `free` tools, likely ones first; none of those just made."""
+    """Return the calls of `free` tools that may come, likely ones first; none already made."""
     found: list[tuple[float, Candidate]] = []
     whole = _whole(tally, known)
     for tool in sorted(free)[:_TOOLS] if len(free) > _TOOLS else sorted(free):
@@ -101,8 +101,7 @@ def _bindings(tally: Tally, known: Known, tool: str) -> list[_Bound]:
                 given[name] = sorted(ranked, key=lambda p: -p.worth)[:_VALUES]
             beam = _extended(tally, tool, beam, given[name])
         usual = math.log(count / calls)
-        for one in beam:
-            found.append(one._replace(score=one.score / max(1, len(one.values)) + usual))
+        found += [one._replace(score=one.score / max(1, len(one.values)) + usual) for one in beam]
     found.sort(key=lambda one: -one.score)
     return found
 
@@ -155,7 +154,8 @@ def _word_numbers(tally: Tally, known: Known, tool: str) -> list[float]:
     base, heard, counts = (tally.rows((name, tool)) for name in ("words", "heard", "word"))
     offered = base.get("offered", 0.0)
     numbers: list[float] = []
-    for kind, words in (("once", known.heard), ("more", known.heard), ("once", known.heard_ever)):
+    last, ever = known.heard, list(known.heard_ever)
+    for kind, words in (("once", last), ("more", last), ("once", ever)):
         share = (base.get(kind, 0.0) + 0.5) / (offered + 5)
         lifts = sorted(
             _log_odds((counts.get((word, kind), 0.0) + _WORD_PRIOR * share) / (n + _WORD_PRIOR))

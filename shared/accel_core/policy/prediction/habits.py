@@ -58,7 +58,9 @@ def answered(run: Trajectory, decision: int) -> list[Observed]:
     return calls
 
 
-def upcoming(run: Trajectory, decision: int, free: Collection[str]) -> dict[tuple[str, str], Observed]:
+def upcoming(
+    run: Trajectory, decision: int, free: Collection[str]
+) -> dict[tuple[str, str], Observed]:
     """Return the calls from `decision` on, before the first that is not of a `free` tool."""
     calls: dict[tuple[str, str], Observed] = {}
     for event in run[decision:]:

@@ -148,7 +148,7 @@ class Known:
         self.epoch_began = self.events
 
     def mention(self, source: Source, record: int) -> tuple[float, float]:
-        """Return how fully the user named a record by one of its texts: ever, and last; in [0, 1]."""
+        """Return how fully the user named a record by one of its texts: ever, last; in [0, 1]."""
         found = self._mentions.get((source.event, record))
         if found is None:
             ever = last = 0.0

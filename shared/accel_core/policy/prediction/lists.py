@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from accel_core.policy.prediction import habits
 from accel_core.policy.prediction.known import Known, canonical, spelled
 from accel_core.policy.prediction.origins import OBSERVATION
-from accel_core.policy.trajectory import Guess, ToolCall
+from accel_core.policy.trajectory import Guess, Said, ToolCall
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -42,7 +42,7 @@ def learn(tally: Tally, run: Trajectory, free: Collection[str], readers: Readers
     known = Known(free, readers)
     for number, event in enumerate(run):
         known.add(event)
-        if not hasattr(event, "tool") or event.failed or event.tool not in free:
+        if isinstance(event, Said) or event.failed or event.tool not in free:
             continue
         later = list(habits.upcoming(run, number + 1, free).values())
         for path, texts in _lists(known.observed[-1]):

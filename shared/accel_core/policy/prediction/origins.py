@@ -54,24 +54,28 @@ def relation(a: Place, b: Place) -> str:
 def explain(value: str, known: Known) -> dict[Origin, list[Place]]:
     """Return all origins that `value` could have, and where it stands."""
     found: dict[Origin, list[Place]] = {}
-    for source in known.observed:
-        for path, values in source.reading.values.items():
-            for item in values:
-                if item.text == value:
-                    place = Place(source.event, "record", item.record)
-                    found.setdefault((OBSERVATION, source.name, path), []).append(place)
-        for origin, place in _in_tokens(value, f"tool:{source.name}", source):
-            found.setdefault(origin, []).append(place)
-    for (tool, name), values in known.arguments.items():
-        for event, text in values:
-            if text == value:
-                found.setdefault((ARGUMENT, tool, name), []).append(Place(event, "argument", 0))
-    for source in known.texts:
-        for origin, place in _in_tokens(value, source.name, source):
-            found.setdefault(origin, []).append(place)
-    if not found and len(value) <= _CONSTANT_CHARACTERS and digits(value) <= _CONSTANT_DIGITS:
+    for origin, place in _copied(value, known):
+        found.setdefault(origin, []).append(place)
+    constant = len(value) <= _CONSTANT_CHARACTERS and digits(value) <= _CONSTANT_DIGITS
+    if not found and constant:
         found[CONSTANT, value] = []
     return found
+
+
+def _copied(value: str, known: Known) -> Iterator[tuple[Origin, Place]]:
+    for source in known.observed:
+        for path, items in source.reading.values.items():
+            for item in items:
+                if item.text == value:
+                    place = Place(source.event, "record", item.record)
+                    yield (OBSERVATION, source.name, path), place
+        yield from _in_tokens(value, f"tool:{source.name}", source)
+    for (tool, name), given in known.arguments.items():
+        for event, text in given:
+            if text == value:
+                yield (ARGUMENT, tool, name), Place(event, "argument", 0)
+    for source in known.texts:
+        yield from _in_tokens(value, source.name, source)
 
 
 def _in_tokens(value: str, who: str, source: Source) -> Iterator[tuple[Origin, Place]]:

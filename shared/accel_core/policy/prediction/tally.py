@@ -49,7 +49,7 @@ class Tally:
         return self._tables.get(table, _NONE).get(row, 0.0)
 
     def update(self, other: Tally, sign: float = 1.0) -> None:
-        """Add what `other` has counted, or with -1 take it away; what is left of it, if any, stays."""
+        """Add what `other` has counted; with -1, take it away."""
         for table, rows in other._tables.items():
             for row, count in rows.items():
                 self.add(table, row, sign * count)

@@ -17,7 +17,7 @@ CHARACTERS = 8_000
 TOKENS = 600
 BUCKETS = 4_096
 """Words are counted by a hash into so few buckets that none can be told from its bucket."""
-_AROUND = "\"'`.,;:!?()[]{}<>*~|“”‘’«»…"
+_AROUND = "\"'`.,;:!?()[]{}<>*~|“”‘’«»…"  # noqa: RUF001
 _RUNS = re.compile(r"[^\W_]+|_|[^\w]")
 _WORDS = re.compile(r"[A-Z]+(?![a-z])|[^\W\d_][^\W\d_A-Z]*")
 _LONGEST = 80
@@ -51,7 +51,7 @@ def words(text: str) -> Words:
     found: list[Token] = []
     lead = -1
     for raw in text[-CHARACTERS:].split()[-TOKENS:]:
-        stripped = raw.strip(_AROUND).removesuffix("'s").removesuffix("’s")
+        stripped = raw.strip(_AROUND).removesuffix("'s").removesuffix("’s")  # noqa: RUF001
         if stripped and len(stripped) <= _LONGEST:
             found.append(Token(stripped, shape(stripped), lead))
             lead = bucket("lead", stripped.lower())
@@ -97,9 +97,7 @@ def digits(text: str) -> int:
 
 def stems(text: str) -> frozenset[str]:
     """Return the words of `text` of three letters and more, lower case, without a plural's s."""
-    return frozenset(
-        _stem(word) for word in _WORDS.findall(text[-CHARACTERS:]) if len(word) >= 3
-    )
+    return frozenset(_stem(word) for word in _WORDS.findall(text[-CHARACTERS:]) if len(word) >= 3)
 
 
 @lru_cache(maxsize=8_192)
