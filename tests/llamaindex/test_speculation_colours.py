@@ -10,7 +10,7 @@ import pytest
 from llama_index.core.agent.react.formatter import ReActChatFormatter
 from llama_index.core.agent.react.output_parser import ReActOutputParser
 from llama_index.core.agent.workflow import FunctionAgent
-from llama_index.core.llms import MockLLM
+from llama_index.core.llms import CompletionResponse, MockLLM
 from llama_index.core.llms.mock import MockFunctionCallingLLM
 
 from accel_core.permits import speculatable
@@ -19,12 +19,13 @@ from accel_core.testing.model_server import ModelServer
 from tests.llamaindex.speculating import (
     Foresight,
     as_message,
+    reasoned,
     said_in_turns,
     scripted,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Iterator
+    from collections.abc import AsyncGenerator
 
     from llama_index.core.base.llms.types import ChatMessage
 
@@ -156,29 +157,21 @@ def _after(noted: Noted) -> ChatMessage:
 
 def test_predict_and_call_in_text(world: World) -> None:
     """A model that calls no functions reasons in ReAct's form, and is guessed for all the same."""
-    noted = Noted()
 
     class Reasons(MockLLM):
-        def _generate_text(self, length: int) -> str:
-            return ""
-
         def complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
-            assert noted.began.wait(20)
-            response = super().complete(prompt, formatted, **kwargs)
-            response.text = 'Thought: t\nAction: look\nAction Input: {"name": "first"}'
-            return response
+            return CompletionResponse(text=reasoned((FIRST,)))
 
         def stream_complete(self, prompt: str, formatted: bool = False, **kwargs: Any) -> Any:
-            def chunks() -> Iterator[Any]:
-                yield self.complete(prompt, formatted, **kwargs)
+            yield self.complete(prompt, formatted, **kwargs)
 
-            return chunks()
-
+    noted = Noted()
     llm: Any = Reasons()
     tools, llm = world.speculate([noted.tool()], llm, Foresight((FIRST,)))
     react = {"react_chat_formatter": ReActChatFormatter(), "output_parser": ReActOutputParser()}
     assert llm.predict_and_call(tools, user_msg="Go.", **react).response == "first"
-    assert noted.called == ["first"]
+    assert set(noted.called) == {"first"}
+    assert type(world.events()[0]).__name__ == "ToolCallBegun"
 
 
 @pytest.mark.parametrize("colour", ["sync", "async"])
