@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from accel_core.ended import RequestEnded
 from accel_core.race_events import PathsRaced
 
 Tier = Literal["exact", "semantic"]
@@ -387,4 +388,5 @@ Event = (
     | ToolCallAudited
     | SpeculationSuspended
     | PredictorFailed
+    | RequestEnded
 )
