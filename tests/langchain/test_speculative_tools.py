@@ -40,6 +40,7 @@ from tests.langchain.speculating import (
     Trace,
     Wanted,
     asking,
+    learned,
     shape,
     told,
     turn_of,
@@ -534,7 +535,8 @@ def test_the_predictor_learns_each_turn_of_a_thread_once(
     )
     for _ in range(2):
         run(colour, agent, config={"configurable": {"thread_id": "t"}})
-    assert [len(learned) for learned in says.learned] == [3, 3]
+    learned()
+    assert [len(run) for run in says.learned] == [3, 3]
 
 
 def test_who_guesses_by_default_learns_from_runs(
@@ -549,6 +551,7 @@ def test_who_guesses_by_default_learns_from_runs(
         agent = create_agent(Scripted(turns=_by_id), tools, middleware=[ours])
         for n in range(count):
             run(colour, agent, {"messages": [("user", f"Look up user{count}{n}")]})
+            learned()
         return [event.predictor for event in events.of(ToolCallBegun)]
 
     def _by_id(messages: Any) -> AIMessage:
@@ -559,12 +562,12 @@ def test_who_guesses_by_default_learns_from_runs(
 
     allowed = ["find", "lookup"]
     assert "mined" in runs(SpeculativeTools(allowed, accel=accel), 10)
-    learned = MinedPredictor()
+    mined = MinedPredictor()
     for n in range(10):
         call = Observed("find", {"key": f"u{n}"}, json.dumps({"id": f"id-u{n}"}), False, 0)
         then = Observed("lookup", {"key": f"id-u{n}"}, f"<id-u{n}>", False, 1)
-        learned.learn((Said("user", f"Look up u{n}"), call, then), allowed)
-    learned.save(tmp_path / "tools.json")
+        mined.learn((Said("user", f"Look up u{n}"), call, then), allowed)
+    mined.save(tmp_path / "tools.json")
     events.clear()
     ours = SpeculativeTools(allowed, learned=tmp_path / "tools.json", accel=accel)
     assert "mined" in runs(ours, 1)
@@ -592,7 +595,8 @@ def test_a_structured_answer_ends_the_run(
     )
     state = colour.invoke(agent, QUESTION)
     assert state["structured_response"] == Report(text="found")
-    assert [len(learned) for learned in says.learned] == [2]
+    learned()
+    assert [len(run) for run in says.learned] == [2]
 
 
 def test_marked_tools(accel: Accel, colour: Colour) -> None:
