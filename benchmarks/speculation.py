@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks import speculation_fuzz, speculation_race
+from benchmarks import speculation_fuzz, speculation_langchain, speculation_race
 from benchmarks.harness import Group
 
 GROUP = Group(
     name="speculation",
     rows=[
         *speculation_fuzz.ROWS,
+        *speculation_langchain.ROWS,
         *speculation_race.ROWS,
     ],
     packages=("llm-accel", "langchain-core", "llama-index-core"),

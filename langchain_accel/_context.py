@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import BaseMessage
 
+    from accel_core.recording import Record
+
 
 class Run:
     """A chat model's run in progress, in the context that started it.
@@ -74,7 +76,7 @@ class Run:
 class FailureListener(Protocol):
     """Told that a call in this thread or task failed."""
 
-    def call_failed(self) -> None:
+    def call_failed(self, error: BaseException) -> None:
         """Release what the failed call held."""
 
 
@@ -100,6 +102,13 @@ def current_run() -> Run | None:
     while run is not None and run.ended:
         run = run.outer
     return run
+
+
+def tell(record: Record | None, run: Run | None) -> None:
+    """Tell a record what LangChain knows of its call."""
+    if record is not None and run is not None:
+        record.provider = str((run.metadata or {}).get("ls_provider") or "")
+        record.tags = tuple(run.tags or ())
 
 
 def asking_run() -> Run | None:
@@ -146,7 +155,7 @@ class _Hook(BaseCallbackHandler):
         """Forget the run, and let nobody wait for its answer."""
         run = _end(run_id)
         for listener in list(_listeners):
-            listener.call_failed()
+            listener.call_failed(error)
         # Of the others in its batch none is under way then, and LangChain need not say so.
         others = [] if run is None else [one.run_id for one in run.batch if one is not run]
         for other in others:

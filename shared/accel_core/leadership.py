@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Literal
 from accel_core.drive.flight import Claiming, Flight
 from accel_core.leases import Lease
 from accel_core.ports import Entry
+from accel_core.recording import timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -176,6 +177,7 @@ class Leadership:
 async def _declined(io: Io, landing: Landing, timeout_s: float) -> bool:
     """Wait for another process's leader; return whether its answer may not be shared."""
     try:
-        return await io.wait(landing, timeout_s)
+        with timed("shared_s"):
+            return await io.wait(landing, timeout_s)
     except TimeoutError:
         return False

@@ -21,9 +21,11 @@ from accel_core.drive import aio, blocking, work
 from accel_core.drive.colour import is_async
 from accel_core.errors import ConfigError, UnsupportedError
 from accel_core.policy.race import Race
+from accel_core.race_events import PathRun, PathsRaced
 
 if TYPE_CHECKING:
     from accel_core.ports import Io, Observer
+    from accel_core.race_events import PathOutcome
 
 T = TypeVar("T")
 
@@ -192,20 +194,20 @@ class _Runner:
         self.path = path
         self.work = work.Work(part_of=work.current())
         self.stop: Callable[[], bool] = lambda: False
-        self.outcome: events.PathOutcome = "failed"
+        self.outcome: PathOutcome = "failed"
         self.answer: Any = None
         self.error: BaseException | None = None
         self.began_s: float | None = None
         self.ended_s: float | None = None
 
-    def told(self, outcome: events.PathOutcome | None, now_s: float) -> events.PathRun:
+    def told(self, outcome: PathOutcome | None, now_s: float) -> PathRun:
         """Return what is told of it, `outcome` being what the race made of it."""
         if self.began_s is None or outcome is None:
-            return events.PathRun(self.path.name, "unstarted")
+            return PathRun(self.path.name, "unstarted")
         running = self.ended_s is None
         took_s = (now_s if self.ended_s is None else self.ended_s) - self.began_s
         error = type(self.error).__name__ if outcome == "failed" else ""
-        return events.PathRun(self.path.name, outcome, self.began_s, took_s, error, running)
+        return PathRun(self.path.name, outcome, self.began_s, took_s, error, running)
 
 
 class _Contest:
@@ -250,14 +252,14 @@ class _Contest:
         while any(one.ended_s is None for one in self._stopping) and self._now_s() < until_s:
             await self._signal.wait(until_s - self._now_s())
 
-    def told(self) -> events.PathsRaced:
+    def told(self) -> PathsRaced:
         """Return what became of the race, and let go of what its paths returned and raised."""
         now_s, winner = self._now_s(), self._race.winner
         outcomes = zip(self._runners, self._race.outcomes, strict=True)
         runs = tuple(runner.told(outcome, now_s) for runner, outcome in outcomes)
         for runner in self._runners:
             runner.answer = runner.error = None
-        return events.PathsRaced("" if winner is None else runs[winner].name, now_s, runs)
+        return PathsRaced("" if winner is None else runs[winner].name, now_s, runs)
 
     async def _start(self, place: int) -> None:
         runner = self._runners[place]

@@ -21,6 +21,7 @@ from accel_core.following import Following
 from accel_core.near import Near
 from accel_core.policy.known_keys import KnownKeys
 from accel_core.ports import Entry, SharedStore
+from accel_core.recording import timed
 from accel_core.searching import Nearby, SearchingStore
 from accel_core.vectors import cosine, pack
 
@@ -209,7 +210,8 @@ class Tiers:
         if encoder is None or not self._backends.allows("encoder"):
             return "backend"
         try:
-            sensed = await io.sense(encoder, text)
+            with timed("encode_s"):
+                sensed = await io.sense(encoder, text)
         except Exception as error:
             self._backends.failed("encoder", "encode", error)
             return "backend"

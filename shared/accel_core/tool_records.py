@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from accel_core.ports import Observer
 
 _LATELY, _KNOWN, _PATIENCE = 16, 4, 2.0
+_LEAST_PATIENCE_S = 0.1
+"""What a thread may take to be woken, on a machine that is busy."""
 
 Admission = Literal["begin", "later", "never"]
 
@@ -179,7 +181,9 @@ class ToolRecords:
         """
         with self._lock:
             lately_s = self._record(tool).lately_s
-            return _PATIENCE * max(lately_s) if len(lately_s) >= _KNOWN else float("inf")
+            if len(lately_s) < _KNOWN:
+                return float("inf")
+            return max(_PATIENCE * max(lately_s), _LEAST_PATIENCE_S)
 
     def audit_due(self, tool: str, chance: float) -> bool:
         """Whether the result about to be adopted should be compared; `chance` is in [0, 1)."""

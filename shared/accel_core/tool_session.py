@@ -15,7 +15,7 @@ from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
 from accel_core.executions import CallKey, Execution, Origin
-from accel_core.guesses import Guessed, Guesses, Shared, inside
+from accel_core.guesses import Guessed, Guesses, GuessParts, inside
 from accel_core.policy.audits import same_result
 from accel_core.speculating import Compared
 
@@ -36,7 +36,7 @@ _GRACE_S = 1.0
 _MISSING: Any = object()
 
 
-class SharedBySessions(NamedTuple):
+class SessionParts(NamedTuple):
     """What the sessions of one speculator share.
 
     Attributes:
@@ -44,7 +44,7 @@ class SharedBySessions(NamedTuple):
         chance: dice, uniform in [0, 1).
     """
 
-    guesses: Shared
+    guesses: GuessParts
     guessers: Guessers
     calls: ToolCalls
     colours: tuple[SpeculationIo, SpeculationIo]
@@ -55,7 +55,7 @@ class SharedBySessions(NamedTuple):
 class Session:
     """One run of an agent."""
 
-    def __init__(self, shared: SharedBySessions) -> None:
+    def __init__(self, shared: SessionParts) -> None:
         self._shared, self._calls = shared, shared.calls
         self._blocking, self._aio = shared.colours
         self._executions, self._records = shared.guesses.executions, shared.guesses.records
@@ -187,8 +187,7 @@ class Session:
             return _MISSING
         origin = execution.origin
         if first:
-            exact = execution.exact
-            self._records.settled(tool.name, origin.confidence, used=True, exact=exact)
+            self._records.settled(tool.name, origin.confidence, used=True, exact=origin.exact)
         if self._records.audit_due(tool.name, self._shared.chance()):
             return await self._audited(tool, execution, copied, execute)
         ended_s = asked_s if execution.ended_s is None else execution.ended_s
@@ -281,7 +280,7 @@ class Thinking:
 
     def __init__(
         self,
-        shared: SharedBySessions,
+        shared: SessionParts,
         guesses: Guesses,
         io: SpeculationIo,
         tools: Mapping[str, Tool],
@@ -300,8 +299,11 @@ class Thinking:
         for asked in guessers.drafters:
             if asked.allowed():
                 self._still_drafting.add(asked)
-                flow = self._draft(asked, trajectory, free)
-                self._drafts.append(self._guesses.draft(self._io, flow))
+                stop = self._guesses.draft(self._io, self._draft(asked, trajectory, free))
+                if stop is None:
+                    self._still_drafting.discard(asked)
+                else:
+                    self._drafts.append(stop)
 
     def sealed(self, call: ToolCall) -> None:
         """Begin `call`, which the model has written to its end and will ask for."""

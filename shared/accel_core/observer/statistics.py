@@ -8,11 +8,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from accel_core import events
+from accel_core.ended import RequestEnded
+from accel_core.observer.requests import Requests, RequestTotals
+from accel_core.observer.statistics_html import tables
+from accel_core.policy.prices import PriceTable
+from accel_core.race_events import PathsRaced
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from accel_core.events import Event
+    from accel_core.observer.queued import Queued
+
+_MODELS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +56,10 @@ class Statistics:
         tool_guesses_wasted: of them, those that never will, by reason.
         tool_calls_reused: tool calls answered by a guess, or by another call.
         tool_wait_saved_s: how much sooner they were answered, together, in seconds.
-        raced: paths of races, by ``name.outcome`` (`events.PathRun`).
+        raced: paths of races, by ``name.outcome`` (`race_events.PathRun`).
+        requests: what the application's requests came to: tokens, costs, times.
+        observers: events that never reached an observer in the background, or that it failed on,
+            by observer; only of those that have any.
     """
 
     exact_hits: int = 0
@@ -79,6 +90,8 @@ class Statistics:
     tool_calls_reused: int = 0
     tool_wait_saved_s: float = 0.0
     raced: Mapping[str, int] = field(default_factory=dict)
+    requests: Requests = field(default_factory=Requests)
+    observers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def hits(self) -> int:
@@ -95,11 +108,30 @@ class Statistics:
         """Share of lookups that were hits, in [0, 1]; 0 without lookups."""
         return self.hits / self.lookups if self.lookups else 0.0
 
+    def _repr_html_(self) -> str:
+        """Return a table, for notebooks."""
+        return tables(self._counts(), self.requests)
+
+    def _counts(self) -> Iterator[tuple[str, str]]:
+        yield "hit rate", f"{self.hit_rate:.1%}"
+        yield "hits, exact and semantic", f"{self.exact_hits}, {self.semantic_hits}"
+        for reason, count in sorted(self.misses.items(), key=lambda miss: -miss[1]):
+            yield f"misses: {reason}", str(count)
+        for observer, lost in self.observers.items():
+            yield f"events lost by {observer}", str(lost)
+
 
 class StatisticsObserver:
-    """Counts events."""
+    """Counts events.
 
-    def __init__(self) -> None:
+    Args:
+        totals: adds requests up.
+        queued: observers in the background, whose losses are told.
+    """
+
+    def __init__(self, totals: RequestTotals | None = None, queued: Sequence[Queued] = ()) -> None:
+        self._totals = totals or RequestTotals(_MODELS, PriceTable)
+        self._queued = queued
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._exact_hits = 0
@@ -108,7 +140,9 @@ class StatisticsObserver:
     def __call__(self, event: Event) -> None:
         """Count `event`."""
         with self._lock:
-            if isinstance(event, events.CacheHit):
+            if isinstance(event, RequestEnded):
+                self._totals.add(event)
+            elif isinstance(event, events.CacheHit):
                 if event.tier == "exact":
                     self._exact_hits += 1
                 else:
@@ -132,6 +166,7 @@ class StatisticsObserver:
         """Return the counts so far."""
         with self._lock:
             counts, exact_hits, saved_s = dict(self._counts), self._exact_hits, self._saved_s
+            requests = self._totals.snapshot()
 
         def by_reason(kind: str) -> dict[str, int]:
             return {reason: n for (name, reason), n in counts.items() if name == kind}
@@ -166,6 +201,12 @@ class StatisticsObserver:
             tool_calls_reused=counts.get(("ToolCallReused", ""), 0),
             tool_wait_saved_s=saved_s,
             raced=by_reason("raced"),
+            requests=requests,
+            observers={
+                one.name: one.dropped + one.failed
+                for one in self._queued
+                if one.dropped or one.failed
+            },
         )
 
     def after_fork(self) -> None:
@@ -184,7 +225,7 @@ def _counted(event: Event) -> list[tuple[str, str, int]]:
     if isinstance(event, events.EmbeddingsServed):
         cached = event.cached + event.shared
         return [("embeddings", "cached", cached), ("embeddings", "asked", event.asked)]
-    if isinstance(event, events.PathsRaced):
+    if isinstance(event, PathsRaced):
         return [("raced", f"{path.name}.{path.outcome}", 1) for path in event.paths]
     detail = getattr(event, "reason", "") or getattr(event, "stale", "")
     return [(type(event).__name__, detail, 1)]
