@@ -10,7 +10,7 @@ from benchmarks import observability_cost, observability_truth
 from benchmarks.harness import Group
 
 GROUP = Group(
-    "observability",
-    [*observability_cost.ROWS, *observability_truth.ROWS],
-    packages=["langchain-core", "llama-index-core", "opentelemetry-sdk", "prometheus-client"],
+    name="observability",
+    rows=[*observability_cost.ROWS, *observability_truth.ROWS],
+    packages=("langchain-core", "llama-index-core", "opentelemetry-sdk", "prometheus-client"),
 )

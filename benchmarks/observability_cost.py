@@ -177,6 +177,7 @@ def _beside(context: Context, bad: Callable[[Event], None]) -> float:
     with ModelServer() as server, Accel() as plain:
         ours, bare = _langchain(server.url, both), _langchain(server.url, plain)
         found = ratio(timed(ours), timed(bare), rounds=context.pick(100, 40), calls=20)
+        both._observers.ledger.enter()
         both._observers.queued[1].flush(10.0)
         requests = sum(isinstance(event, RequestEnded) for event in seen)
         assert requests == both.stats().requests.total.requests, "another observer lost events"
