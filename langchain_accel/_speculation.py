@@ -40,7 +40,7 @@ class Speculation:
 
     def bar(self, names: Iterable[str]) -> None:
         """Let no tool of these names be called unasked, whoever permitted it."""
-        self._known.barred |= frozenset(names)
+        self._known.bar(names)
 
     def copied(self, tool: BaseTool) -> BaseTool:
         """Return the copy of `tool` whose calls are answered by what was begun before."""
