@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
     from langchain_core.tools import BaseTool
 
-    from accel_core.tool_speculator import Session, ToolSpeculator
+    from accel_core.tool_speculator import Session
     from langchain_accel._speculation_known import KnownTools
-    from langchain_accel._speculation_sessions import Sessions
+    from langchain_accel._speculation_runs import Runs
     from langchain_accel._speculation_tool import CalledTool
 
 TAG = "speculated"
@@ -50,6 +50,7 @@ class _Call(NamedTuple):
     tool: CalledTool
     session: Session
     config: RunnableConfig
+    runs: Runs
     known: KnownTools
 
     @contextmanager
@@ -57,6 +58,8 @@ class _Call(NamedTuple):
         """Let what the tool's own method calls pass; a tool that asks somebody is barred."""
         token = _calling.set(None)
         error: BaseException | None = None
+        if not self.tool.harmless:
+            self.runs.changed()
         try:
             yield
         except BaseException as raised:
@@ -64,7 +67,9 @@ class _Call(NamedTuple):
             raise
         finally:
             _calling.reset(token)
-            if self.tool.harmless and paused(self.config, error):
+            if not self.tool.harmless:
+                self.runs.changed()
+            elif paused(self.config, error):
                 self.known.bar([self.tool.name])
 
 
@@ -75,13 +80,12 @@ class Copies:
     """Those of one speculator's tools. Safe to share between threads.
 
     Args:
-        speculator: answers their calls.
-        sessions: its runs.
+        runs: those of their agents.
         known: what is known of the tools.
     """
 
-    def __init__(self, speculator: ToolSpeculator, sessions: Sessions, known: KnownTools) -> None:
-        self._speculator, self._sessions, self._known = speculator, sessions, known
+    def __init__(self, runs: Runs, known: KnownTools) -> None:
+        self._runs, self._known = runs, known
         self._lock = threading.Lock()
         self._copies: OrderedDict[int, tuple[BaseTool, BaseTool]] = OrderedDict()
         self._generated: dict[type[BaseTool], type[BaseTool]] = {}
@@ -110,12 +114,12 @@ class Copies:
         config = ensure_config(options.get("config"))
         kind = self._known.kind(copy)
         tool = self._known.called(kind, config, around(config), looped=looped)
-        session = self._sessions.begun(options.get("tool_call_id"))
+        session = self._runs.sessions.begun(options.get("tool_call_id"))
         if session is None:
-            session = self._speculator.session()
+            session = self._runs.speculator.session()
         if isinstance(tool_input, dict) and session.holds(tool, tool_input):
             options["tags"] = [*(options.get("tags") or ()), TAG]
-        token = _calling.set(_Call(copy, tool, session, config, self._known))
+        token = _calling.set(_Call(copy, tool, session, config, self._runs, self._known))
         try:
             yield
         finally:

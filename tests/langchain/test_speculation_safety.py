@@ -172,6 +172,56 @@ def test_the_same_call_twice_in_one_answer(accel: Accel, colour: Colour) -> None
     assert write.begun == ["a", "a"]
 
 
+def test_agents_at_once_share_a_call(accel: Accel, runner: Any) -> None:
+    """Two agents, each with a middleware of its own, that ask for the same make one call."""
+    lookup = Lookup()
+    lookup.gate.clear()
+    agents = [
+        create_agent(
+            Scripted(turns=[[A]]),
+            [lookup.tool],
+            middleware=[SpeculativeTools(["lookup"], accel=accel)],
+        )
+        for _ in range(2)
+    ]
+
+    async def scenario() -> list[Any]:
+        both = asyncio.gather(*(agent.ainvoke(QUESTION) for agent in agents))
+        while not lookup.begun:
+            await asyncio.sleep(0)
+        for _ in range(1_000):  # the other one comes as far as it can
+            await asyncio.sleep(0)
+        lookup.gate.set()
+        return await both
+
+    assert [told(state["messages"]) for state in runner.run(scenario())] == ["<a>", "<a>"]
+    assert lookup.begun == ["a"]
+
+
+def test_what_another_agent_changes_is_seen(accel: Accel, colour: Colour) -> None:
+    """A change by one agent makes worthless what another found, whoever guesses for either."""
+    stock = {"a": 1}
+
+    @tool("lookup")
+    def look(key: str) -> str:
+        """Look something up."""
+        return str(stock[key])
+
+    @tool
+    def sell(key: str) -> str:
+        """Sell one."""
+        stock[key] -= 1
+        return "sold"
+
+    reader = create_agent(Scripted(turns=[[A]]), [look], middleware=[guessing(accel)])
+    seller = create_agent(
+        Scripted(turns=[[("sell", {"key": "a"})]]), [sell], middleware=[guessing(accel)]
+    )
+    asked = (reader, seller, reader)
+    seen = [told(colour.invoke(agent, QUESTION)["messages"]) for agent in asked]
+    assert seen == ["1", "sold", "0"]
+
+
 def test_tools_for_event_loops_alone(accel: Accel, runner: Any) -> None:
     """A tool without a method for threads, as those of MCP are, is guessed on the loop."""
     begun = threading.Event()
