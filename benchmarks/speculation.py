@@ -20,5 +20,5 @@ GROUP = Group(
         *speculation_llamaindex.ROWS,
         *speculation_race.ROWS,
     ],
-    packages=("llm-accel", "langchain-core", "llama-index-core"),
+    packages=("llm-accel", "langchain", "langchain-core", "langgraph", "llama-index-core"),
 )

@@ -504,7 +504,7 @@ def _blocking_runs(seed: int, counts: Counts) -> None:
             thread.join()
     released.set()
     for thread in threading.enumerate():
-        if thread.name.startswith(("accel-spawned", "accel-guess")):
+        if thread.name in {"accel-spawned", "accel-guess", "accel-learning"}:
             thread.join(10.0)
             counts.alive += thread.is_alive()
     counts.alive += bench.speculator.state().guesses_under_way

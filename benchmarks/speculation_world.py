@@ -152,16 +152,17 @@ class Desk:
 
     async def _nested(self) -> None:
         """Run an agent inside a tool, which may ask for what others are executing around it."""
-        if _depth.get() or self.speculator is None:
+        if _depth.get():
             return
         token = _depth.set(1)
-        session = self.speculator.session()
+        session = None if self.speculator is None else self.speculator.session()
         try:
             for other in ("s0", "s1"):
                 tool, arguments = self.tools["report"], {"key": other}
                 await asked(session, self.pace, tool, arguments)
         finally:
-            session.close()
+            if session is not None:
+                session.close()
             _depth.reset(token)
 
 

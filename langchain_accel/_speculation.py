@@ -11,6 +11,7 @@ from langchain_core.tools import BaseTool
 from langchain_accel._speculation_context import around, heard_by
 from langchain_accel._speculation_copies import Copies
 from langchain_accel._speculation_known import KnownTools
+from langchain_accel._speculation_learning import Learner
 from langchain_accel._speculation_listener import Listener
 from langchain_accel._speculation_sessions import Sessions
 from langchain_accel._speculation_turn import Asking
@@ -34,7 +35,7 @@ class Speculation:
 
     def __init__(self, speculator: ToolSpeculator, permits: Sequence[Permits]) -> None:
         self._speculator, self._sessions = speculator, Sessions()
-        self._known = KnownTools(permits)
+        self._known, self._learner = KnownTools(permits), Learner()
         self._copies = Copies(speculator, self._sessions, self._known)
 
     def bar(self, names: Iterable[str]) -> None:
@@ -65,7 +66,8 @@ class Speculation:
                     self._known.called(kind, config, rest, looped=on) for on in (False, True)
                 ]
                 coloured[tool.name] = (colours[0], colours[1])
-        return Listener(Asking(self._speculator, self._sessions, coloured), looped=looped)
+        asking = Asking(self._speculator, self._sessions, self._learner, coloured)
+        return Listener(asking, looped=looped)
 
     @contextmanager
     def hearing(

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from accel_core.policy.trajectory import ToolCall
     from accel_core.speculating import Tool
     from accel_core.tool_speculator import Session, Thinking, ToolSpeculator
+    from langchain_accel._speculation_learning import Learner
     from langchain_accel._speculation_sessions import Sessions
     from langchain_accel._speculation_tool import CalledTool
 
@@ -28,11 +29,13 @@ class Asking(NamedTuple):
     Attributes:
         speculator: begins guesses.
         sessions: the agent's runs.
+        learner: learns from those that have ended.
         tools: its tools by their names, each in both colours: for threads, and for event loops.
     """
 
     speculator: ToolSpeculator
     sessions: Sessions
+    learner: Learner
     tools: Mapping[str, tuple[CalledTool, CalledTool]]
 
     def begin(self, messages: Sequence[BaseMessage], *, looped: bool) -> Turn:
@@ -94,7 +97,9 @@ class Turn:
     def ended(self) -> None:
         """End the run with the answer, and learn from it."""
         if self._answer is not None:
-            self._session.close(trajectory_of(self._unlearned(self._answer)))
+            self._session.close()
+            trajectory = trajectory_of(self._unlearned(self._answer))
+            self._asking.learner.learn(self._session, trajectory)
             self._asking.sessions.learned(self._answer)
 
     def failed(self) -> None:

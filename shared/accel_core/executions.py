@@ -13,6 +13,7 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core.drive.flight import DECLINED, FAILED, Flight
+from accel_core.drive.work import Work
 from accel_core.policy.epochs import Epochs
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ class Execution:
         due_s: when it is to be stopped.
         waiting: how many calls wait for it.
         settled: whether it has been told what became of it; only of guesses it ever is.
-        stop: stops it where that can be; a started thread goes on to its end.
+        stop: stops it where that can be, from anywhere; a started thread goes on.
+        work: lets a thread that goes on end where it would begin another step.
         withdraw_timer: takes back what would stop it later.
         waits_for: what it, or a call inside it, cannot end before.
     """
@@ -79,6 +81,7 @@ class Execution:
     __slots__ = (
         "began_s", "due_s", "ended_s", "epoch", "flight", "key", "lost", "origin", "orphan",
         "outcome", "settled", "static", "stop", "tool", "waiting", "waits_for", "withdraw_timer",
+        "work",
     )  # fmt: skip
 
     def __init__(
@@ -95,6 +98,7 @@ class Execution:
         self.settled = not origin.predictor
         self.flight = Flight(b"", None, began_s, epoch)
         self.stop: Callable[[], object] = lambda: None
+        self.work = Work()
         self.withdraw_timer: Callable[[], object] = lambda: None
         self.waits_for: list[Execution] = []
 
@@ -356,6 +360,7 @@ class Executions:
                 execution.flight.land(DECLINED)
             if under_way and execution.origin.predictor:
                 execution.withdraw_timer()
+                execution.work.end()
                 execution.stop()
             if told:
                 self._lost(execution, why)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core import events
 from accel_core.drive.flight import FAILED
+from accel_core.drive.work import Unwanted, work_on
 from accel_core.executions import Origin
 
 if TYPE_CHECKING:
@@ -220,9 +221,11 @@ class Guesses:
     async def _run(self, execution: Execution, guessed: Guessed) -> None:
         shared, tool = self._shared, guessed.tool
         inside.set(execution)
+        # Its own, for it may serve others than who asked the model.
+        work_on(execution.work)
         try:
             result = await tool.run(guessed.arguments)
-        except (Exception, SystemExit):  # the real call will meet it; `_ended` tells
+        except (Exception, SystemExit, Unwanted):  # the real call will meet it; `_ended` tells
             return
         shared.records.took(tool.name, shared.executions.mono_now() - execution.began_s)
         try:

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from accel_core.policy.acceptance import AcceptanceTerms
     from accel_core.ports import Observer
 
-_LATELY, _KNOWN, _PATIENCE = 16, 4, 2.0
-_LEAST_PATIENCE_S = 0.1
-"""What a thread may take to be woken, on a machine that is busy."""
+_LATELY, _KNOWN = 16, 8
+_PATIENCE, _LEAST_PATIENCE_S = 4.0, 1.0
+"""Generous: who stops waiting for a call that is only slow has waited in vain."""
 
 Admission = Literal["begin", "later", "never"]
 
@@ -176,8 +176,8 @@ class ToolRecords:
     def patience_s(self, tool: str) -> float:
         """Return how long a call should wait for another, rather than be executed itself.
 
-        Twice as long as any took lately, so that one that hangs holds up nobody for much longer
-        than it would have taken; infinity while too few are known.
+        Four times as long as any took lately, so that one that hangs holds up nobody for long, and
+        one that is slow is still waited for; infinity while too few are known.
         """
         with self._lock:
             lately_s = self._record(tool).lately_s

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from accel_core import tenancy
-from accel_core.drive import blocking
+from accel_core.drive import blocking, work
 from accel_core.events import (
     SpeculationSuspended,
     ToolCallAudited,
@@ -269,17 +269,18 @@ def test_a_call_that_hangs_holds_up_a_real_one_no_longer_than_its_time(colour: s
 
 @BOTH
 def test_who_knows_how_long_a_tool_takes_waits_for_no_hanging_one(colour: str) -> None:
-    """The real call waits for another twice as long as any took lately, not the whole time-out."""
+    """The real call waits for it four times as long as any took lately, or a second."""
 
     async def scenario(rig: Rig) -> None:
-        tool = rig.tool(fates=[None] * 4 + [gate := rig.gate()])
-        session = rig.speculator(Says(guess(7))).session()
-        for id_ in range(4):
+        tool = rig.tool(fates=[None] * 8 + [gate := rig.gate()])
+        session = rig.speculator(Says(guess("x"))).session()
+        for id_ in range(8):
             await rig.call(session, tool, id_)
-        session._records.took("lookup", 0.02)
         rig.think(session, tool)
-        await tool.begun[4].wait()
-        assert await rig.call(session, tool, 7) == [7, 6]
+        await tool.begun[8].wait()
+        began_s = rig.now_s()
+        assert await rig.call(session, tool, "x") == ["x", 10]
+        assert rig.now_s() - began_s == pytest.approx(1.0 if rig.coloured else 0.0, abs=1e-4)
         gate.open()
         await rig.settle()
         session.close()
@@ -511,6 +512,32 @@ def test_a_started_thread_is_left_to_end_and_counted() -> None:
         await rig.settle()
         assert speculator.state() == (0, 0, speculator.state().tools)
         assert [event.reason for event in rig.seen.of(ToolCallWasted)] == ["closed"]
+
+    in_colour("sync", scenario)
+
+
+def test_a_thread_that_goes_on_begins_no_further_step() -> None:
+    """A call that it would send, or wait in a limiter's queue for, ends it without a trace."""
+
+    async def scenario(rig: Rig) -> None:
+        gate, sent = rig.gate(), []
+
+        class Sending(type(rig.tool())):  # type: ignore[misc]
+            async def run(self, arguments: Any) -> Any:
+                await super().run(arguments)
+                work.check()
+                sent.append(arguments)
+                return []
+
+        tool = Sending(rig, fates=[gate])
+        session = rig.speculator(Says(guess(7))).session()
+        rig.think(session, tool)
+        await tool.begun[0].wait()
+        session.close()
+        gate.open()
+        await rig.settle()
+        assert sent == []
+        assert rig.alive() == 0
 
     in_colour("sync", scenario)
 
