@@ -398,7 +398,7 @@ class Bench:
         config = from_mapping({"speculation": settings})
         self.accel = Accel(config, encoder=HashEncoder(), observers=[counts], clocks=clocks)
         ours = SpeculativeTools(_HARMLESS, predictors=[Oracle(dice)], accel=self.accel)
-        self.speculator = ours._speculation._speculator
+        self.speculator = ours._speculation._runs.speculator
         streaming = dice.random() < 0.5
         model = Model(spend=spend, wait=wait, **({"streaming": True} if streaming else {}))
         others = _middlewares(dice)
@@ -504,7 +504,7 @@ def _blocking_runs(seed: int, counts: Counts) -> None:
             thread.join()
     released.set()
     for thread in threading.enumerate():
-        if thread.name.startswith(("accel-spawned", "accel-guess")):
+        if thread.name in {"accel-spawned", "accel-guess", "accel-learning"}:
             thread.join(10.0)
             counts.alive += thread.is_alive()
     counts.alive += bench.speculator.state().guesses_under_way

@@ -15,7 +15,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from langchain_accel import _answers
-from langchain_accel._context import current_run, listen, tell
+from langchain_accel._context import current_run, listen
 from langchain_accel._limits import used_in
 from langchain_accel._requests import Requests
 from langchain_accel._turns import is_dump
@@ -99,13 +99,9 @@ class Bridge:
         """Open a call; None: it bypasses the cache, and nothing will tell how it ends."""
         chats = is_dump(prompt)
         record = self.accel.begin("chat" if chats else "text_completion")
-        tell(record, current_run() if chats else None)
-        asked = None
-        try:
-            asked = self._asked(prompt, llm_string)
-        finally:
-            if asked is None and record is not None:
-                record.leave()
+        if record is not None and chats:
+            record.told = current_run()
+        asked = self._asked(prompt, llm_string)
         return None if asked is None else self.accel.call(*asked, record=record)
 
     def _asked(

@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
     from langchain_core.messages import BaseMessage
 
-    from accel_core.recording import Record
-
 
 class Run:
     """A chat model's run in progress, in the context that started it.
@@ -55,6 +53,11 @@ class Run:
     def tags(self) -> Sequence[str] | None:
         """The call's tags."""
         return self.details.get("tags")
+
+    @property
+    def provider(self) -> str:
+        """The provider's name, as LangChain tells it to tracers."""
+        return str((self.metadata or {}).get("ls_provider") or "")
 
     @property
     def metadata(self) -> Mapping[str, Any] | None:
@@ -102,13 +105,6 @@ def current_run() -> Run | None:
     while run is not None and run.ended:
         run = run.outer
     return run
-
-
-def tell(record: Record | None, run: Run | None) -> None:
-    """Tell a record what LangChain knows of its call."""
-    if record is not None and run is not None:
-        record.provider = str((run.metadata or {}).get("ls_provider") or "")
-        record.tags = tuple(run.tags or ())
 
 
 def asking_run() -> Run | None:

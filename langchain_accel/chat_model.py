@@ -24,7 +24,7 @@ from accel_core.errors import limits_error
 from accel_core.subclasses import MARK, generated, own_class, subclass
 from accel_core.used import read_parts
 from langchain_accel import _answers, _chunks
-from langchain_accel._context import current_run, listen, tell
+from langchain_accel._context import current_run, listen
 from langchain_accel._deferred import Deferred
 from langchain_accel._identity import model_name, request_of
 from langchain_accel._limits import UsageReader, call_request, limit
@@ -124,20 +124,16 @@ def _begin(
         return accel.call(None, None)
     run = current_run()
     record = accel.begin("chat", streamed=streamed)
-    try:
-        tell(record, run)
-        controls = accel.controls(
-            None if run is None else run.metadata, None if run is None else run.tags
-        )
-        request = None
-        if controls is not None:
-            request = request_of(accel, model, messages, arguments, controls)
-        if request is None and record is not None:
+    controls = accel.controls(
+        None if run is None else run.metadata, None if run is None else run.tags
+    )
+    request = None
+    if controls is not None:
+        request = request_of(accel, model, messages, arguments, controls)
+    if record is not None:
+        record.told = run
+        if request is None:
             record.model = model_name(model, arguments)
-    except BaseException:
-        if record is not None:
-            record.leave()
-        raise
     if request is not None and getattr(type(model), _EXACT):
         request = request._replace(exact=True)
     return accel.call(request, controls, record=record)

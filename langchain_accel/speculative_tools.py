@@ -16,6 +16,7 @@ from langchain_accel._speculation_beside import being_made
 from langchain_accel._speculation_wiring import speculation_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Awaitable, Callable, Iterable
 
     from langchain.agents.middleware import ModelRequest, ModelResponse
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     Result = ToolMessage | Command[Any]
 
 
-class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
+class SpeculativeTools(AgentMiddleware):
     """Begins likely tool calls while the model thinks.
 
     Only tools that were declared free of side effects are ever called unasked: by `speculatable`,
@@ -47,9 +48,13 @@ class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
     Args:
         allowed: names of further tools that are free of side effects, or such tools.
         never: names of tools that are not called unasked, whatever they were declared.
-        predictors: who guesses; None: what was learned of earlier runs, and lists.
+        predictors: who guesses; None: who learns from every run that ends.
+        learned: a file of what they know already, as ``accel learn-tools`` writes it.
         draft: a small, fast model that is asked beside the agent's, and whose calls are guesses.
         accel: the configured object; None takes this process's default.
+
+    Raises:
+        FileError: `learned` is not such a file.
 
     Example:
         >>> agent = create_agent(model, tools, middleware=[SpeculativeTools()])  # doctest: +SKIP
@@ -61,12 +66,13 @@ class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
         *,
         never: Iterable[str] = (),
         predictors: Iterable[Predictor] | None = None,
+        learned: str | os.PathLike[str] | None = None,
         draft: BaseChatModel | None = None,
         accel: Accel | None = None,
     ) -> None:
         super().__init__()
         self.tools = []
-        self._speculation = speculation_of(allowed, predictors, draft, accel)
+        self._speculation = speculation_of(allowed, predictors, learned, draft, accel)
         self._speculation.bar(never)
         self._seen = self._paused = False
 

@@ -101,17 +101,12 @@ def _begin(
     if _asks_itself(llm):
         return accel.call(None, None)
     record = accel.begin(kind.operation, streamed=streamed)
-    try:
-        controls, request = controls_of_call(accel), None
-        if controls is not None:
-            asked, given = _given(kind, args, kwargs)
-            request = kind.request(accel, llm, asked, given, controls)
-        if request is None and record is not None:
-            record.model = model_name(llm)
-    except BaseException:
-        if record is not None:
-            record.leave()
-        raise
+    controls, request = controls_of_call(accel), None
+    if controls is not None:
+        asked, given = _given(kind, args, kwargs)
+        request = kind.request(accel, llm, asked, given, controls)
+    if request is None and record is not None:
+        record.model = model_name(llm)
     return accel.call(request, controls, record=record)
 
 

@@ -142,7 +142,9 @@ def _function_copy(tool: Any, permit: Permit | None, runs: Runs, *, barred: bool
             return None
         return parameters.named((), given)
 
-    facts = Facts(tool.metadata.get_name(), _identity(tool.real_fn, tool), permit, validated)
+    name, identity = tool.metadata.get_name(), _identity(tool.real_fn, tool)
+    hidden = {*tool.partial_params, tool.ctx_param_name}
+    facts = Facts(name, identity, permit, validated, hidden)
     blocking = ToolInColour(facts, _awaitable(tool._fn))
     aio = ToolInColour(facts, tool._async_fn)
     made = copy.copy(tool)
@@ -219,11 +221,12 @@ def _passing(
         async def execute() -> Any:
             return function(*args, **kwargs)
 
-        with _calling(runs, tool, parameters.named(args, kwargs), kwargs) as (session, made):
-            if session is None:
+        arguments = parameters.named(args, kwargs)
+        with _calling(runs, tool, arguments, kwargs) as (session, made):
+            if session is None or arguments is None:
                 made.result = function(*args, **kwargs)
             else:
-                made.result = session.call(tool, made.arguments, execute)
+                made.result = session.call(tool, arguments, execute)
         return made.result
 
     return passing
@@ -239,11 +242,12 @@ def _apassing(
         async def execute() -> Any:
             return await function(*args, **kwargs)
 
-        with _calling(runs, tool, parameters.named(args, kwargs), kwargs) as (session, made):
-            if session is None:
+        arguments = parameters.named(args, kwargs)
+        with _calling(runs, tool, arguments, kwargs) as (session, made):
+            if session is None or arguments is None:
                 made.result = await function(*args, **kwargs)
             else:
-                made.result = await session.acall(tool, made.arguments, execute)
+                made.result = await session.acall(tool, arguments, execute)
         return made.result
 
     return passing
@@ -258,10 +262,11 @@ def _calling(
 ) -> Iterator[tuple[Session | None, Made]]:
     """Note a real call; give the session it may be shared in, or None."""
     run = runs.current()
-    shared = tool.free and arguments is not None and not run.blind
-    with run.making(tool.name, kwargs if arguments is None else arguments) as made:
+    given = kwargs if arguments is None else arguments
+    shown = {name: given[name] for name in given if name not in tool.hidden}
+    with run.making(tool.name, shown) as made:
         if tool.free:
-            yield run.session if shared else None, made
+            yield None if run.blind else run.session, made
         else:
             with runs.changing():
                 yield None, made

@@ -21,6 +21,7 @@ _SIZES = (12, 12, 12, 40, 40, 120)
 
 
 def main() -> None:
+    """Grow the forest and write it."""
     numbers, hits = [], []
     for make, free in FIELDS.values():
         for sitting, size in enumerate(_SIZES):

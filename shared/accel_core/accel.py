@@ -88,15 +88,16 @@ class Accel(Asking):
     ) -> None:
         settings = config or AccelConfig()
         self._sealed_off = secrets is not None or store is not None
-        self._observers = build.build_observers(settings.observe, observers)
         secrets, clocks = secrets or read_secrets(settings.security), clocks or Clocks()
+        self._observers = build.build_observers(settings.observe, observers, clocks)
         identifier = build_identifier(secrets)
         super().__init__(
             settings,
             identifier,
             Whose(settings, identifier, tenant),
             self._observers.emit,
-            clocks,
+            put=self._observers.ledger.put if settings.observe.enabled else None,
+            mono_now=clocks.mono_now,
         )
         self.generated: dict[Hashable, type] = {}
         """Classes that adapters generated for this object, by what they were generated from; they
@@ -284,7 +285,7 @@ class Accel(Asking):
 
     def stats(self) -> Statistics:
         """Return the counts so far."""
-        return self._observers.statistics.snapshot()
+        return self._observers.stats()
 
     def flush(self) -> bool:
         """Return when everything stored so far is where it belongs, durably.

@@ -13,18 +13,18 @@ from accel_core import events, tenancy
 from accel_core.call import Call
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.policy.controls import DEFAULT, read_controls
-from accel_core.recording import Record, Recorder, current
+from accel_core.recording import Record, bypassed, passes_by
 from accel_core.verifier.desk import verifying
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
 
-    from accel_core.clocks import Clocks
     from accel_core.config import AccelConfig
     from accel_core.drive.flight import Flight
     from accel_core.policy.controls import Controls
     from accel_core.policy.identity import Identifier, Prompt, Request
     from accel_core.ports import Observer
+    from accel_core.recording import Ended
     from accel_core.semantic_cache import SemanticCache
     from accel_core.whose import Whose
 
@@ -70,7 +70,8 @@ class Asking:
         identifier: names requests.
         whose: says who asks.
         emit: receives events.
-        clocks: time, for what is recorded.
+        put: is given each request that has ended; None: nothing is recorded.
+        mono_now: monotonic clock, seconds.
 
     Attributes:
         cache: where its calls look up; set by whoever builds it.
@@ -84,29 +85,29 @@ class Asking:
         identifier: Identifier,
         whose: Whose,
         emit: Observer,
-        clocks: Clocks,
+        *,
+        put: Callable[[Ended], None] | None,
+        mono_now: Callable[[], float],
     ) -> None:
         self.config = config
         self._identifier, self._whose, self._emit = identifier, whose, emit
         self._open = config.cache.enabled
-        self._recorder: Recorder | None = None
-        if config.observe.enabled:
-            self._recorder = Recorder(emit, clocks.mono_now, clocks.wall_now)
+        self._put, self._mono_now = put, mono_now
         self._tier: Callable[[], str] | None = None
         self._named = NamedPrompts()
 
     def begin(self, operation: str, *, streamed: bool = False) -> Record | None:
-        """Begin to record a request, until its `Call` has looked up; None: nobody wants to know.
-
-        Leave it where no call can be made of it.
+        """Begin to record a request, for the `call` that it is; None: nobody wants to know.
 
         Args:
             operation: as of `RequestEnded`.
             streamed: whether its answer is.
         """
-        if self._recorder is None:
+        if self._put is None:
             return None
-        record = self._recorder.begin(operation, streamed=streamed)
+        record = Record(operation, self._put, self._mono_now)
+        if streamed:
+            record.streamed = True
         if self._tier is not None:
             record.service_tier = self._tier()
         return record
@@ -127,6 +128,8 @@ class Asking:
             record: what is told of it when it has ended; None: nothing.
         """
         request = request if controls is not None else None
+        if request is None and record is not None:
+            record.bypass = passes_by()
         return Call(self.cache, request, controls or DEFAULT, flight, record)
 
     def current_tenant(self) -> str | None:
@@ -199,7 +202,5 @@ class Asking:
     def bypass(self, reason: str, *, report: bool = True) -> None:
         """Report that a call bypasses the cache, unless it was reported before."""
         if report:
-            record = current()
-            if record is not None:
-                record.bypass = reason
+            bypassed(reason)
             self._emit(events.CacheBypassed(reason))

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from accel_core.recording import carrying_out
 from accel_core.semantic_cache import Hit
-from accel_core.used import read_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,32 +47,30 @@ class Call:
     def lookup(self) -> Hit | None:
         """Return the stored answer to serve, or None: ask the model, then `store` and `end`."""
         if self._request is None:
-            self._leave()
             return None
+        hit = self._cache.at_once(self._request, self._controls)
+        if hit is not None:
+            return hit
         try:
-            return self._found(self._cache.lookup(self._request, self._controls))
+            with carrying_out(self.record):
+                return self._found(self._cache.lookup(self._request, self._controls))
         except BaseException:
             self.end()
             raise
-        finally:
-            self._leave()
 
     async def alookup(self) -> Hit | None:
         """Async form of `lookup`."""
         if self._request is None:
-            self._leave()
             return None
+        hit = self._cache.at_once(self._request, self._controls)
+        if hit is not None:
+            return hit
         try:
-            return self._found(await self._cache.alookup(self._request, self._controls))
+            with carrying_out(self.record):
+                return self._found(await self._cache.alookup(self._request, self._controls))
         except BaseException:
             self.end()
             raise
-        finally:
-            self._leave()
-
-    def _leave(self) -> None:
-        if self.record is not None:
-            self.record.leave()
 
     def _found(self, found: Hit | Miss) -> Hit | None:
         if isinstance(found, Hit):
@@ -88,7 +85,7 @@ class Call:
     def served(self, hit: Hit, saved: object) -> None:
         """Record that `hit` was served; `saved`: what its payload says that its answer used."""
         if self.record is not None:
-            self.record.served(hit, read_tokens(saved))
+            self.record.served(hit, saved)
 
     def reject(self, hit: Hit, error: Exception) -> None:
         """Drop a hit whose payload cannot be read; the model is asked."""

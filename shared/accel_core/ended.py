@@ -20,6 +20,17 @@ class Tokens(NamedTuple):
     cached_input_tokens: float = 0.0
 
 
+def read_tokens(kept: object) -> Tokens | None:
+    """Return what `used.spell_tokens` spelled; None where it is anything else."""
+    if not isinstance(kept, dict):
+        return None
+    try:
+        found = Tokens(**kept)
+    except TypeError:
+        return None
+    return found if all(type(amount) is float for amount in found) else None
+
+
 class Parts(NamedTuple):
     """Where the time of a request went, in seconds; the rest is the framework's and our own.
 

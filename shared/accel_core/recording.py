@@ -9,23 +9,37 @@ Invariant: a record becomes a `RequestEnded` once.
 
 from __future__ import annotations
 
+import functools
 import sys
 from asyncio import CancelledError
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from accel_core.ended import Parts, RequestEnded
-from accel_core.events import BackendFailed
+from accel_core.ended import Parts, RequestEnded, Tokens, read_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    from accel_core.ended import Tokens
-    from accel_core.ports import Observer
+    Ended = Callable[[float, float], RequestEnded]
+    """Makes the event of a request, from when it ended by its clock and by the wall's."""
 
     Used = tuple[Tokens | None, float]
     """What was stated, and what of the output was seen, in tokens."""
+
+
+class Told(Protocol):
+    """What a framework tells of a call; read when it has ended."""
+
+    @property
+    def provider(self) -> str:
+        """The provider's name, or ``""``."""
+
+    @property
+    def tags(self) -> Sequence[str] | None:
+        """The call's tags."""
+
 
 Part = Literal["lookup_s", "encode_s", "shared_s", "verify_s", "queue_s", "backoff_s"]
 _CANCELLED = (CancelledError, GeneratorExit, KeyboardInterrupt)
@@ -37,9 +51,11 @@ class Record:
 
     Args:
         operation: as of `RequestEnded`, as are the attributes that are not described here.
-        recorder: is told of its end.
+        put: is given it when it ends.
+        mono_now: monotonic clock, seconds.
 
     Attributes:
+        told: what the framework told of the call; None: nothing.
         bypass: why the cache was not asked; ``""``: it was.
         asked_s: when the model was first asked; None: it was not.
         attempts: how often something was sent; None: nobody counts.
@@ -48,9 +64,9 @@ class Record:
     """
 
     # Defaults are the class's own: a hit sets a handful of them, and is counted in microseconds.
-    model = provider = service_tier = bypass = ""
+    model = service_tier = bypass = ""
     tenant = b""
-    tags: tuple[str, ...] = ()
+    told: Told | None = None
     streamed = answered = ended = False
     attempts: int | None = None
     lookup_s = encode_s = shared_s = verify_s = queue_s = backoff_s = 0.0
@@ -61,22 +77,11 @@ class Record:
     miss = ""
     similarity: float | None = None
 
-    _outer: Record | None = None
-
-    def __init__(self, operation: str, recorder: Recorder) -> None:
-        self.operation, self._recorder = operation, recorder
-        self.mono_now = recorder.mono_now
-        self.began_s = self.mono_now()
-
-    def enter(self) -> None:
-        """Make this the current request until it is left; for steps that no ``with`` can span."""
-        self._outer = _current.get()
-        _current.set(self)
-
-    def leave(self) -> None:
-        """Make the request around this one the current one again."""
-        _current.set(self._outer)
-        self._outer = None
+    def __init__(
+        self, operation: str, put: Callable[[Ended], None], mono_now: Callable[[], float]
+    ) -> None:
+        self.operation, self._put, self.mono_now = operation, put, mono_now
+        self.began_s = mono_now()
 
     def ask(self) -> None:
         """Note that the model is asked."""
@@ -98,11 +103,11 @@ class Record:
         if self.first_s is None:
             self.first_s = self.last_s
 
-    def served(self, hit: Any, saved: Tokens | None) -> None:
-        """End, answered by `hit`, whose answer had used `saved`."""
+    def served(self, hit: Any, saved: object) -> None:
+        """End, answered by `hit`; `saved`: what its payload says that its answer had used."""
         if not self.ended:
             self.ended = True
-            self._recorder.emit(self._as_hit(hit, saved))
+            self._put(functools.partial(self._as_hit, hit, saved))
 
     def end(
         self, read: Callable[[], Used] | None = None, error: BaseException | None = None
@@ -118,11 +123,10 @@ class Record:
         self.ended = True
         used: Used = (None, 0.0)
         if read is not None:
-            try:
+            # Foreign objects raise what they like when they are read: their usage is not stated.
+            with suppress(Exception):
                 used = read()
-            except Exception as unread:  # foreign objects raise what they like when they are read
-                self._recorder.emit(BackendFailed("usage", "read", type(unread).__name__))
-        self._recorder.emit(self._as_asked(*used, error or sys.exception()))
+        self._put(functools.partial(self._as_asked, *used, error or sys.exception()))
 
     def model_s(self, now_s: float) -> float:
         """Return how long the model has been at it, waits left out; 0: it was not asked."""
@@ -130,8 +134,9 @@ class Record:
             return 0.0
         return max(0.0, now_s - self.asked_s - self.queue_s - self.backoff_s)
 
-    def _as_hit(self, hit: Any, saved: Tokens | None) -> RequestEnded:
+    def _as_hit(self, hit: Any, saved: object, now_s: float, ended_s: float) -> RequestEnded:
         entry = hit.entry
+        provider, tags = self._told()
         parts = _NO_PARTS
         if self.encode_s or self.shared_s or self.verify_s:
             parts = Parts(self.lookup_s, self.encode_s, self.shared_s, self.verify_s)
@@ -140,12 +145,12 @@ class Record:
             "hit",
             "answered",
             hit.reason,
-            self.mono_now() - self.began_s,
-            self._recorder.wall_now(),
+            now_s - self.began_s,
+            ended_s,
             entry.source,
-            self.provider,
+            provider,
             entry.tenant.hex(),
-            self.tags,
+            tags,
             self.service_tier,
             self.streamed,
             hit.tier,
@@ -157,28 +162,33 @@ class Record:
             0,
             None,
             0.0,
-            saved,
+            read_tokens(saved),
             entry.cost_s or None,
         )
 
     def _as_asked(
-        self, used: Tokens | None, seen_tokens: float, error: BaseException | None
+        self,
+        used: Tokens | None,
+        seen_tokens: float,
+        error: BaseException | None,
+        now_s: float,
+        ended_s: float,
     ) -> RequestEnded:
+        provider, tags = self._told()
         ending: Literal["answered", "failed", "cancelled"] = "answered"
         if not self.answered:
             ending = "cancelled" if error is None or isinstance(error, _CANCELLED) else "failed"
-        now_s = self.mono_now()
         return RequestEnded(
             operation=self.operation,
             outcome="bypass" if self.bypass else "miss",
             ending=ending,
             reason=self.bypass or self.miss,
             total_s=now_s - self.began_s,
-            ended_s=self._recorder.wall_now(),
+            ended_s=ended_s,
             model=self.model,
-            provider=self.provider,
+            provider=provider,
             tenant=self.tenant.hex(),
-            tags=self.tags,
+            tags=tags,
             service_tier=self.service_tier,
             streamed=self.streamed,
             similarity=self.similarity,
@@ -188,6 +198,10 @@ class Record:
             seen_tokens=0.0 if used is not None else seen_tokens,
             error="" if ending != "failed" else type(error).__name__,
         )
+
+    def _told(self) -> tuple[str, tuple[str, ...]]:
+        told = self.told
+        return ("", ()) if told is None else (told.provider, tuple(told.tags or ()))
 
     def _parts(self, now_s: float) -> Parts:
         sent_s = self.asked_s if self.sent_s is None else self.sent_s
@@ -207,6 +221,19 @@ class Record:
         )
 
 
+def bypassed(reason: str) -> None:
+    """Note why the call that is made here passes the cache by; `passes_by` takes it up."""
+    _bypass.set(reason)
+
+
+def passes_by() -> str:
+    """Return why the call that was just named passes the cache by."""
+    reason = _bypass.get()
+    _bypass.set("")
+    return reason
+
+
+_bypass: ContextVar[str] = ContextVar("accel_bypass", default="")
 _current: ContextVar[Record | None] = ContextVar("accel_record", default=None)
 
 
@@ -260,26 +287,3 @@ class timed:  # noqa: N801 - as above
         if record is not None:
             spent_s = record.mono_now() - self._began_s
             setattr(record, self._part, getattr(record, self._part) + spent_s)
-
-
-class Recorder:
-    """Begins and ends records, and tells of them.
-
-    Args:
-        emit: receives a `RequestEnded` of each.
-        mono_now: monotonic clock, seconds.
-        wall_now: seconds since the epoch.
-    """
-
-    def __init__(
-        self, emit: Observer, mono_now: Callable[[], float], wall_now: Callable[[], float]
-    ) -> None:
-        self.emit, self.mono_now, self.wall_now = emit, mono_now, wall_now
-
-    def begin(self, operation: str, *, streamed: bool = False) -> Record:
-        """Return a record that is the current one until it is left."""
-        record = Record(operation, self)
-        if streamed:
-            record.streamed = True
-        record.enter()
-        return record

@@ -113,12 +113,12 @@ class SemanticCache:
 
     def lookup(self, request: Request, controls: Controls = DEFAULT) -> Hit | Miss:
         """Return the stored answer to `request`, or a miss that may lead a flight."""
-        hit = self._at_once(request, controls)
+        hit = self.at_once(request, controls)
         return hit or blocking.run(self._lookup(self._blocking, request, controls))
 
     async def alookup(self, request: Request, controls: Controls = DEFAULT) -> Hit | Miss:
         """Async form of `lookup`."""
-        return self._at_once(request, controls) or await self._lookup(self._aio, request, controls)
+        return self.at_once(request, controls) or await self._lookup(self._aio, request, controls)
 
     def store(
         self,
@@ -198,7 +198,7 @@ class SemanticCache:
             self._flights.after_fork()
         self._meaning.after_fork()
 
-    def _at_once(self, request: Request, controls: Controls) -> Hit | None:
+    def at_once(self, request: Request, controls: Controls) -> Hit | None:
         """Serve from memory where nothing needs to be waited for, so without a flow.
 
         This is the path of most hits; it says in one place what the flow says in several.

@@ -116,7 +116,11 @@ class Session:
             self._thinking.end()
         self._guesses.close()
         if trajectory:
-            self._shared.guessers.learn(trajectory, self._free)
+            self.learn(trajectory)
+
+    def learn(self, trajectory: Trajectory) -> None:
+        """Let predictors learn from the run, which has ended; it takes them some ten ms."""
+        self._shared.guessers.learn(trajectory, self._free)
 
     async def aclose(self, trajectory: Trajectory = ()) -> None:
         """As `close`; what was cancelled has ended then, or had a second to."""

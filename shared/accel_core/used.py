@@ -1,4 +1,4 @@
-"""What an answer used, in tokens: read from its parts, kept with it, and read from there again."""
+"""What an answer used, in tokens: read from its parts, and kept with it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,3 @@ def read_parts(reader: Reader, parts: Iterable[Any]) -> tuple[Tokens | None, flo
 def spell_tokens(usage: Usage | Tokens | None) -> dict[str, float] | None:
     """Return what a payload keeps of it; None where nothing was stated."""
     return None if usage is None else usage._asdict()
-
-
-def read_tokens(kept: object) -> Tokens | None:
-    """Return what `spell_tokens` spelled; None where it is anything else."""
-    if not isinstance(kept, dict):
-        return None
-    try:
-        found = Tokens(**kept)
-    except TypeError:
-        return None
-    return found if all(type(amount) is float for amount in found) else None

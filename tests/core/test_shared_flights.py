@@ -657,7 +657,9 @@ def test_one_process_renews(desks: list[Desk], threads: ThreadPoolExecutor) -> N
     assert len(one.library.asked) == 2
 
 
-def test_an_entry_that_cannot_be_passed_over_is_claimed_once_more(processes: list[Rig]) -> None:
+def test_an_entry_that_cannot_be_passed_over_is_claimed_once_more(
+    processes: list[Rig], server: RedisServer
+) -> None:
     """Where its expiry was changed by hand, who cannot use it leads alone and asks on no more."""
     one, two, _ = processes
     answer(one, lead(one))
@@ -666,7 +668,7 @@ def test_an_entry_that_cannot_be_passed_over_is_claimed_once_more(processes: lis
     assert isinstance(found, Hit)
     cache, key = two.accel.cache, found.entry.key
     store: Any = two.accel._built.tiers._far
-    with store._link._aim.quick as hand:
+    with server.client() as hand:
         hand.zadd(store._names.expiry, {key: 2e12})
     claims = 0
     claim = store.claim

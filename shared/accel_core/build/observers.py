@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
+from accel_core.ended import RequestEnded
 from accel_core.errors import MissingExtraError
 from accel_core.observer.fanout import Fanout
+from accel_core.observer.ledger import Ledger
 from accel_core.observer.log import LoggingObserver
 from accel_core.observer.prices import load_prices
 from accel_core.observer.queued import Queued
@@ -14,10 +16,14 @@ from accel_core.observer.requests import RequestTotals
 from accel_core.observer.statistics import StatisticsObserver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from accel_core.clocks import Clocks
     from accel_core.config import ObserveConfig
+    from accel_core.observer.statistics import Statistics
     from accel_core.ports import Observer
+
+Told = TypeVar("Told", bound="Observer")
 
 
 class Observers(NamedTuple):
@@ -26,25 +32,36 @@ class Observers(NamedTuple):
     Attributes:
         emit: receives them.
         statistics: counts them.
+        ledger: is given requests that have ended.
         queued: those in the background.
     """
 
     emit: Fanout
     statistics: StatisticsObserver
+    ledger: Ledger
     queued: tuple[Queued, ...]
+
+    def stats(self) -> Statistics:
+        """Return what was counted so far."""
+        lost = {one.name: one.dropped + one.failed for one in self.queued}
+        return self.statistics.snapshot(
+            self.ledger.snapshot(), {name: count for name, count in lost.items() if count}
+        )
 
     def flush(self, timeout_s: float) -> None:
         """Wait until every observer has had what happened so far, for `timeout_s` each at most."""
+        self.ledger.enter()
         for observer in self.queued:
             observer.flush(timeout_s)
 
     def close(self, timeout_s: float) -> None:
         """End what is in the background, after what happened so far."""
+        self.ledger.close()
         for observer in self.queued:
             observer.close(timeout_s)
 
 
-def build_observers(config: ObserveConfig, own: Iterable[Observer]) -> Observers:
+def build_observers(config: ObserveConfig, own: Iterable[Observer], clocks: Clocks) -> Observers:
     """Make what `config` names, and put it and the application's `own` in the background.
 
     An observer of the application's whose attribute ``inline`` is True stays in the foreground: it
@@ -61,8 +78,21 @@ def build_observers(config: ObserveConfig, own: Iterable[Observer]) -> Observers
     if config.prices is not None:
         load_prices(config.prices)  # a mistake is told now, not when somebody looks
     totals = RequestTotals(config.max_models, lambda: load_prices(config.prices))
-    statistics = StatisticsObserver(totals, queued)
-    return Observers(Fanout([statistics, LoggingObserver(), *inline, *queued]), statistics, queued)
+    statistics = StatisticsObserver()
+    ledger = Ledger(
+        totals,
+        Fanout(urgent) if (urgent := _wanting(inline)) else None,
+        _wanting(queued),
+        wall_now=clocks.wall_now,
+        mono_now=clocks.mono_now,
+    )
+    emit = Fanout([statistics, LoggingObserver(), *inline, *queued])
+    return Observers(emit, statistics, ledger, queued)
+
+
+def _wanting(observers: Sequence[Told]) -> list[Told]:
+    """Return those that want requests."""
+    return [one for one in observers if RequestEnded in getattr(one, "kinds", (RequestEnded,))]
 
 
 def _configured(config: ObserveConfig) -> Iterator[Observer]:

@@ -8,19 +8,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from accel_core import events
-from accel_core.ended import RequestEnded
-from accel_core.observer.requests import Requests, RequestTotals
+from accel_core.observer.requests import Requests
 from accel_core.observer.statistics_html import tables
-from accel_core.policy.prices import PriceTable
 from accel_core.race_events import PathsRaced
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from accel_core.events import Event
-    from accel_core.observer.queued import Queued
-
-_MODELS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,16 +117,9 @@ class Statistics:
 
 
 class StatisticsObserver:
-    """Counts events.
+    """Counts events."""
 
-    Args:
-        totals: adds requests up.
-        queued: observers in the background, whose losses are told.
-    """
-
-    def __init__(self, totals: RequestTotals | None = None, queued: Sequence[Queued] = ()) -> None:
-        self._totals = totals or RequestTotals(_MODELS, PriceTable)
-        self._queued = queued
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[tuple[str, str]] = Counter()
         self._exact_hits = 0
@@ -140,9 +128,7 @@ class StatisticsObserver:
     def __call__(self, event: Event) -> None:
         """Count `event`."""
         with self._lock:
-            if isinstance(event, RequestEnded):
-                self._totals.add(event)
-            elif isinstance(event, events.CacheHit):
+            if isinstance(event, events.CacheHit):
                 if event.tier == "exact":
                     self._exact_hits += 1
                 else:
@@ -162,11 +148,12 @@ class StatisticsObserver:
                 for name, detail, count in _counted(event):
                     self._counts[name, detail] += count
 
-    def snapshot(self) -> Statistics:
-        """Return the counts so far."""
+    def snapshot(
+        self, requests: Requests | None = None, lost: Mapping[str, int] | None = None
+    ) -> Statistics:
+        """Return the counts so far, with what others counted: requests, and events lost."""
         with self._lock:
             counts, exact_hits, saved_s = dict(self._counts), self._exact_hits, self._saved_s
-            requests = self._totals.snapshot()
 
         def by_reason(kind: str) -> dict[str, int]:
             return {reason: n for (name, reason), n in counts.items() if name == kind}
@@ -201,12 +188,8 @@ class StatisticsObserver:
             tool_calls_reused=counts.get(("ToolCallReused", ""), 0),
             tool_wait_saved_s=saved_s,
             raced=by_reason("raced"),
-            requests=requests,
-            observers={
-                one.name: one.dropped + one.failed
-                for one in self._queued
-                if one.dropped or one.failed
-            },
+            requests=requests or Requests(),
+            observers=lost or {},
         )
 
     def after_fork(self) -> None:
