@@ -398,7 +398,7 @@ class Bench:
         config = from_mapping({"speculation": settings})
         self.accel = Accel(config, encoder=HashEncoder(), observers=[counts], clocks=clocks)
         ours = SpeculativeTools(_HARMLESS, predictors=[Oracle(dice)], accel=self.accel)
-        self.speculator = ours._speculation._speculator
+        self.speculator = ours._speculation._runs.speculator
         streaming = dice.random() < 0.5
         model = Model(spend=spend, wait=wait, **({"streaming": True} if streaming else {}))
         others = _middlewares(dice)

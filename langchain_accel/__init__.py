@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from langchain_accel._accelerate import accelerate
     from langchain_accel.byte_store import AccelByteStore
     from langchain_accel.cache import AccelCache
+    from langchain_accel.callback_handler import AccelCallbackHandler
     from langchain_accel.encoder import EmbeddingsEncoder
     from langchain_accel.judge import LLMJudge
     from langchain_accel.racing import race
@@ -29,6 +30,7 @@ __all__ = [
     "Accel",
     "AccelByteStore",
     "AccelCache",
+    "AccelCallbackHandler",
     "EmbeddingsEncoder",
     "LLMJudge",
     "Limiter",
@@ -46,6 +48,7 @@ _PLACES = {
     "Accel": "accel_core.accel",
     "AccelByteStore": "langchain_accel.byte_store",
     "AccelCache": "langchain_accel.cache",
+    "AccelCallbackHandler": "langchain_accel.callback_handler",
     "EmbeddingsEncoder": "langchain_accel.encoder",
     "LLMJudge": "langchain_accel.judge",
     "Limiter": "accel_core.limiter",

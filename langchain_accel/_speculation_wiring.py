@@ -10,6 +10,7 @@ from accel_core.accel import default_accel
 from accel_core.permits import Permits
 from accel_core.prediction.mined import FanOutPredictor, MinedPredictor
 from langchain_accel._speculation import Speculation
+from langchain_accel._speculation_runs import runs_of
 from langchain_accel.draft_model import DraftModel
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from accel_core.accel import Accel
     from accel_core.speculating import Predictor
+    from accel_core.tool_speculator import ToolSpeculator
 
 
 def speculation_of(
@@ -43,11 +45,18 @@ def speculation_of(
     """
     used = accel if accel is not None else default_accel()
     names = [tool.name if isinstance(tool, BaseTool) else tool for tool in allowed]
-    drafters = [] if draft is None else [DraftModel(draft)]
-    guessers = _default_predictors(learned) if predictors is None else predictors
-    speculator = used.speculator(guessers, drafters=drafters)
+    given = None if predictors is None else tuple(predictors)
+
+    def make() -> ToolSpeculator:
+        drafters = [] if draft is None else [DraftModel(draft)]
+        return used.speculator(
+            _default_predictors(learned) if given is None else given, drafters=drafters
+        )
+
+    own = None if given is None else tuple(map(id, given))
+    runs = runs_of(used, (own, str(learned), id(draft)), make)
     permits = Permits(names, enabled=used.config.speculation.enabled)
-    return Speculation(speculator, (used.permits, permits))
+    return Speculation(runs, (used.permits, permits))
 
 
 def _default_predictors(learned: str | os.PathLike[str] | None) -> list[Predictor]:

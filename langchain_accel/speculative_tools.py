@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Result = ToolMessage | Command[Any]
 
 
-class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
+class SpeculativeTools(AgentMiddleware):
     """Begins likely tool calls while the model thinks.
 
     Only tools that were declared free of side effects are ever called unasked: by `speculatable`,
