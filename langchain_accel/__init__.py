@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from langchain_accel.rate_limiter import TokenRateLimiter
     from langchain_accel.speculative_runnable import SpeculativeToolRunnable
     from langchain_accel.speculative_tools import SpeculativeTools
+    from langchain_accel.trusted_mcp import trust_mcp
 
 __all__ = [
     "Accel",
@@ -40,6 +41,7 @@ __all__ = [
     "batched",
     "race",
     "speculatable",
+    "trust_mcp",
 ]
 
 _PLACES = {
@@ -57,6 +59,7 @@ _PLACES = {
     "batched": "accel_core.batched",
     "race": "langchain_accel.racing",
     "speculatable": "accel_core.permits",
+    "trust_mcp": "langchain_accel.trusted_mcp",
 }
 
 

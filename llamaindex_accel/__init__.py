@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from accel_core.accel import Accel
     from accel_core.batched import batched
     from accel_core.limiter import Limiter
+    from accel_core.permits import speculatable
     from llamaindex_accel._accelerate import accelerate
     from llamaindex_accel.encoder import EmbeddingsEncoder
     from llamaindex_accel.handlers import AccelEventHandler, AccelSpanHandler
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from llamaindex_accel.kv_store import AccelKVStore
     from llamaindex_accel.racing import race
     from llamaindex_accel.rate_limiter import TokenRateLimiter
+    from llamaindex_accel.speculation import speculate
 
 __all__ = [
     "Accel",
@@ -33,6 +35,8 @@ __all__ = [
     "accelerate",
     "batched",
     "race",
+    "speculatable",
+    "speculate",
 ]
 
 _PLACES = {
@@ -47,6 +51,8 @@ _PLACES = {
     "accelerate": "llamaindex_accel._accelerate",
     "batched": "accel_core.batched",
     "race": "llamaindex_accel.racing",
+    "speculatable": "accel_core.permits",
+    "speculate": "llamaindex_accel.speculation",
 }
 
 

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from accel_core.forking import renewed_in_children
 from accel_core.policy.trajectory import Observed, Said
 from llamaindex_accel import _run_ends
 from llamaindex_accel._speculative_view import CHANGE, nothing
@@ -124,6 +125,12 @@ class Runs:
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._nobodys = Run(speculator.session())
         _run_ends.listen(self)
+        renewed_in_children(self)
+
+    def after_fork(self) -> None:
+        """Forget the parent's runs, whose tasks and threads do not exist here."""
+        self._lock = threading.Lock()
+        self._runs.clear()
 
     def current(self) -> Run:
         """Return the run that a tool is called in."""

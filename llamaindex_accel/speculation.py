@@ -63,7 +63,8 @@ def speculate(
         allowed: names of further tools that are free of side effects, or such tools. The
             annotations of MCP servers do not reach LlamaIndex's tools: name theirs here.
         never: names of tools that are not called unasked, whatever they were declared.
-        predictors: who guesses; None: what was learned of earlier runs, and lists.
+        predictors: who guesses, such as ``MinedPredictor.from_file(...)``; None: ones that learn
+            from every run that ends, and open the items of lists.
         draft: a small, fast model that is asked beside the agent's, and whose calls are guesses.
 
     Raises:
@@ -104,7 +105,16 @@ def _runs_of(accel: Accel, guessers: _Guessers) -> Runs:
         runs = beside.get(guessers.key())
         if runs is None:
             drafters = [] if guessers.draft is None else [DraftModel(guessers.draft)]
-            speculator = accel.speculator(guessers.predictors or (), drafters=drafters)
+            predictors = guessers.predictors
+            speculator = accel.speculator(
+                _default_predictors() if predictors is None else predictors, drafters=drafters
+            )
             runs = Runs(speculator, accel, lambda: tuple(beside.values()))
             beside[guessers.key()] = runs
         return runs
+
+
+def _default_predictors() -> Sequence[Predictor]:
+    from accel_core.prediction.mined import FanOutPredictor, MinedPredictor
+
+    return MinedPredictor(), FanOutPredictor()

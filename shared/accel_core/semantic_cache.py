@@ -246,6 +246,8 @@ class SemanticCache:
     async def _lead(self, io: Io, request: Request, flight: Flight) -> Hit | Miss:
         """Search, and keep the flight open when there is nothing."""
         self._leadership.begin(flight)
+        if self._policies.exact:
+            self._leadership.share(flight, request.key)
         try:
             # Another leader may have landed between the first look and the claim.
             found = self._exact(request) or await self._search(io, request, flight)

@@ -28,6 +28,7 @@ from accel_core.vectors import cosine, pack
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from accel_core.drive.flight import Claiming
     from accel_core.ports import Io, Observer, Selector, Sensor, Store, Vector, VectorIndex
     from accel_core.store.memory import MemoryStore
 
@@ -143,18 +144,45 @@ class Tiers:
         return there | (await self._read(io, [key for key in keys if key not in there]) or {})
 
     async def around(
-        self, io: Io, scope: bytes, vector: Vector, limit: int, keys: Sequence[bytes] = ()
+        self,
+        io: Io,
+        scope: bytes,
+        vector: Vector,
+        limit: int,
+        *,
+        keys: Sequence[bytes] = (),
+        claiming: Claiming | None = None,
+        floor: float = -1.0,
     ) -> Around:
         """Return what is stored nearest to `vector` in `scope`, and under `keys`.
 
-        A store that searches itself is asked once, for all of it; `keys` are for it alone.
+        A store that searches itself is asked once, for all of it; what follows `limit` is for it
+        alone.
+
+        Args:
+            io: the caller's colour.
+            scope: of the question.
+            vector: of the question.
+            limit: how many of the nearest.
+            keys: of entries that are wanted whatever their vectors.
+            claiming: claims a lease with it, where nothing is found that could be served.
+            floor: cosine below which nothing is.
         """
-        far = self._searcher
-        if far is None or not far.searches() or self._encoder is None:
+        far, encoder = self._searcher, self._encoder
+        if far is None or not far.searches() or encoder is None:
             return Around([], await self._near_here(io, scope, vector, limit))
-        as_of = self._near.removal
-        asked = (keys, scope, self._encoder.name, pack(vector), limit)
-        found = await self.ask(io, "find", far.find, *asked) or Nearby([], [])
+        as_of, here = self._near.removal, self._near.nearest(scope, vector, limit)
+        if here and here[0].similarity >= floor:
+            claiming = None
+
+        def asked() -> Nearby:
+            wanted = None if claiming is None else claiming.wanted(floor)
+            found = far.find(keys, scope, encoder.name, pack(vector), limit, wanted=wanted)
+            if claiming is not None and found.claimed is not None:
+                claiming.took(found.claimed)
+            return found
+
+        found = await self.ask(io, "find", asked) or Nearby([], [])
         near: dict[bytes, tuple[Entry, float]] = {}
         for entry in found.near:
             similarity = cosine(entry.vector or b"", vector)
@@ -162,7 +190,7 @@ class Tiers:
                 # What this process keeps of it may be newer.
                 held = self._near.peek(entry.key) or self._near.read(entry)
                 near[entry.key] = held, similarity
-        for key, similarity in self._near.nearest(scope, vector, limit):
+        for key, similarity in here:
             own = self._near.peek(key)
             if own is None:
                 self._near.forget_place(scope, key)

@@ -1,188 +1,69 @@
-"""What is told of each request, once, whatever became of it."""
+"""A call is remembered by a spelling of its fresh parameters: whatever differs is another call."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import datetime as dt
+import json
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Any
+from uuid import uuid4
 
-import openai
 import pytest
-from langchain_core.callbacks import get_usage_metadata_callback
+from hypothesis import given
+from hypothesis import strategies as st
 
-from accel_core import Limiter, Retries, RetryPolicy
-from accel_core.ended import RequestEnded, Tokens
-from accel_core.testing.replies import Reply, echo
-from langchain_accel import AccelCache, accelerate
+from langchain_accel._context import Run
+from langchain_accel._requests import fingerprint
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from accel_core.accel import Accel
-    from accel_core.testing.model_server import ModelServer
-    from tests.langchain.conftest import Colour, MakeAccel, MakeChat, Recorder
-
-QUESTION = "What is the capital of France?"
-USED = Tokens(6.0, 8.0)
-"""The words of the question, and of what `echo` answers."""
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-9, 9)
+    | st.floats(-2, 2)
+    | st.text('ab1\\"', max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner),
+    max_leaves=6,
+)
 
 
-def ended(events: Recorder) -> list[RequestEnded]:
-    return events.of(RequestEnded)
+class Text(str):
+    """Prints like another text, and may be more."""
+
+    __slots__ = ()
 
 
-@pytest.mark.parametrize("way", ["accelerated", "cache"])
-def test_an_answer_and_its_hit(
-    way: str, accel: Accel, chat: MakeChat, events: Recorder, colour: Colour
-) -> None:
-    """A miss tells what it used, its hit what it saved; both whose they were, and why."""
-    bare = chat()
-    model = accelerate(bare, accel) if way == "accelerated" else chat(cache=AccelCache(accel))
-    with accel.tenant("acme"):
-        for _ in range(2):
-            colour.invoke(model, QUESTION, {"tags": ["report"]})
-    asked, hit = ended(events)
-    assert (asked.outcome, asked.ending, asked.reason) == ("miss", "answered", "no_entry")
-    assert (asked.used, asked.saved, asked.attempts) == (USED, None, 1)
-    assert (hit.outcome, hit.ending, hit.reason, hit.tier) == ("hit", "answered", "exact", "exact")
-    assert (hit.used, hit.saved, hit.attempts) == (None, USED, 0)
-    assert asked.tenant == hit.tenant != ""
-    assert "acme" not in repr((asked, hit))
-    for one in (asked, hit):
-        assert (one.operation, one.model, one.provider) == ("chat", "gpt-4o-mini", "openai")
-        assert "report" in one.tags
-    assert 0 < asked.parts.model_s <= asked.total_s
-    assert hit.saved_s == pytest.approx(asked.parts.model_s, rel=0.5)
+@dataclass
+class Point:
+    """An application's own object."""
+
+    x: int = 1
 
 
-def test_a_stream(accel: Accel, chat: MakeChat, events: Recorder, colour: Colour) -> None:
-    """A stream tells when its first part came; replayed, it is a hit like another."""
-    model = accelerate(chat(stream_usage=True), accel)
-    for _ in range(2):
-        colour.stream(model, QUESTION)
-    asked, hit = ended(events)
-    assert asked.streamed
-    assert hit.streamed
-    assert (asked.used, hit.saved) == (USED, USED)
-    assert asked.parts.first_token_s is not None
-    assert asked.parts.stream_s is not None
-    assert asked.parts.first_token_s + asked.parts.stream_s <= asked.parts.model_s
+def spelled(value: Any, printed: str = "") -> bytes | None:
+    """Return the spelling of a call with one parameter."""
+    details = {"invocation_params": {"tools": value}}
+    return fingerprint(Run(uuid4(), None, {"repr": printed}, details))
 
 
-def test_a_stream_given_up(accel: Accel, chat: MakeChat, events: Recorder, colour: Colour) -> None:
-    """A stream that its reader gives up was cancelled; what was seen of it is counted."""
-    colour.take(accelerate(chat(stream_usage=True), accel), QUESTION, 4)
-    (asked,) = ended(events)
-    assert (asked.outcome, asked.ending, asked.used, asked.error) == ("miss", "cancelled", None, "")
-    assert 3 <= asked.seen_tokens <= 4
+@given(JSON, JSON)
+def test_what_a_provider_would_be_sent_counts(one: Any, other: Any) -> None:
+    """Two calls are spelled alike where their JSON is the same, to the type of each number."""
+    assert (spelled(one) == spelled(other)) is (json.dumps(one) == json.dumps(other))
 
 
-@pytest.mark.parametrize("way", ["accelerated", "cache", "stream"])
-def test_a_failure(
-    way: str,
-    *,
-    accel: Accel,
-    chat: MakeChat,
-    server: ModelServer,
-    events: Recorder,
-    colour: Colour,
-) -> None:
-    """A failure tells what was raised, by its class."""
-    server._answer = lambda _: Reply(status=500, content="secret words")
-    model = chat(cache=AccelCache(accel)) if way == "cache" else accelerate(chat(), accel)
-    ask: Any = colour.stream if way == "stream" else colour.invoke
-    with pytest.raises(openai.InternalServerError) as raised:
-        ask(model, QUESTION)
-    (asked,) = ended(events)
-    assert (asked.ending, asked.error, asked.used) == ("failed", raised.type.__name__, None)
-    assert "secret" not in repr(asked)
+def test_what_looks_alike_differs() -> None:
+    """Neither types, nor what is nested, nor how the model prints can be taken for another."""
+    values: list[Any] = [1, 1.0, True, "1", [1], [[1]], {"a": 1}, None, "null", {}, [], -0.0, 0.0]
+    found = [spelled(value) for value in values] + [spelled(1, "m(1)"), spelled(1, "m(2)")]
+    assert None not in found
+    assert not [pair for pair in combinations(found, 2) if pair[0] == pair[1]]
 
 
-def test_a_bypass(accel: Accel, chat: MakeChat, events: Recorder, colour: Colour) -> None:
-    """What never came near the cache has used tokens all the same, and says why it bypassed."""
-    colour.invoke(accelerate(chat(temperature=1.0), accel), QUESTION)
-    (asked,) = ended(events)
-    assert (asked.outcome, asked.reason, asked.model) == ("bypass", "temperature", "gpt-4o-mini")
-    assert (asked.used, asked.attempts) == (USED, 1)
-
-
-def test_attempts_are_counted_where_they_are_made(
-    make_accel: MakeAccel, chat: MakeChat, server: ModelServer, events: Recorder, colour: Colour
-) -> None:
-    """An answer at the third attempt is one request, asked three times, with its pauses."""
-    failures = iter([Reply(status=503), Reply(status=503)])
-    server._answer = lambda request: next(failures, None) or echo(request)
-    retries = Retries(policy=RetryPolicy(max_attempts=3, base_s=0.002))
-    limiter = Limiter("openai", retries=retries)
-    model = accelerate(chat(), make_accel(), limiter=limiter)
-    with limiter.tier("gold"):
-        colour.invoke(model, QUESTION)
-    (asked,) = ended(events)
-    assert (asked.attempts, asked.used, asked.service_tier) == (3, USED, "gold")
-    assert server.call_count == 3
-    assert asked.parts.backoff_s > 0
-
-
-def test_usage_is_not_counted_twice(
-    accel: Accel, chat: MakeChat, server: ModelServer, colour: Colour
-) -> None:
-    """LangChain's own count of tokens stays at what the provider counted, however often it hits."""
-    model = accelerate(chat(stream_usage=True), accel)
-    with get_usage_metadata_callback() as counted:
-        for _ in range(3):
-            colour.invoke(model, QUESTION)
-            colour.stream(model, QUESTION)
-    told = counted.usage_metadata["gpt-4o-mini"]
-    assert told["total_tokens"] == server.usage.total_tokens
-
-
-def test_statistics_add_up(
-    accel: Accel, chat: MakeChat, server: ModelServer, colour: Colour
-) -> None:
-    """What statistics say was used, and asked, is what the provider counted."""
-    model = accelerate(chat(stream_usage=True), accel)
-    for question in ("one", "two", "one", "three", "two"):
-        colour.invoke(model, question)
-    total = accel.stats().requests.total
-    assert (total.requests, total.hits, total.attempts) == (5, 2, server.call_count)
-    assert total.used.input_tokens == server.usage.prompt_tokens
-    assert total.used.output_tokens == server.usage.completion_tokens
-    assert total.saved.input_tokens == 2
-    assert total.cost is not None
-    assert total.saved_cost is not None
-    html = accel.stats()._repr_html_()
-    assert "hit rate" in html
-    assert "40.0%" in html
-
-
-def test_nothing_is_recorded_where_that_is_switched_off(
-    make_accel: MakeAccel, chat: MakeChat, events: Recorder, colour: Colour
-) -> None:
-    """`observe.enabled: false` leaves the cache's own events."""
-    model = accelerate(chat(), make_accel({"observe": {"enabled": False}}))
-    for _ in range(2):
-        colour.invoke(model, QUESTION)
-    assert not ended(events)
-    assert len(events) >= 2
-
-
-@pytest.mark.parametrize("fails", [False, True])
-def test_a_recorded_request_leaves_no_trace_in_its_context(
-    fails: bool, accel: Accel, chat: MakeChat, server: ModelServer, colour: Colour
-) -> None:
-    """When a request has ended, nothing that follows in the same context is added to it."""
-    from accel_core.recording import current
-
-    if fails:
-        server._answer = lambda _: Reply(status=400)
-    model = accelerate(chat(), accel)
-    asking: list[Callable[[], Any]] = [
-        lambda: colour.invoke(model, QUESTION),
-        lambda: colour.stream(model, "another"),
-        lambda: colour.take(model, "a third", 1),
-    ]
-    for ask in asking:
-        if fails:
-            with pytest.raises(openai.BadRequestError):
-                ask()
-        else:
-            ask()
-        assert current() is None
+@pytest.mark.parametrize(
+    "value", [object(), Text("a"), Point(), dt.date(2026, 1, 1), b"a", {1: 2}, 1 << 70, "\ud800"]
+)
+def test_objects_have_no_spelling(value: Any) -> None:
+    """What is not plain data could print like something else: such a call is named anew."""
+    assert spelled(value) is None
+    assert spelled([{"a": value}]) is None

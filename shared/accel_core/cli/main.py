@@ -23,6 +23,7 @@ from accel_core.cli.gate import train_gate
 from accel_core.cli.shadow import shadow_report
 from accel_core.cli.store import store
 from accel_core.cli.terminal import asides, fail, mistakes_told, progress, told
+from accel_core.cli.tools import learn_tools
 from accel_core.cli.warm import warm_up
 from accel_core.config import SemanticConfig
 from accel_core.evaluation import fit, labelled, measure, shadow_labels
@@ -41,6 +42,7 @@ app = typer.Typer(
 )
 app.command("shadow-report")(shadow_report)
 app.command("train-gate")(train_gate)
+app.command("learn-tools")(learn_tools)
 app.command("warm")(warm_up)
 app.add_typer(store, name="store")
 

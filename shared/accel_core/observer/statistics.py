@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from accel_core import events
 from accel_core.observer.requests import Requests
 from accel_core.observer.statistics_html import tables
+from accel_core.race_events import PathsRaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,7 +51,7 @@ class Statistics:
         tool_guesses_wasted: of them, those that never will, by reason.
         tool_calls_reused: tool calls answered by a guess, or by another call.
         tool_wait_saved_s: how much sooner they were answered, together, in seconds.
-        raced: paths of races, by ``name.outcome`` (`events.PathRun`).
+        raced: paths of races, by ``name.outcome`` (`race_events.PathRun`).
         requests: what the application's requests came to: tokens, costs, times.
         observers: events that never reached an observer in the background, or that it failed on,
             by observer; only of those that have any.
@@ -207,7 +208,7 @@ def _counted(event: Event) -> list[tuple[str, str, int]]:
     if isinstance(event, events.EmbeddingsServed):
         cached = event.cached + event.shared
         return [("embeddings", "cached", cached), ("embeddings", "asked", event.asked)]
-    if isinstance(event, events.PathsRaced):
+    if isinstance(event, PathsRaced):
         return [("raced", f"{path.name}.{path.outcome}", 1) for path in event.paths]
     detail = getattr(event, "reason", "") or getattr(event, "stale", "")
     return [(type(event).__name__, detail, 1)]

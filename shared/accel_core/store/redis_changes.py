@@ -14,6 +14,8 @@ behind all the same is removed where it is met, and by a look at some with every
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 from accel_core.store.redis_flight_scripts import END_FLIGHT, IS_OUTDATED
 from accel_core.store.redis_scripts import Script
 from accel_core.store.redis_selection import MEANS
@@ -271,3 +273,23 @@ Returns the revision, whether to start again, the keys removed after `told`, how
 went, how many it looked at, what was stored: keys; with bodies, key, bytes and vector of each
 that can be located; the number of the last invalidation; and the records of those not heard of.
 """
+
+
+class Page(NamedTuple):
+    """Some of the changes, as of one moment.
+
+    Attributes:
+        revision: the last one given.
+        reset: whether the history asked for is gone.
+        removed: keys that were removed.
+        after: the revision of the last entry looked at.
+        last: whether there are no later ones.
+        stored: keys of what was stored, or where vectors are wanted, rows of what can be located.
+    """
+
+    revision: int
+    reset: bool
+    removed: list[bytes]
+    after: int
+    last: bool
+    stored: list[Any]

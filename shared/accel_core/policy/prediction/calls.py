@@ -1,0 +1,201 @@
+"""Calls put together of proposals for each argument, and the numbers by which they are judged.
+
+Arguments are combined by a beam, and what belongs together (one record, neighbouring words) is told
+from what is only near by how it stood in earlier calls.
+
+Invariant: at most `PER_DECISION` candidates, and no more work than beams and proposals allow.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from accel_core.policy.prediction import habits
+from accel_core.policy.prediction.binding import Proposal, proposals
+from accel_core.policy.prediction.known import ANSWER, FAILED, USER, canonical
+from accel_core.policy.prediction.origins import relation
+from accel_core.policy.trajectory import ToolCall
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from accel_core.policy.prediction.known import Known
+    from accel_core.policy.prediction.tally import Tally
+
+PER_TOOL, PER_DECISION = 8, 20
+_BEAM, _VALUES, _SIGNATURES = 10, 10, 2
+_PLACES = 4
+_TOOLS = 40
+
+FEATURES: Final = (
+    "next answer reached0 reached1 reached2 reached3 reached4 more1 more2 more4 called "
+    "once_sum once_for once_against more_sum more_for more_against ever_sum ever_for "
+    "ever_against score behind rank candidates calls calls_ever called_ever after_same "
+    "arguments worst_worth worst_broad best_worth share origins outline used literal told "
+    "named named_last rival place length unused age after_user after_answer after_failure "
+    "messages epochs since_epoch events found_last found_any runs "
+).split()  # fmt: skip
+
+
+class Candidate(NamedTuple):
+    """A call that may come, what is equal for equal ones, and its numbers, as `FEATURES`."""
+
+    call: ToolCall
+    key: tuple[str, str]
+    numbers: list[float]
+
+
+class _Bound(NamedTuple):
+    score: float
+    values: tuple[Proposal, ...]
+    names: tuple[str, ...]
+
+
+def candidates(tally: Tally, known: Known, free: Collection[str]) -> list[Candidate]:
+    """Return the calls of `free` tools that may come, likely ones first; none already made."""
+    found: list[tuple[float, Candidate]] = []
+    whole = _whole(tally, known)
+    for tool in sorted(free)[:_TOOLS] if len(free) > _TOOLS else sorted(free):
+        if tally.count(("tool",), tool):
+            found += _of_tool(tally, known, tool, whole)
+    found.sort(key=lambda item: -item[0])
+    return [candidate for _, candidate in found[:PER_DECISION]]
+
+
+def _of_tool(
+    tally: Tally, known: Known, tool: str, whole: list[float]
+) -> list[tuple[float, Candidate]]:  # fmt: skip
+    about, probability = _tool_numbers(tally, known, tool)
+    bound = _bindings(tally, known, tool)
+    found: list[tuple[float, Candidate]] = []
+    for binding in bound:
+        if len(found) >= PER_TOOL:
+            break
+        values = {
+            name: habits.value_of(tally, tool, name, proposal.text)
+            for name, proposal in zip(binding.names, binding.values, strict=True)
+        }
+        key = canonical(tool, values)
+        if key in known.called:
+            continue
+        numbers = [
+            *about, binding.score, bound[0].score - binding.score, len(found), len(bound),
+            *_call_numbers(known, tool, key, binding), *whole,
+        ]  # fmt: skip
+        likely = probability + binding.score - 0.1 * len(found)
+        found.append((likely, Candidate(ToolCall(tool, values), key, numbers)))
+    return found
+
+
+def _bindings(tally: Tally, known: Known, tool: str) -> list[_Bound]:
+    calls = tally.count(("tool",), tool)
+    signatures = sorted(tally.rows(("signature", tool)).items(), key=lambda item: -item[1])
+    given: dict[str, list[Proposal]] = {}
+    found: list[_Bound] = []
+    for names, count in signatures[:_SIGNATURES]:
+        beam = [_Bound(0.0, (), names)]  # type: ignore[arg-type]
+        for name in names:  # type: ignore[attr-defined]
+            if name not in given:
+                ranked = proposals(tally, tool, name, known).values()
+                given[name] = sorted(ranked, key=lambda p: -p.worth)[:_VALUES]
+            beam = _extended(tally, tool, beam, given[name])
+        usual = math.log(count / calls)
+        found += [one._replace(score=one.score / max(1, len(one.values)) + usual) for one in beam]
+    found.sort(key=lambda one: -one.score)
+    return found
+
+
+def _extended(tally: Tally, tool: str, beam: list[_Bound], given: list[Proposal]) -> list[_Bound]:
+    grown = [
+        one._replace(
+            score=one.score + math.log(value.worth + 1e-3) + _together(tally, tool, one, value),
+            values=(*one.values, value),
+        )
+        for one in beam
+        for value in given
+    ]
+    grown.sort(key=lambda one: -one.score)
+    return grown[:_BEAM]
+
+
+def _together(tally: Tally, tool: str, one: _Bound, value: Proposal) -> float:
+    """Return the log-probability that earlier arguments stand to this one as they do here."""
+    total, name = 0.0, one.names[len(one.values)]
+    for other_name, other in zip(one.names, one.values, strict=False):
+        rows = tally.rows(("relation", tool, other_name, name))
+        if rows and other.places and value.places:
+            relations = {
+                relation(a, b) for a in other.places[:_PLACES] for b in value.places[:_PLACES]
+            }
+            most = max(rows.get(found, 0.0) for found in relations)
+            total += math.log((most + 0.05) / (rows.get("", 0.0) + 1))
+    return total
+
+
+def _tool_numbers(tally: Tally, known: Known, tool: str) -> tuple[list[float], float]:
+    comes = habits.next_probability(tally, known.symbols, tool)
+    reached, more = habits.reach(tally, known.symbols, tool)
+    cell = tally.rows(habits.tool_cell(tool, known))
+    called = (cell.get("used", 0.0) + 2 * reached[1]) / (cell.get("offered", 0.0) + 2)
+    numbers = [
+        _log_odds(comes), _log_odds(habits.next_probability(tally, known.symbols, ANSWER)),
+        *map(_log_odds, reached), more[1], more[2], more[4], _log_odds(called),
+        *_word_numbers(tally, known, tool),
+    ]  # fmt: skip
+    return numbers, math.log(max(comes, reached[-1]) + 1e-3)
+
+
+_WORD_LEAST, _WORD_PRIOR = 12, 12
+
+
+def _word_numbers(tally: Tally, known: Known, tool: str) -> list[float]:
+    """Return by how much the last words raise, and lower, the odds of one call, and of several."""
+    base, heard, counts = (tally.rows((name, tool)) for name in ("words", "heard", "word"))
+    offered = base.get("offered", 0.0)
+    numbers: list[float] = []
+    last, ever = known.heard, list(known.heard_ever)
+    for kind, words in (("once", last), ("more", last), ("once", ever)):
+        share = (base.get(kind, 0.0) + 0.5) / (offered + 5)
+        lifts = sorted(
+            _log_odds((counts.get((word, kind), 0.0) + _WORD_PRIOR * share) / (n + _WORD_PRIOR))
+            - _log_odds(share)
+            for word in dict.fromkeys(words)
+            if (n := heard.get(word, 0.0)) >= _WORD_LEAST
+        )
+        numbers += (
+            sum(lifts), sum(lift for lift in lifts[-3:] if lift > 0),
+            sum(lift for lift in lifts[:3] if lift < 0),
+        )  # fmt: skip
+    return numbers
+
+
+def _call_numbers(known: Known, tool: str, key: tuple[str, str], bound: _Bound) -> list[float]:
+    calls = [
+        known.calls.get(tool, 0), known.calls_ever.get(tool, 0), float(key in known.called_ever),
+        float(known.symbols[-1:] == [tool]), len(bound.values),
+    ]  # fmt: skip
+    if not bound.values:
+        return [*calls, 3.0, 3.0, 3.0, 1.0, 0.0, 1.0, *[-1.0] * 7, 0.0, 0.0, 0.0]
+    worst = min(bound.values, key=lambda value: value.worth)
+    return [
+        *calls, _log_odds(worst.worth), _log_odds(worst.broad),
+        _log_odds(max(value.worth for value in bound.values)), worst.share, worst.origins,
+        min(value.outline for value in bound.values), worst.used, worst.literal, worst.told,
+        worst.named, worst.named_last, worst.rival - worst.named, worst.rank, worst.length,
+        worst.unused, worst.age,
+    ]  # fmt: skip
+
+
+def _whole(tally: Tally, known: Known) -> list[Any]:
+    last = known.symbols[-1] if known.symbols else ""
+    return [
+        last == USER, last == ANSWER, last.endswith(FAILED), known.users, known.epochs,
+        known.events - known.epoch_began, known.events, *known.found(),
+        math.log1p(tally.count(("runs",), "")),
+    ]  # fmt: skip
+
+
+def _log_odds(probability: float) -> float:
+    bounded = min(max(probability, 1e-4), 1 - 1e-4)
+    return math.log(bounded / (1 - bounded))

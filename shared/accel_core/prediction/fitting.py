@@ -1,0 +1,169 @@
+"""Learn a `CallModel` from traces: counts of all, and a forest grown on runs it had not counted.
+
+Runs are parted into blocks in their order, which keeps runs of one customer together where traces
+are in the order of time or of customers; groups are kept together where they are known. Each block
+is judged by the counts of all others, so that a forest sees the numbers that it will see of people
+whom nobody has met.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from accel_core.policy.prediction import habits
+from accel_core.policy.prediction.calls import FEATURES, candidates
+from accel_core.policy.prediction.known import Known
+from accel_core.policy.prediction.model import CallModel
+from accel_core.policy.prediction.tally import Tally
+from accel_core.prediction import boosting
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Hashable, Sequence
+
+    from numpy.typing import NDArray
+
+    from accel_core.policy.forest import Forest
+    from accel_core.policy.prediction.known import Readers
+    from accel_core.policy.trajectory import Trajectory
+
+BLOCKS = 5
+LEAST_RUNS = 20
+"""With fewer, the shipped forest judges better than one grown on them."""
+_FOLDS = 3
+
+
+class Run(NamedTuple):
+    """A run, and who it is kept together with; None: with its neighbours."""
+
+    events: Trajectory
+    group: Hashable = None
+
+
+class Samples(NamedTuple):
+    """Candidates as a forest sees them.
+
+    Attributes:
+        numbers: shape (samples, `FEATURES`).
+        hits: whether each was called before the next change; shape (samples,).
+        tools: of each.
+        blocks: in which block of runs each was; shape (samples,).
+    """
+
+    numbers: NDArray[np.float64]
+    hits: NDArray[np.bool_]
+    tools: list[str]
+    blocks: NDArray[np.int64]
+
+
+def fit(
+    runs: Sequence[Run],
+    free: Collection[str],
+    shipped: Forest,
+    readers: Readers,
+    *,
+    report: Callable[[float], None] = lambda _: None,
+) -> CallModel:
+    """Learn from `runs`, of which calls of `free` tools change nothing."""
+    parts = blocks(runs)
+    tally, counted = count(parts, free, readers, report=lambda share: report(share * 0.4))
+    if len(runs) < LEAST_RUNS:
+        return CallModel(shipped, tally)
+    samples = gather(
+        parts, tally, counted, free, readers, report=lambda share: report(0.4 + share * 0.3)
+    )
+    model = CallModel(
+        boosting.grow(FEATURES, samples.numbers, samples.hits,
+                      report=lambda share: report(0.7 + share * 0.1)),
+        tally,
+    )  # fmt: skip
+    for fold in range(_FOLDS):
+        held = samples.blocks % _FOLDS == fold
+        if held.all() or not held.any():
+            continue
+        grown = boosting.grow(FEATURES, samples.numbers[~held], samples.hits[~held])
+        for index in np.flatnonzero(held):
+            odds = grown.log_odds(samples.numbers[index].tolist())
+            model.judge(samples.tools[index], odds, used=bool(samples.hits[index]))
+        report(0.8 + 0.2 * (fold + 1) / _FOLDS)
+    return model
+
+
+def blocks(runs: Sequence[Run]) -> list[list[Trajectory]]:
+    """Part runs into at most `BLOCKS` of about one size, groups together."""
+    groups: dict[Hashable, list[Trajectory]] = {}
+    for number, run in enumerate(runs):
+        groups.setdefault(("run", number) if run.group is None else run.group, []).append(
+            run.events
+        )
+    parts: list[list[Trajectory]] = [[]]
+    for group in groups.values():
+        if len(parts[-1]) >= len(runs) / BLOCKS and len(parts) < BLOCKS:
+            parts.append([])
+        parts[-1] += group
+    return parts
+
+
+def count(
+    parts: Sequence[Sequence[Trajectory]],
+    free: Collection[str],
+    readers: Readers,
+    *,
+    report: Callable[[float], None] = lambda _: None,
+) -> tuple[Tally, list[Tally]]:
+    """Return the counts of all runs, and of each block alone."""
+    total, counted = Tally(), []
+    for part in parts:
+        tally = Tally()
+        for run in part:
+            habits.learn_origins(tally, run, free, readers)
+        counted.append(tally)
+        total.update(tally)
+        report(0.3 * len(counted) / len(parts))
+    standings = []
+    for part in parts:
+        tally = Tally()
+        for run in part:
+            habits.learn_standings(tally, total, run, free, readers)
+        standings.append(tally)
+        report(0.3 + 0.7 * len(standings) / len(parts))
+    for alone, standing in zip(counted, standings, strict=True):
+        alone.update(standing)
+        total.update(standing)
+    return total, counted
+
+
+def gather(
+    parts: Sequence[Sequence[Trajectory]],
+    total: Tally,
+    counted: Sequence[Tally],
+    free: Collection[str],
+    readers: Readers,
+    *,
+    report: Callable[[float], None] = lambda _: None,
+) -> Samples:
+    """Return the candidates of every decision, by the counts of the other blocks."""
+    numbers: list[list[float]] = []
+    hits: list[bool] = []
+    tools: list[str] = []
+    where: list[int] = []
+    for block, (part, alone) in enumerate(zip(parts, counted, strict=True)):
+        total.update(alone, -1.0)
+        for run in part:
+            known, asked = Known(free, readers), set(habits.decisions(run))
+            for number, event in enumerate(run):
+                if number in asked:
+                    later = habits.upcoming(run, number, free)
+                    for candidate in candidates(total, known, free):
+                        numbers.append(candidate.numbers)
+                        hits.append(candidate.key in later)
+                        tools.append(candidate.call.tool)
+                        where.append(block)
+                known.add(event)
+        total.update(alone)
+        report((block + 1) / len(parts))
+    return Samples(
+        np.array(numbers, float).reshape(-1, len(FEATURES)), np.array(hits, bool), tools,
+        np.array(where, int),
+    )  # fmt: skip
