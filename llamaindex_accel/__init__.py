@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from accel_core.permits import speculatable
     from llamaindex_accel._accelerate import accelerate
     from llamaindex_accel.encoder import EmbeddingsEncoder
+    from llamaindex_accel.handlers import AccelEventHandler, AccelSpanHandler
     from llamaindex_accel.judge import LLMJudge
     from llamaindex_accel.kv_store import AccelKVStore
     from llamaindex_accel.racing import race
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Accel",
+    "AccelEventHandler",
     "AccelKVStore",
+    "AccelSpanHandler",
     "EmbeddingsEncoder",
     "LLMJudge",
     "Limiter",
@@ -38,7 +41,9 @@ __all__ = [
 
 _PLACES = {
     "Accel": "accel_core.accel",
+    "AccelEventHandler": "llamaindex_accel.handlers",
     "AccelKVStore": "llamaindex_accel.kv_store",
+    "AccelSpanHandler": "llamaindex_accel.handlers",
     "EmbeddingsEncoder": "llamaindex_accel.encoder",
     "LLMJudge": "llamaindex_accel.judge",
     "Limiter": "accel_core.limiter",

@@ -22,7 +22,7 @@ from llamaindex_accel._identity import (
     model_name,
 )
 from llamaindex_accel._limits import UsageReader, call_request, calls_of
-from llamaindex_accel.events import announce
+from llamaindex_accel.events import announce, announce_miss, announce_waits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
@@ -153,14 +153,16 @@ def _own(llm: BaseLLM, call: Call) -> Iterator[None]:
 def _replayed(kind: _Kind, name: str, call: Call, hit: Hit | None) -> Any:
     """Return the hit's response, or None where there is none to serve."""
     if hit is None:
+        announce_miss(call, name)
         return None
     try:
         response = kind.to_response(hit)
     except _answers.UNREADABLE as error:
         call.reject(hit, error)
         return None
-    call.served(hit, response.additional_kwargs["accel"]["saved_tokens"])
-    announce(hit, name)
+    saved = response.additional_kwargs["accel"]["saved_tokens"]
+    call.served(hit, saved)
+    announce(hit, name, saved)
     return response
 
 
@@ -186,6 +188,7 @@ def _make_whole(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> An
             return response
         finally:
             call.end(lambda: read_parts(UsageReader(), told))
+            announce_waits(call, name)
 
     return method
 
@@ -212,6 +215,7 @@ def _make_awhole(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> A
             return response
         finally:
             call.end(lambda: read_parts(UsageReader(), told))
+            announce_waits(call, name)
 
     return method
 
@@ -231,7 +235,7 @@ def _make_stream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> A
             limits = _limits(kind, self, args, kwargs)
             return ask() if limits is None else limits[0].stream(limits[1], ask)
 
-        stream = _recorded(call, kind.recorder(), limited)
+        stream = _recorded(call, name, kind.recorder(), limited)
         next(stream)
         return stream
 
@@ -254,7 +258,7 @@ def _make_astream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> 
             limits = _limits(kind, self, args, kwargs)
             return await (ask() if limits is None else limits[0].astream(limits[1], ask))
 
-        stream = _arecorded(call, kind.recorder(), limited)
+        stream = _arecorded(call, name, kind.recorder(), limited)
         await anext(stream)
         return stream
 
@@ -262,7 +266,7 @@ def _make_astream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> 
 
 
 def _recorded(
-    call: Call, recorder: _chunks.Recorder, ask: Callable[[], Any]
+    call: Call, name: str, recorder: _chunks.Recorder, ask: Callable[[], Any]
 ) -> Generator[Any, None, None]:
     """Pass a stream on, and store it if it is read to its end.
 
@@ -281,12 +285,13 @@ def _recorded(
         call.store(recorder.answer)
     finally:
         call.end(recorder.used)
+        announce_waits(call, name)
         if hasattr(chunks, "close"):
             chunks.close()
 
 
 async def _arecorded(
-    call: Call, recorder: _chunks.Recorder, ask: Callable[[], Any]
+    call: Call, name: str, recorder: _chunks.Recorder, ask: Callable[[], Any]
 ) -> AsyncGenerator[Any, None]:
     """Async form of `_recorded`."""
     chunks: Any = ()
@@ -301,6 +306,7 @@ async def _arecorded(
         call.store(recorder.answer)
     finally:
         call.end(recorder.used)
+        announce_waits(call, name)
         if hasattr(chunks, "aclose"):
             await chunks.aclose()
 

@@ -7,7 +7,7 @@ that no adapter branches on policy.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from accel_core.recording import carrying_out
 from accel_core.semantic_cache import Hit
@@ -93,7 +93,7 @@ class Call:
             self.record.miss, self.record.model = "backend", hit.entry.source
         self._cache.reject(hit.entry, error)
 
-    def origin(self) -> dict[str, object]:
+    def origin(self) -> dict[str, Any]:
         """Say why an answer came from the model, for its metadata."""
         record = self.record
         if record is None:
