@@ -96,5 +96,5 @@ def _comparable(value: Any) -> Hashable:
     """Return what is equal for equal JSON, and else for the very same object."""
     try:
         return repr(plain(value))
-    except Unidentifiable:
+    except (Unidentifiable, RecursionError):
         return Same(value)

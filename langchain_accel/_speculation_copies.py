@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.runnables.config import ensure_config
 
+from accel_core import events
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.subclasses import subclass
 from langchain_accel._speculation_arguments import Arguments
@@ -91,15 +92,20 @@ class Copies:
         self._generated: dict[type[BaseTool], type[BaseTool]] = {}
 
     def of(self, tool: BaseTool) -> BaseTool:
-        """Return the copy of `tool`; of a copy, itself."""
+        """Return the copy of `tool`; itself, where it is one, or cannot be copied."""
         if hasattr(type(tool), _MARK):
             return tool
         with self._lock:
             known = self._copies.get(id(tool))
             if known is not None:
                 return known[1]
-            made = tool.model_copy()
-            object.__setattr__(made, "__class__", self._subclass(type(tool)))
+            try:
+                made = tool.model_copy()
+                object.__setattr__(made, "__class__", self._subclass(type(tool)))
+            except Exception as error:  # somebody's class: its calls are made as ever
+                detail = f"{tool.name}: {type(error).__name__}: {error}"
+                self._runs.emit(events.BackendFailed("speculation", "copy", detail))
+                made = tool
             self._known.note(made, self._known.kind(tool))
             self._copies[id(tool)] = (tool, made)
             while len(self._copies) > _MOST:

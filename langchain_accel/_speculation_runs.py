@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping
 
     from accel_core.accel import Accel
+    from accel_core.ports import Observer
     from accel_core.tool_speculator import ToolSpeculator
 
 
@@ -26,10 +27,13 @@ class Runs:
     Args:
         speculator: theirs.
         beside: returns those of the same `Accel`, these among them.
+        emit: receives events.
     """
 
-    def __init__(self, speculator: ToolSpeculator, beside: Callable[[], tuple[Runs, ...]]) -> None:
-        self.speculator, self._beside = speculator, beside
+    def __init__(
+        self, speculator: ToolSpeculator, beside: Callable[[], tuple[Runs, ...]], emit: Observer
+    ) -> None:
+        self.speculator, self._beside, self.emit = speculator, beside, emit
         self.sessions, self.learner = Sessions(), Learner()
 
     def changed(self) -> None:
@@ -60,7 +64,7 @@ def runs_of(accel: Accel, guessers: Hashable, make: Callable[[], ToolSpeculator]
         known = _known.setdefault(accel, weakref.WeakValueDictionary())
         runs = known.get(guessers)
         if runs is None:
-            runs = known[guessers] = Runs(make(), beside)
+            runs = known[guessers] = Runs(make(), beside, accel._emit)
         return runs
 
 

@@ -50,14 +50,12 @@ class Kind(NamedTuple):
         tool: the application's own.
         permit: how it was declared free of side effects; None: it was not.
         own_arguments: whether it is called with its arguments alone, and nothing of the run's.
-        blocking: whether it has a method for threads.
         asyncio: whether it has one for event loops.
     """
 
     tool: BaseTool
     permit: Permit | None
     own_arguments: bool
-    blocking: bool
     asyncio: bool
 
 
@@ -73,7 +71,6 @@ def kind_of(tool: BaseTool, permit: Permit | None) -> Kind:
         tool,
         permit,
         not given,
-        func is not None or not made_of,
         coroutine is not None if made_of else has_own_arun(type(tool)),
     )
 
