@@ -16,7 +16,7 @@ from benchmarks import harness
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-GROUPS = ("cache", "decision", "limits", "redis", "retrieval", "speculation")
+GROUPS = ("cache", "decision", "limits", "observability", "redis", "retrieval", "speculation")
 """Modules of this package, in the order of `--list`."""
 FILES = ("questions", "pairs", "prompts", "traces", "frugal_traces")
 """Options that name a file."""

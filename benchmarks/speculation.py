@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from benchmarks import speculation_fuzz, speculation_served
+from benchmarks import (
+    speculation_fuzz,
+    speculation_langchain,
+    speculation_llamaindex,
+    speculation_llamaindex_real,
+    speculation_race,
+    speculation_served,
+)
 from benchmarks.harness import Group
 
 GROUP = Group(
@@ -10,6 +17,10 @@ GROUP = Group(
     rows=[
         *speculation_served.ROWS,
         *speculation_fuzz.ROWS,
+        *speculation_langchain.ROWS,
+        *speculation_llamaindex_real.ROWS,
+        *speculation_llamaindex.ROWS,
+        *speculation_race.ROWS,
     ],
-    packages=("llm-accel", "langchain-core", "llama-index-core"),
+    packages=("llm-accel", "langchain", "langchain-core", "langgraph", "llama-index-core"),
 )

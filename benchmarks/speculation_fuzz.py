@@ -120,6 +120,9 @@ class Run:
             result = await asked(session, self.desk.pace, tool, call.arguments)
         except Refused as refused:
             return f"refused: {refused}"
+        finally:
+            if call.tool == "write":
+                world.told(call.arguments["key"], call.arguments["value"])
         if call.tool in {"shared", "report"}:
             key, value = result["key"], result["value"]
             self.desk.counts.differing += not world.was(key, value, since)

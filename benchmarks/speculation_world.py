@@ -41,32 +41,55 @@ class Pace(NamedTuple):
     hang: Callable[[], Awaitable[None]]
 
 
+class Write(NamedTuple):
+    """A number that was written: when, and when whoever wrote it was told."""
+
+    value: int
+    moment: int
+    told: float
+
+
 @dataclass
 class World:
     """Numbers by tenant and key, and what they were at each moment."""
 
     number: int
-    values: dict[tuple[str, str], int] = field(default_factory=dict)
-    history: dict[tuple[str, str], list[tuple[int, int]]] = field(default_factory=dict)
+    history: dict[tuple[str, str], list[Write]] = field(default_factory=dict)
     moment: int = 0
     lock: Any = field(default_factory=threading.Lock)
 
     def read(self, key: str) -> int:
         """Return the number under `key` of who is asking."""
-        return self.values.get((_asking(), key), 0)
+        return self._written(key)[-1].value
 
     def write(self, key: str, value: int) -> None:
         """Make `value` the number under `key`, from now on."""
         with self.lock:
             self.moment += 1
-            self.values[_asking(), key] = value
-            self.history.setdefault((_asking(), key), [(0, 0)]).append((self.moment, value))
+            self._written(key).append(Write(value, self.moment, float("inf")))
+
+    def told(self, key: str, value: int) -> None:
+        """Note that whoever wrote `value` knows that it is done, or gave up."""
+        with self.lock:
+            self.moment += 1
+            written = self._written(key)
+            for at, write in enumerate(written):
+                if write.value == value and write.told == float("inf"):
+                    written[at] = write._replace(told=self.moment)
 
     def was(self, key: str, value: int, since: int) -> bool:
-        """Whether `value` was under `key` at any moment `since` then."""
-        changes = self.history.get((_asking(), key), [(0, 0)])
-        before = [seen for moment, seen in changes if moment <= since]
-        return value in {before[-1], *(seen for moment, seen in changes if moment > since)}
+        """Whether `value` was under `key` at any moment `since` then.
+
+        While a number is being written, who asks may still be told the one before.
+        """
+        written = self._written(key)
+        ends = [write.told for write in written[1:]] + [float("inf")]
+        return any(
+            write.value == value and end > since for write, end in zip(written, ends, strict=True)
+        )
+
+    def _written(self, key: str) -> list[Write]:
+        return self.history.setdefault((_asking(), key), [Write(0, 0, 0)])
 
 
 def _asking() -> str:
@@ -129,16 +152,17 @@ class Desk:
 
     async def _nested(self) -> None:
         """Run an agent inside a tool, which may ask for what others are executing around it."""
-        if _depth.get() or self.speculator is None:
+        if _depth.get():
             return
         token = _depth.set(1)
-        session = self.speculator.session()
+        session = None if self.speculator is None else self.speculator.session()
         try:
             for other in ("s0", "s1"):
                 tool, arguments = self.tools["report"], {"key": other}
                 await asked(session, self.pace, tool, arguments)
         finally:
-            session.close()
+            if session is not None:
+                session.close()
             _depth.reset(token)
 
 

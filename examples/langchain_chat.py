@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
 
 def show(message: AIMessage) -> None:
-    told = message.response_metadata.get("accel")
-    origin = f"{told['cache']}, {told['similarity']:.3f}" if told else "model"
+    told = message.response_metadata["accel"]
+    fresh = told["cache"] in ("miss", "bypass")
+    origin = "model" if fresh else f"{told['cache']}, {told['similarity']:.3f}"
     tokens = (message.usage_metadata or {}).get("total_tokens")
     print(f"{message.text}  [{origin}; {tokens} tokens]")
 

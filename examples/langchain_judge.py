@@ -26,8 +26,8 @@ def main() -> None:
             "How do I reset my phone?",
             "What should I do to set a new password?",
         ):
-            told = llm.invoke(question).response_metadata.get("accel")
-            print(f"{question}  [{told['cache'] if told else 'model'}]")
+            told = llm.invoke(question).response_metadata["accel"]
+            print(f"{question}  [{told['cache']}]")
 
         found = accel.stats()
         print(f"judged {found.verified}, of which refused {found.disapproved}")

@@ -17,17 +17,20 @@ if TYPE_CHECKING:
     from langchain_accel._accelerate import accelerate
     from langchain_accel.byte_store import AccelByteStore
     from langchain_accel.cache import AccelCache
+    from langchain_accel.callback_handler import AccelCallbackHandler
     from langchain_accel.encoder import EmbeddingsEncoder
     from langchain_accel.judge import LLMJudge
     from langchain_accel.racing import race
     from langchain_accel.rate_limiter import TokenRateLimiter
     from langchain_accel.speculative_runnable import SpeculativeToolRunnable
     from langchain_accel.speculative_tools import SpeculativeTools
+    from langchain_accel.trusted_mcp import trust_mcp
 
 __all__ = [
     "Accel",
     "AccelByteStore",
     "AccelCache",
+    "AccelCallbackHandler",
     "EmbeddingsEncoder",
     "LLMJudge",
     "Limiter",
@@ -38,12 +41,14 @@ __all__ = [
     "batched",
     "race",
     "speculatable",
+    "trust_mcp",
 ]
 
 _PLACES = {
     "Accel": "accel_core.accel",
     "AccelByteStore": "langchain_accel.byte_store",
     "AccelCache": "langchain_accel.cache",
+    "AccelCallbackHandler": "langchain_accel.callback_handler",
     "EmbeddingsEncoder": "langchain_accel.encoder",
     "LLMJudge": "langchain_accel.judge",
     "Limiter": "accel_core.limiter",
@@ -54,6 +59,7 @@ _PLACES = {
     "batched": "accel_core.batched",
     "race": "langchain_accel.racing",
     "speculatable": "accel_core.permits",
+    "trust_mcp": "langchain_accel.trusted_mcp",
 }
 
 

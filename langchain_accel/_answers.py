@@ -12,7 +12,7 @@ import itertools
 import json
 import os
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation
@@ -21,11 +21,15 @@ from accel_core.mould import mould
 from accel_core.payload import describe, fresh_id, read_payload, spell_payload, zeroed
 from accel_core.policy.admission import Answer
 from accel_core.policy.canonical import renamed
+from accel_core.used import spell_tokens
+from langchain_accel._limits import usage_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from accel_core.semantic_cache import Hit
+
+G = TypeVar("G", bound=ChatGeneration)
 
 _USAGE_KEYS = ("token_usage", "usage")
 _REASON_KEYS = ("finish_reason", "stop_reason", "done_reason", "status")
@@ -83,6 +87,24 @@ def to_generations(hit: Hit) -> list[Generation]:
     return made
 
 
+def marked(generation: G, origin: dict[str, object]) -> G:
+    """Return a copy of `generation` whose message says its `origin` in its metadata.
+
+    Of a stream its first chunk is given, and the message that its chunks add up to then says so.
+    """
+    message = generation.message
+    metadata = {**message.response_metadata, "accel": origin}
+    return generation.model_copy(
+        update={"message": message.model_copy(update={"response_metadata": metadata})}
+    )
+
+
+def saved_tokens(generations: Sequence[Generation]) -> object:
+    """Return what the payload of a replay says that its answer used."""
+    message = getattr(generations[0], "message", None)
+    return None if message is None else message.response_metadata["accel"]["saved_tokens"]
+
+
 def _document(generation: Generation, shared: dict[str, Any]) -> dict[str, Any] | None:
     """Spell one generation; None where its kind is not stored."""
     if not isinstance(generation, ChatGeneration):
@@ -118,6 +140,7 @@ def _document(generation: Generation, shared: dict[str, Any]) -> dict[str, Any] 
         "info": generation.generation_info,
         "message": fields,
         "saved_usage": saved,
+        "used": spell_tokens(usage_in([generation], shared)),
         **({"ids": [call["id"] for call in calls if call["id"]]} if asks else {}),
     }
 
@@ -151,6 +174,7 @@ def _generation(document: dict[str, Any], hit: Hit) -> Generation:
     fields = document["message"]
     fields["response_metadata"]["accel"] = where = describe(hit)
     where["saved_usage"] = document["saved_usage"]
+    where["saved_tokens"] = document.get("used")
     fields["id"] = f"accel-{_run}-{next(_numbers)}"
     content = fields["content"]
     text = content if text is None else text

@@ -55,6 +55,11 @@ class Run:
         return self.details.get("tags")
 
     @property
+    def provider(self) -> str:
+        """The provider's name, as LangChain tells it to tracers."""
+        return str((self.metadata or {}).get("ls_provider") or "")
+
+    @property
     def metadata(self) -> Mapping[str, Any] | None:
         """The call's metadata."""
         return self.details.get("metadata")
@@ -74,7 +79,7 @@ class Run:
 class FailureListener(Protocol):
     """Told that a call in this thread or task failed."""
 
-    def call_failed(self) -> None:
+    def call_failed(self, error: BaseException) -> None:
         """Release what the failed call held."""
 
 
@@ -138,14 +143,15 @@ class _Hook(BaseCallbackHandler):
     def on_llm_end(self, response: Any, *, run_id: UUID, **_: Any) -> None:
         """Forget the run."""
         _end(run_id)
-        for listener in list(_run_listeners):
-            listener.run_ended(run_id, response)
+        if _run_listeners:  # looking through none takes longer than the rest of this
+            for listener in list(_run_listeners):
+                listener.run_ended(run_id, response)
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **more: Any) -> None:
         """Forget the run, and let nobody wait for its answer."""
         run = _end(run_id)
         for listener in list(_listeners):
-            listener.call_failed()
+            listener.call_failed(error)
         # Of the others in its batch none is under way then, and LangChain need not say so.
         others = [] if run is None else [one.run_id for one in run.batch if one is not run]
         for other in others:

@@ -51,3 +51,8 @@ def request_of(
         source=source(params),
     )
     return identify(accel, named, controls)
+
+
+def model_name(model: BaseChatModel, arguments: dict[str, Any]) -> str:
+    """Return a readable name of the model that a call asks."""
+    return source(model._get_invocation_params(**arguments))

@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.outputs import ChatGeneration, ChatResult
 
+from accel_core.ended import Tokens
 from accel_core.model_calls import switch_off_retries
 from accel_core.policy.limits.charge import Usage
 from accel_core.policy.limits.model_request import model_request
+from accel_core.policy.limits.token_estimate import text_tokens
 from accel_core.policy.limits.usage_reader import amount, usage_of
 from langchain_accel._turns import from_messages
 
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from accel_core.limiter import Limiter
     from accel_core.model_calls import ModelCalls
     from accel_core.policy.limits.model_request import ModelRequest
+    from accel_core.recording import Used
 
 _CLIENTS = (("root_client", "client"), ("root_async_client", "async_client"))
 _USAGES = ("token_usage", "usage")
@@ -107,6 +110,12 @@ class UsageReader:
             usage = Usage(*(one + more for one, more in zip(self._usage, usage, strict=True)))
         self._usage = usage or self._usage
         return self._usage, text_of([part])
+
+
+def used_in(generations: Iterable[Generation]) -> Used:
+    """Return what a whole answer used, for its record."""
+    usage, text = usage_in(generations, None), text_of(generations)
+    return (None if usage is None else Tokens(*usage)), text_tokens(text) if text else 0.0
 
 
 def usage_in(generations: Iterable[Generation], output: Mapping[str, Any] | None) -> Usage | None:

@@ -7,9 +7,10 @@ callbacks see are therefore part of the name wherever they are known.
 
 from __future__ import annotations
 
-import marshal
 import re
 from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.policy.identity import Prompt, Turn
@@ -29,6 +30,12 @@ _MEMO_CHARS = 4 << 20
 _UNSEEN_PARAMS = frozenset({"stream", "stream_options"})
 """How an answer travels, not what it says: streamed and whole answers are one."""
 
+
+_PLAIN_ONLY = (
+    orjson.OPT_PASSTHROUGH_SUBCLASS
+    | orjson.OPT_PASSTHROUGH_DATACLASS
+    | orjson.OPT_PASSTHROUGH_DATETIME
+)
 
 _Key = tuple[str, str, str | None, str, bytes | None]
 """Prompt, model, tenant, namespace, fresh parameters."""
@@ -127,10 +134,10 @@ def source(params: Mapping[str, Any]) -> str:
 def fingerprint(run: Run) -> bytes | None:
     """Return a spelling of fresh parameters that is cheap; None where there is none.
 
-    It only has to differ whenever they differ: an ``llm_string`` may be stale, and names objects
-    by how they print. Version 2 of the format does not depend on which objects are shared.
+    It only has to differ whenever what a provider is sent does, which is JSON: an ``llm_string``
+    may be stale, and names objects by how they print.
     """
     try:
-        return marshal.dumps([run.printed, *run.params.items()], 2)
-    except ValueError:
+        return orjson.dumps([run.printed, run.params], None, _PLAIN_ONLY)
+    except TypeError:
         return None  # an object that is not plain data: name the call anew each time

@@ -12,7 +12,6 @@ from langchain_accel._speculation_context import around, heard_by
 from langchain_accel._speculation_copies import Copies
 from langchain_accel._speculation_known import KnownTools
 from langchain_accel._speculation_listener import Listener
-from langchain_accel._speculation_sessions import Sessions
 from langchain_accel._speculation_turn import Asking
 
 if TYPE_CHECKING:
@@ -21,25 +20,24 @@ if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
 
     from accel_core.permits import Permits
-    from accel_core.tool_speculator import ToolSpeculator
+    from langchain_accel._speculation_runs import Runs
 
 
 class Speculation:
-    """One set of tools, and the speculator that they share. Safe to share between threads.
+    """One set of tools, and the runs of their agents. Safe to share between threads.
 
     Args:
-        speculator: begins guesses, and answers calls by them.
+        runs: those of agents for whom the same guess.
         permits: who may be called unasked, by any of them.
     """
 
-    def __init__(self, speculator: ToolSpeculator, permits: Sequence[Permits]) -> None:
-        self._speculator, self._sessions = speculator, Sessions()
-        self._known = KnownTools(permits)
-        self._copies = Copies(speculator, self._sessions, self._known)
+    def __init__(self, runs: Runs, permits: Sequence[Permits]) -> None:
+        self._runs, self._known = runs, KnownTools(permits)
+        self._copies = Copies(runs, self._known)
 
     def bar(self, names: Iterable[str]) -> None:
         """Let no tool of these names be called unasked, whoever permitted it."""
-        self._known.barred |= frozenset(names)
+        self._known.bar(names)
 
     def copied(self, tool: BaseTool) -> BaseTool:
         """Return the copy of `tool` whose calls are answered by what was begun before."""
@@ -65,16 +63,16 @@ class Speculation:
                     self._known.called(kind, config, rest, looped=on) for on in (False, True)
                 ]
                 coloured[tool.name] = (colours[0], colours[1])
-        return Listener(Asking(self._speculator, self._sessions, coloured), looped=looped)
+        return Listener(Asking(self._runs, coloured), looped=looped)
 
     @contextmanager
     def hearing(
         self, tools: Iterable[Any], config: RunnableConfig | None, *, looped: bool
-    ) -> Iterator[None]:
+    ) -> Iterator[Listener]:
         """Hear of the models that are asked within; arguments as for `listener`."""
         listener = self.listener(tools, config, looped=looped)
         try:
             with heard_by(listener):
-                yield
+                yield listener
         finally:
             listener.close()

@@ -31,8 +31,9 @@ _listener: contextvars.ContextVar[BaseCallbackHandler | None] = contextvars.Cont
 register_configure_hook(_listener, inheritable=False)
 
 _RUNTIME = "__pregel_runtime"
-_OF_ONE_STEP = ("thread_id", "run_id", "checkpoint_", "langgraph_request_id")
-"""Beginnings of what tells one run, or one step, from another, and nothing that a tool rests on."""
+_SCRATCHPAD = "__pregel_scratchpad"
+_OF_ONE_RUN = ("thread_id", "run_id", "langgraph_request_id")
+"""Tell one run from another, and nothing that a tool rests on."""
 
 
 @contextmanager
@@ -67,15 +68,28 @@ def around(config: RunnableConfig) -> Hashable:
     settings = tuple(
         (name, _comparable(value))
         for name, value in sorted(_public(config).items())
-        if not name.startswith(_OF_ONE_STEP)
+        if name not in _OF_ONE_RUN
     )
     return settings, _comparable(getattr(configurable.get(_RUNTIME), "context", None))
+
+
+def paused(config: RunnableConfig, error: BaseException | None) -> bool:
+    """Whether what has just run, or raised `error`, asks somebody: it interrupts LangGraph's run.
+
+    Resumed, it raises nothing, but takes the answer.
+    """
+    if error is not None:
+        return any(kind.__name__ == "GraphBubbleUp" for kind in type(error).__mro__)
+    scratchpad = (config.get("configurable") or {}).get(_SCRATCHPAD)
+    return bool(getattr(scratchpad, "resume", None))
 
 
 def _public(config: RunnableConfig) -> dict[str, Any]:
     """Return the application's settings, without LangGraph's own."""
     configurable = config.get("configurable") or {}
-    return {name: value for name, value in configurable.items() if not name.startswith("__")}
+    return {
+        n: value for n, value in configurable.items() if not n.startswith(("__", "checkpoint_"))
+    }
 
 
 def _comparable(value: Any) -> Hashable:

@@ -23,17 +23,18 @@ from langchain_core.runnables.config import ensure_config
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.subclasses import subclass
 from langchain_accel._speculation_arguments import Arguments
-from langchain_accel._speculation_context import around
+from langchain_accel._speculation_context import around, paused
 from langchain_accel._speculation_tool import config_parameters, has_own_arun
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
+    from langchain_core.runnables import RunnableConfig
     from langchain_core.tools import BaseTool
 
-    from accel_core.tool_speculator import Session, ToolSpeculator
+    from accel_core.tool_speculator import Session
     from langchain_accel._speculation_known import KnownTools
-    from langchain_accel._speculation_sessions import Sessions
+    from langchain_accel._speculation_runs import Runs
     from langchain_accel._speculation_tool import CalledTool
 
 TAG = "speculated"
@@ -48,6 +49,28 @@ class _Call(NamedTuple):
     copy: BaseTool
     tool: CalledTool
     session: Session
+    config: RunnableConfig
+    runs: Runs
+    known: KnownTools
+
+    @contextmanager
+    def made(self) -> Iterator[None]:
+        """Let what the tool's own method calls pass; a tool that asks somebody is barred."""
+        token = _calling.set(None)
+        error: BaseException | None = None
+        if not self.tool.harmless:
+            self.runs.changed()
+        try:
+            yield
+        except BaseException as raised:
+            error = raised
+            raise
+        finally:
+            _calling.reset(token)
+            if not self.tool.harmless:
+                self.runs.changed()
+            elif paused(self.config, error):
+                self.known.bar([self.tool.name])
 
 
 _calling: ContextVar[_Call | None] = ContextVar("accel_calling", default=None)
@@ -57,13 +80,12 @@ class Copies:
     """Those of one speculator's tools. Safe to share between threads.
 
     Args:
-        speculator: answers their calls.
-        sessions: its runs.
+        runs: those of their agents.
         known: what is known of the tools.
     """
 
-    def __init__(self, speculator: ToolSpeculator, sessions: Sessions, known: KnownTools) -> None:
-        self._speculator, self._sessions, self._known = speculator, sessions, known
+    def __init__(self, runs: Runs, known: KnownTools) -> None:
+        self._runs, self._known = runs, known
         self._lock = threading.Lock()
         self._copies: OrderedDict[int, tuple[BaseTool, BaseTool]] = OrderedDict()
         self._generated: dict[type[BaseTool], type[BaseTool]] = {}
@@ -85,16 +107,19 @@ class Copies:
             return made
 
     @contextmanager
-    def calling(self, copy: BaseTool, tool_input: Any, options: dict[str, Any]) -> Iterator[None]:
+    def calling(
+        self, copy: BaseTool, tool_input: Any, options: dict[str, Any], *, looped: bool
+    ) -> Iterator[None]:
         """Note a call of `copy`, and tag it in `options` where it was begun before."""
         config = ensure_config(options.get("config"))
-        tool = self._known.called(self._known.kind(copy), config, around(config))
-        session = self._sessions.begun(options.get("tool_call_id"))
+        kind = self._known.kind(copy)
+        tool = self._known.called(kind, config, around(config), looped=looped)
+        session = self._runs.sessions.begun(options.get("tool_call_id"))
         if session is None:
-            session = self._speculator.session()
+            session = self._runs.speculator.session()
         if isinstance(tool_input, dict) and session.holds(tool, tool_input):
             options["tags"] = [*(options.get("tags") or ()), TAG]
-        token = _calling.set(_Call(copy, tool, session))
+        token = _calling.set(_Call(copy, tool, session, config, self._runs, self._known))
         try:
             yield
         finally:
@@ -135,7 +160,7 @@ def _subclass(base: type[BaseTool], copies: Copies) -> type[BaseTool]:
 
 def _make_run(base: type[BaseTool], copies: Copies) -> Callable[..., Any]:
     def run(self: BaseTool, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
-        with copies.calling(self, tool_input, kwargs):
+        with copies.calling(self, tool_input, kwargs, looped=False):
             return base.run(self, tool_input, *args, **kwargs)
 
     return run
@@ -143,7 +168,7 @@ def _make_run(base: type[BaseTool], copies: Copies) -> Callable[..., Any]:
 
 def _make_arun(base: type[BaseTool], copies: Copies) -> Callable[..., Any]:
     async def arun(self: BaseTool, tool_input: Any, *args: Any, **kwargs: Any) -> Any:
-        with copies.calling(self, tool_input, kwargs):
+        with copies.calling(self, tool_input, kwargs, looped=True):
             return await base.arun(self, tool_input, *args, **kwargs)
 
     return arun
@@ -159,7 +184,7 @@ def _make_own_run(base: type[BaseTool]) -> Callable[..., Any]:
             return base._run(self, *args, **kwargs)
 
         async def execute() -> Any:
-            with _passing():
+            with call.made():
                 return base._run(self, *args, **kwargs)
 
         return call.session.call(call.tool, arguments, execute)
@@ -177,7 +202,7 @@ def _make_own_arun(base: type[BaseTool]) -> Callable[..., Awaitable[Any]]:
             return await base._arun(self, *args, **kwargs)
 
         async def execute() -> Any:
-            with _passing():
+            with call.made():
                 return await base._arun(self, *args, **kwargs)
 
         return await call.session.acall(call.tool, arguments, execute)
@@ -194,16 +219,6 @@ def _taken(tool: BaseTool) -> _Call | None:
     """Return the call that came to `tool`; None: one of its methods calls another."""
     call = _calling.get()
     return call if call is not None and call.copy is tool else None
-
-
-@contextmanager
-def _passing() -> Iterator[None]:
-    """Let what the tool's own method calls pass."""
-    token = _calling.set(None)
-    try:
-        yield
-    finally:
-        _calling.reset(token)
 
 
 def _arguments(

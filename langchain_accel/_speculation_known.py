@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from langchain_accel._speculation_tool import CalledTool, Kind, kind_of
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from langchain_core.runnables import RunnableConfig
     from langchain_core.tools import BaseTool
@@ -31,12 +31,15 @@ class KnownTools:
     """
 
     def __init__(self, permits: Sequence[Permits]) -> None:
-        self.barred: frozenset[str] = frozenset()
-        """Names of tools that are never called unasked, whoever permitted it."""
+        self._barred: frozenset[str] = frozenset()
         self._permits = permits
         self._lock = threading.Lock()
         # A tool is kept with what is known of it: nothing else may come to have its id.
         self._known: OrderedDict[int, tuple[BaseTool, Kind]] = OrderedDict()
+
+    def bar(self, names: Iterable[str]) -> None:
+        """Let no tool of these names be called unasked, whoever permitted it."""
+        self._barred |= frozenset(names)
 
     def kind(self, tool: BaseTool) -> Kind:
         """Return what is known of `tool`, or of what it is a copy of."""
@@ -61,5 +64,5 @@ class KnownTools:
         self, kind: Kind, config: RunnableConfig, rest: Hashable, *, looped: bool = False
     ) -> CalledTool:
         """Return a tool as it is called in the run that `config` is of."""
-        barred = kind.tool.name in self.barred
+        barred = kind.tool.name in self._barred
         return CalledTool(kind, config, rest, barred=barred, looped=looped)

@@ -43,6 +43,7 @@ class Listener(BaseCallbackHandler):
     def __init__(self, asking: Asking, *, looped: bool) -> None:
         self._asking, self._looped = asking, looped
         self._turns: dict[UUID, Turn] = {}
+        self._answered: Turn | None = None
 
     def on_chat_model_start(
         self, serialized: Any, messages: list[list[BaseMessage]], *, run_id: UUID, **more: Any
@@ -74,6 +75,7 @@ class Listener(BaseCallbackHandler):
         message = getattr(response.generations[0][0], "message", None)
         if turn is not None and isinstance(message, AIMessage):
             turn.answered(message)
+            self._answered = turn
         elif turn is not None:
             turn.failed()
 
@@ -82,6 +84,11 @@ class Listener(BaseCallbackHandler):
         turn = self._turns.pop(run_id, None)
         if turn is not None:
             turn.failed()
+
+    def ended(self) -> None:
+        """The run ends with what was answered last, though that asks for something."""
+        if self._answered is not None:
+            self._answered.ended()
 
     def close(self) -> None:
         """End the turns that LangChain said no end of: cancelled, or read no further."""

@@ -108,7 +108,9 @@ class CalledTool:
         alone."""
         self.free = self.harmless and kind.own_arguments
         self.static = kind.permit is not None and kind.permit.static
-        self.identity: Hashable = (Same(kind.tool), None if self.static else rest)
+        # Its two methods need not do the same.
+        method = "asyncio" if looped and kind.asyncio else "blocking"
+        self.identity: Hashable = (Same(kind.tool), method, None if self.static else rest)
 
     @property
     def own(self) -> BaseTool:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from accel_core.policy.trajectory import ToolCall
     from accel_core.speculating import Tool
-    from accel_core.tool_speculator import Session, Thinking, ToolSpeculator
-    from langchain_accel._speculation_sessions import Sessions
+    from accel_core.tool_speculator import Session, Thinking
+    from langchain_accel._speculation_runs import Runs
     from langchain_accel._speculation_tool import CalledTool
 
 
@@ -26,22 +26,20 @@ class Asking(NamedTuple):
     """What is known of an agent when its model is asked.
 
     Attributes:
-        speculator: begins guesses.
-        sessions: the agent's runs.
+        runs: the agent's.
         tools: its tools by their names, each in both colours: for threads, and for event loops.
     """
 
-    speculator: ToolSpeculator
-    sessions: Sessions
+    runs: Runs
     tools: Mapping[str, tuple[CalledTool, CalledTool]]
 
     def begin(self, messages: Sequence[BaseMessage], *, looped: bool) -> Turn:
         """Begin what the model that is asked `messages` will probably ask for."""
-        session, unseen = self.sessions.continued(last_answer(messages))
+        session, unseen = self.runs.sessions.continued(last_answer(messages))
         if session is None:
-            session = self.speculator.session()
+            session = self.runs.speculator.session()
         if unseen:
-            changed(session)
+            self.runs.changed()
         tools: dict[str, Tool] = {name: tool[looped] for name, tool in self.tools.items()}
         think = session.athink if looped else session.think
         token = question.set(Question(messages, [tool.own for tool, _ in self.tools.values()]))
@@ -64,6 +62,7 @@ class Turn:
     ) -> None:
         self._asking, self._session, self._thinking = asking, session, thinking
         self._messages, self._seals = messages, Seals()
+        self._answer: AIMessage | None = None
 
     def written(self, message: Any) -> None:
         """Begin what the stream's next chunk seals."""
@@ -81,14 +80,22 @@ class Turn:
         """Note what the model asks for, or that the run has ended."""
         calls, tools = calls_of(answer), self._asking.tools
         self._thinking.answered(calls)
-        if not any(call.tool in tools for call in calls):
-            self._session.close(trajectory_of(self._unlearned(answer)))
-            self._asking.sessions.learned(answer)
+        self._answer = answer
+        if not calls:
+            self.ended()
             return
         if any(call.tool not in tools for call in calls):
-            changed(self._session)
+            self._asking.runs.changed()
         harmless = {name for name, (tool, _) in tools.items() if tool.harmless}
-        self._asking.sessions.asked(answer, self._session, harmless)
+        self._asking.runs.sessions.asked(answer, self._session, harmless)
+
+    def ended(self) -> None:
+        """End the run with the answer, and learn from it."""
+        if self._answer is not None:
+            self._session.close()
+            trajectory = trajectory_of(self._unlearned(self._answer))
+            self._asking.runs.learner.learn(self._session, trajectory)
+            self._asking.runs.sessions.learned(self._answer)
 
     def failed(self) -> None:
         """End the run, as far as can be seen."""
@@ -97,37 +104,10 @@ class Turn:
 
     def _unlearned(self, answer: AIMessage) -> list[BaseMessage]:
         """Return the run that `answer` ends, without the thread's earlier ones."""
-        was_learned = self._asking.sessions.was_learned
+        was_learned = self._asking.runs.sessions.was_learned
         whole = [*self._messages, answer]
         for index in range(len(whole) - 2, -1, -1):
             message = whole[index]
             if isinstance(message, AIMessage) and was_learned(message):
                 return whole[index + 1 :]
         return whole
-
-
-def changed(session: Session) -> None:
-    """Let nothing be answered by what was found before: something may have changed unseen."""
-    session.call(_ELSEWHERE, {}, _nothing)
-
-
-class _Elsewhere:
-    """Stands for calls that are made past the speculator."""
-
-    name, identity, free, static = "elsewhere", "elsewhere", False, False
-
-    def validated(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        return arguments
-
-    async def run(self, arguments: Mapping[str, Any]) -> Any:
-        raise NotImplementedError
-
-    def copied(self, result: Any) -> Any:
-        return result
-
-
-_ELSEWHERE = _Elsewhere()
-
-
-async def _nothing() -> None:
-    """What is done elsewhere has been done, or will be."""

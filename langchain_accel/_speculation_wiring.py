@@ -8,21 +8,26 @@ from langchain_core.tools import BaseTool
 
 from accel_core.accel import default_accel
 from accel_core.permits import Permits
+from accel_core.prediction.mined import FanOutPredictor, MinedPredictor
 from langchain_accel._speculation import Speculation
+from langchain_accel._speculation_runs import runs_of
 from langchain_accel.draft_model import DraftModel
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable
 
     from langchain_core.language_models.chat_models import BaseChatModel
 
     from accel_core.accel import Accel
     from accel_core.speculating import Predictor
+    from accel_core.tool_speculator import ToolSpeculator
 
 
 def speculation_of(
     allowed: Iterable[BaseTool | str],
     predictors: Iterable[Predictor] | None,
+    learned: str | os.PathLike[str] | None,
     draft: BaseChatModel | None,
     accel: Accel | None,
 ) -> Speculation:
@@ -31,12 +36,30 @@ def speculation_of(
     Args:
         allowed: which are free of side effects, beside those that were declared so.
         predictors: who guesses; None takes the default ones.
+        learned: the file of what the default ones know already.
         draft: a model that guesses, if any.
         accel: the configured object; None takes this process's default.
+
+    Raises:
+        FileError: `learned` is not such a file.
     """
     used = accel if accel is not None else default_accel()
     names = [tool.name if isinstance(tool, BaseTool) else tool for tool in allowed]
-    drafters = [] if draft is None else [DraftModel(draft)]
-    speculator = used.speculator(predictors or (), drafters=drafters)
+    given = None if predictors is None else tuple(predictors)
+
+    def make() -> ToolSpeculator:
+        drafters = [] if draft is None else [DraftModel(draft)]
+        return used.speculator(
+            _default_predictors(learned) if given is None else given, drafters=drafters
+        )
+
+    own = None if given is None else tuple(map(id, given))
+    runs = runs_of(used, (own, str(learned), id(draft)), make)
     permits = Permits(names, enabled=used.config.speculation.enabled)
-    return Speculation(speculator, (used.permits, permits))
+    return Speculation(runs, (used.permits, permits))
+
+
+def _default_predictors(learned: str | os.PathLike[str] | None) -> list[Predictor]:
+    """Return those that learn from every run, beginning with what a file knows, or with nothing."""
+    mined = MinedPredictor() if learned is None else MinedPredictor.from_file(learned)
+    return [mined, FanOutPredictor()]

@@ -22,11 +22,12 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 
 from accel_core.errors import limits_error
 from accel_core.subclasses import MARK, generated, own_class, subclass
+from accel_core.used import read_parts
 from langchain_accel import _answers, _chunks
 from langchain_accel._context import current_run, listen
 from langchain_accel._deferred import Deferred
-from langchain_accel._identity import request_of
-from langchain_accel._limits import call_request, limit
+from langchain_accel._identity import model_name, request_of
+from langchain_accel._limits import UsageReader, call_request, limit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -111,21 +112,31 @@ def _subclass(base: type[BaseChatModel], accel: Accel, *, exact: bool) -> type[B
 
 
 def _begin(
-    accel: Accel, model: BaseChatModel, messages: list[BaseMessage], arguments: dict[str, Any]
+    accel: Accel,
+    model: BaseChatModel,
+    messages: list[BaseMessage],
+    arguments: dict[str, Any],
+    *,
+    streamed: bool = False,
 ) -> Call:
-    """Open the call of `model`, or a bypass."""
-    run = current_run()
-    controls = None
-    if not _inside.get():
-        controls = accel.controls(
-            None if run is None else run.metadata, None if run is None else run.tags
-        )
-    if controls is None:
+    """Open the call of `model`, or a bypass; it is recorded unless another one makes it."""
+    if _inside.get():
         return accel.call(None, None)
-    request = request_of(accel, model, messages, arguments, controls)
+    run = current_run()
+    record = accel.begin("chat", streamed=streamed)
+    controls = accel.controls(
+        None if run is None else run.metadata, None if run is None else run.tags
+    )
+    request = None
+    if controls is not None:
+        request = request_of(accel, model, messages, arguments, controls)
+    if record is not None:
+        record.told = run
+        if request is None:
+            record.model = model_name(model, arguments)
     if request is not None and getattr(type(model), _EXACT):
         request = request._replace(exact=True)
-    return accel.call(request, controls)
+    return accel.call(request, controls, record=record)
 
 
 def _limits(model: BaseChatModel) -> Deferred:
@@ -135,10 +146,11 @@ def _limits(model: BaseChatModel) -> Deferred:
 
 
 @contextmanager
-def _provider() -> Iterator[None]:
+def _provider(call: Call) -> Iterator[None]:
     token = _inside.set(True)
     try:
-        yield
+        with call.asking():
+            yield
     except Exception as error:
         limits = limits_error(error)
         if limits is None or limits is error:
@@ -148,11 +160,11 @@ def _provider() -> Iterator[None]:
         _inside.reset(token)
 
 
-def _pulled(stream: Iterator[ChatGenerationChunk]) -> Iterator[ChatGenerationChunk]:
+def _pulled(call: Call, stream: Iterator[ChatGenerationChunk]) -> Iterator[ChatGenerationChunk]:
     """Iterate the provider's own stream as `_provider` runs its other methods."""
     try:
         while True:
-            with _provider():
+            with _provider(call):
                 chunk = next(stream, None)
             if chunk is None:
                 return
@@ -163,12 +175,12 @@ def _pulled(stream: Iterator[ChatGenerationChunk]) -> Iterator[ChatGenerationChu
 
 
 async def _apulled(
-    stream: AsyncIterator[ChatGenerationChunk],
+    call: Call, stream: AsyncIterator[ChatGenerationChunk]
 ) -> AsyncIterator[ChatGenerationChunk]:
     """Async form of `_pulled`."""
     try:
         while True:
-            with _provider():
+            with _provider(call):
                 chunk = await anext(stream, None)
             if chunk is None:
                 return
@@ -187,7 +199,16 @@ def _replayed(call: Call, hit: Hit | None) -> list[ChatGeneration] | None:
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         call.reject(hit, error)
         return None
-    return [generation for generation in found if isinstance(generation, ChatGeneration)] or None
+    chats = [generation for generation in found if isinstance(generation, ChatGeneration)]
+    if chats:
+        call.served(hit, _answers.saved_tokens(chats))
+    return chats or None
+
+
+def _marked(result: ChatResult, call: Call) -> ChatResult:
+    """Return a fresh answer whose metadata say that the model gave it, and why."""
+    generations = [_answers.marked(generation, call.origin()) for generation in result.generations]
+    return result.model_copy(update={"generations": generations})
 
 
 def _takes_run_manager(method: Callable[..., Any]) -> bool:
@@ -213,17 +234,20 @@ def _make_generate(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any
         if found is not None:
             return ChatResult(generations=found)
         request = functools.partial(call_request, self, messages, arguments)
+        told: list[ChatResult] = []
         try:
 
             def ask() -> ChatResult:
-                with _provider():
+                with _provider(call):
                     return base._generate(self, messages, stop=stop, **kwargs)
 
-            result = _limits(self).ask(request, ask)
+            with call.asking():
+                result = _limits(self).ask(request, ask)
+            told.append(result)
             call.store(lambda: _answers.to_answer(result.generations, result.llm_output))
-            return result
+            return _marked(result, call)
         finally:
-            call.abandon()
+            call.end(lambda: read_parts(UsageReader(), told))
 
     return _generate
 
@@ -246,17 +270,20 @@ def _make_agenerate(base: type[BaseChatModel], accel: Accel) -> Callable[..., An
         if found is not None:
             return ChatResult(generations=found)
         request = functools.partial(call_request, self, messages, arguments)
+        told: list[ChatResult] = []
         try:
 
             async def ask() -> ChatResult:
-                with _provider():
+                with _provider(call):
                     return await base._agenerate(self, messages, stop=stop, **kwargs)
 
-            result = await _limits(self).aask(request, ask)
+            with call.asking():
+                result = await _limits(self).aask(request, ask)
+            told.append(result)
             call.store(lambda: _answers.to_answer(result.generations, result.llm_output))
-            return result
+            return _marked(result, call)
         finally:
-            call.abandon()
+            call.end(lambda: read_parts(UsageReader(), told))
 
     return _agenerate
 
@@ -272,7 +299,7 @@ def _make_stream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]:
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
         arguments = {"stop": stop, **kwargs}
-        call = _begin(accel, self, messages, arguments)
+        call = _begin(accel, self, messages, arguments, streamed=True)
         if takes_run_manager and run_manager is not _ABSENT:
             kwargs["run_manager"] = run_manager
         found = _replayed(call, call.lookup())
@@ -284,14 +311,17 @@ def _make_stream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]:
         try:
 
             def start() -> Iterator[ChatGenerationChunk]:
-                return _pulled(base._stream(self, messages, stop=stop, **kwargs))
+                return _pulled(call, base._stream(self, messages, stop=stop, **kwargs))
 
-            for chunk in _limits(self).stream(request, start):
+            with call.asking():
+                stream = _limits(self).stream(request, start)
+            for chunk in stream:
+                call.passed()
                 taken.append(_chunks.snapshot(chunk))
-                yield chunk
+                yield chunk if len(taken) > 1 else _answers.marked(chunk, call.origin())
             call.store(lambda: _chunks.to_answer(taken))
         finally:
-            call.abandon()
+            call.end(lambda: read_parts(UsageReader(), taken))
 
     return _stream
 
@@ -307,7 +337,7 @@ def _make_astream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         arguments = {"stop": stop, **kwargs}
-        call = _begin(accel, self, messages, arguments)
+        call = _begin(accel, self, messages, arguments, streamed=True)
         if takes_run_manager and run_manager is not _ABSENT:
             kwargs["run_manager"] = run_manager
         found = _replayed(call, await call.alookup())
@@ -320,13 +350,16 @@ def _make_astream(base: type[BaseChatModel], accel: Accel) -> Callable[..., Any]
         try:
 
             def start() -> AsyncIterator[ChatGenerationChunk]:
-                return _apulled(base._astream(self, messages, stop=stop, **kwargs))
+                return _apulled(call, base._astream(self, messages, stop=stop, **kwargs))
 
-            async for chunk in await _limits(self).astream(request, start):
+            with call.asking():
+                stream = await _limits(self).astream(request, start)
+            async for chunk in stream:
+                call.passed()
                 taken.append(_chunks.snapshot(chunk))
-                yield chunk
+                yield chunk if len(taken) > 1 else _answers.marked(chunk, call.origin())
             call.store(lambda: _chunks.to_answer(taken))
         finally:
-            call.abandon()
+            call.end(lambda: read_parts(UsageReader(), taken))
 
     return _astream

@@ -57,7 +57,7 @@ def race(
         timeout_s: how long the others may take in all, seconds, > 0.
         after_s: when each path starts, seconds, one for each path, in [0, timeout_s); earlier where
             nothing runs any more. Empty: all at once. What has not started costs nothing.
-        accel: receives what became of each race (`events.PathsRaced`, ``stats().raced``); None
+        accel: receives what became of each race (`race_events.PathsRaced`, ``stats().raced``); None
             takes this process's default.
 
     Raises:

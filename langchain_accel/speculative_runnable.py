@@ -18,6 +18,7 @@ from langchain_accel._speculation_context import heard_by
 from langchain_accel._speculation_wiring import speculation_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import (
         AsyncGenerator,
         AsyncIterator,
@@ -53,9 +54,13 @@ class SpeculativeToolRunnable(RunnableBindingBase[Any, Any]):
         allowed: names of further tools that are free of side effects, or such tools.
         never: names of tools that are not called unasked, whatever they were declared: those that
             the loop asks somebody to approve.
-        predictors: who guesses; None: what was learned of earlier runs, and lists.
+        predictors: who guesses; None: who learns from every run that ends.
+        learned: a file of what they know already, as ``accel learn-tools`` writes it.
         draft: a small, fast model that is asked beside the agent's, and whose calls are guesses.
         accel: the configured object; None takes this process's default.
+
+    Raises:
+        FileError: `learned` is not such a file.
 
     Example:
         >>> model = SpeculativeToolRunnable(llm.bind_tools(tools), tools)  # doctest: +SKIP
@@ -73,11 +78,12 @@ class SpeculativeToolRunnable(RunnableBindingBase[Any, Any]):
         allowed: Iterable[BaseTool | str] = (),
         never: Iterable[str] = (),
         predictors: Iterable[Predictor] | None = None,
+        learned: str | os.PathLike[str] | None = None,
         draft: BaseChatModel | None = None,
         accel: Accel | None = None,
     ) -> None:
         super().__init__(bound=runnable)
-        self._speculation = speculation_of(allowed, predictors, draft, accel)
+        self._speculation = speculation_of(allowed, predictors, learned, draft, accel)
         self._speculation.bar(never)
         self._tools = tuple(map(self._speculation.copied, tools))
 
@@ -157,7 +163,7 @@ class SpeculativeToolRunnable(RunnableBindingBase[Any, Any]):
         made = super().astream_events(input, config, **kwargs)
         return _aheard(listener, made) if hasattr(made, "__aiter__") else _opened(listener, made)
 
-    def _hearing(self, config: Any, *, looped: bool) -> AbstractContextManager[None]:
+    def _hearing(self, config: Any, *, looped: bool) -> AbstractContextManager[Listener]:
         # What tells the members of a batch apart belongs to none of its guesses: such are not used.
         config = None if isinstance(config, list) else self._merge_configs(config)
         return self._speculation.hearing(self._tools, config, looped=looped)

@@ -16,6 +16,7 @@ from langchain_accel._speculation_beside import being_made
 from langchain_accel._speculation_wiring import speculation_of
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Awaitable, Callable, Iterable
 
     from langchain.agents.middleware import ModelRequest, ModelResponse
@@ -27,11 +28,12 @@ if TYPE_CHECKING:
 
     from accel_core.accel import Accel
     from accel_core.speculating import Predictor
+    from langchain_accel._speculation_listener import Listener
 
     Result = ToolMessage | Command[Any]
 
 
-class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
+class SpeculativeTools(AgentMiddleware):
     """Begins likely tool calls while the model thinks.
 
     Only tools that were declared free of side effects are ever called unasked: by `speculatable`,
@@ -46,9 +48,13 @@ class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
     Args:
         allowed: names of further tools that are free of side effects, or such tools.
         never: names of tools that are not called unasked, whatever they were declared.
-        predictors: who guesses; None: what was learned of earlier runs, and lists.
+        predictors: who guesses; None: who learns from every run that ends.
+        learned: a file of what they know already, as ``accel learn-tools`` writes it.
         draft: a small, fast model that is asked beside the agent's, and whose calls are guesses.
         accel: the configured object; None takes this process's default.
+
+    Raises:
+        FileError: `learned` is not such a file.
 
     Example:
         >>> agent = create_agent(model, tools, middleware=[SpeculativeTools()])  # doctest: +SKIP
@@ -60,12 +66,13 @@ class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
         *,
         never: Iterable[str] = (),
         predictors: Iterable[Predictor] | None = None,
+        learned: str | os.PathLike[str] | None = None,
         draft: BaseChatModel | None = None,
         accel: Accel | None = None,
     ) -> None:
         super().__init__()
         self.tools = []
-        self._speculation = speculation_of(allowed, predictors, draft, accel)
+        self._speculation = speculation_of(allowed, predictors, learned, draft, accel)
         self._speculation.bar(never)
         self._seen = self._paused = False
 
@@ -84,8 +91,8 @@ class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
         """Begin likely calls while the model is asked."""
         if not self._guesses():
             return handler(request)
-        with self._speculation.hearing(request.tools, None, looped=False):
-            return handler(request)
+        with self._speculation.hearing(request.tools, None, looped=False) as listener:
+            return _ended(handler(request), listener)
 
     async def awrap_model_call(
         self,
@@ -95,8 +102,8 @@ class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
         """Async form of `wrap_model_call`."""
         if not self._guesses():
             return await handler(request)
-        with self._speculation.hearing(request.tools, None, looped=True):
-            return await handler(request)
+        with self._speculation.hearing(request.tools, None, looped=True) as listener:
+            return _ended(await handler(request), listener)
 
     def wrap_tool_call(
         self, request: ToolCallRequest, handler: Callable[[ToolCallRequest], Result]
@@ -117,3 +124,11 @@ class SpeculativeTools(AgentMiddleware[Any, Any, Any]):
     def _guesses(self) -> bool:
         """Whether anything may be begun unasked: not while nobody knows who must approve it."""
         return self._seen and not self._paused
+
+
+def _ended(response: ModelResponse[Any], listener: Listener) -> ModelResponse[Any]:
+    """Say so where the response ends the run by asking for the form of its answer."""
+    held = getattr(response, "model_response", response)
+    if getattr(held, "structured_response", None) is not None:
+        listener.ended()
+    return response

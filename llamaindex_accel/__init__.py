@@ -13,16 +13,21 @@ if TYPE_CHECKING:
     from accel_core.accel import Accel
     from accel_core.batched import batched
     from accel_core.limiter import Limiter
+    from accel_core.permits import speculatable
     from llamaindex_accel._accelerate import accelerate
     from llamaindex_accel.encoder import EmbeddingsEncoder
+    from llamaindex_accel.handlers import AccelEventHandler, AccelSpanHandler
     from llamaindex_accel.judge import LLMJudge
     from llamaindex_accel.kv_store import AccelKVStore
     from llamaindex_accel.racing import race
     from llamaindex_accel.rate_limiter import TokenRateLimiter
+    from llamaindex_accel.speculation import speculate
 
 __all__ = [
     "Accel",
+    "AccelEventHandler",
     "AccelKVStore",
+    "AccelSpanHandler",
     "EmbeddingsEncoder",
     "LLMJudge",
     "Limiter",
@@ -30,11 +35,15 @@ __all__ = [
     "accelerate",
     "batched",
     "race",
+    "speculatable",
+    "speculate",
 ]
 
 _PLACES = {
     "Accel": "accel_core.accel",
+    "AccelEventHandler": "llamaindex_accel.handlers",
     "AccelKVStore": "llamaindex_accel.kv_store",
+    "AccelSpanHandler": "llamaindex_accel.handlers",
     "EmbeddingsEncoder": "llamaindex_accel.encoder",
     "LLMJudge": "llamaindex_accel.judge",
     "Limiter": "accel_core.limiter",
@@ -42,6 +51,8 @@ _PLACES = {
     "accelerate": "llamaindex_accel._accelerate",
     "batched": "accel_core.batched",
     "race": "llamaindex_accel.racing",
+    "speculatable": "accel_core.permits",
+    "speculate": "llamaindex_accel.speculation",
 }
 
 

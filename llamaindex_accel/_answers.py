@@ -23,6 +23,8 @@ from llama_index.core.base.llms.types import (
 
 from accel_core.payload import describe, read_payload, spell_payload
 from accel_core.policy.admission import Answer
+from accel_core.policy.limits.usage_reader import usage_of
+from accel_core.used import spell_tokens
 from llamaindex_accel._calls import read_calls, renew, spell_calls
 from llamaindex_accel._usage import Told, free
 
@@ -98,6 +100,7 @@ def _answer(
         "raw": told.raw(),
         "logprobs": response.logprobs,
         "saved_usage": told.usage,
+        "used": spell_tokens(usage_of({"usage": told.usage})),
     }
     asks = asks or bool(document.get("calls") or calls or _calls_function(document))
     return Answer(
@@ -168,6 +171,10 @@ def _shared(document: dict[str, Any], hit: Hit) -> dict[str, Any]:
         "additional_kwargs": {
             **document["told"],
             **read_calls(document["told_calls"]),
-            "accel": {**describe(hit), "saved_usage": document["saved_usage"]},
+            "accel": {
+                **describe(hit),
+                "saved_usage": document["saved_usage"],
+                "saved_tokens": document.get("used"),
+            },
         },
     }

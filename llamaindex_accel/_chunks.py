@@ -18,6 +18,9 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
+from accel_core.ended import Tokens
+from accel_core.policy.limits.token_estimate import text_tokens
+from accel_core.policy.limits.usage_reader import usage_of
 from llamaindex_accel import _answers
 from llamaindex_accel._usage import Told
 
@@ -51,6 +54,12 @@ class Recorder:
             self._last = _snapshot(chunk)
         except Exception as error:  # raised again by `answer`, whose caller reports it
             self._spoilt = error
+
+    def used(self) -> tuple[Tokens | None, float]:
+        """Return what was stated of what was used, and how many tokens were seen in the pieces."""
+        usage = usage_of({"usage": self._told.usage})
+        seen = sum(max(1.0, text_tokens(piece)) for piece in self._pieces if piece)
+        return (None if usage is None else Tokens(*usage)), seen
 
     def answer(self) -> Answer | None:
         """Return what was streamed; None for an empty stream, or one that contradicts itself."""

@@ -63,9 +63,14 @@ def _name(accel: Accel, llm: BaseLLM, prompt: Prompt, controls: Controls) -> Req
             model={"llm": describe(llm), "call": prompt.model},
             tenant=accel.current_tenant(),
             namespace=accel.namespace(controls.namespace),
-            source=str(getattr(llm, "model", None) or getattr(llm, "model_name", None) or ""),
+            source=model_name(llm),
         )
     )
+
+
+def model_name(llm: BaseLLM) -> str:
+    """Return a readable name of the model."""
+    return str(getattr(llm, "model", None) or getattr(llm, "model_name", None) or "")
 
 
 def describe(llm: BaseLLM) -> dict[str, Any]:

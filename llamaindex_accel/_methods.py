@@ -13,10 +13,16 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core.errors import limits_error
+from accel_core.used import read_parts
 from llamaindex_accel import _answers, _chunks
-from llamaindex_accel._identity import chat_request, completion_request, controls_of_call
-from llamaindex_accel._limits import call_request, calls_of
-from llamaindex_accel.events import announce
+from llamaindex_accel._identity import (
+    chat_request,
+    completion_request,
+    controls_of_call,
+    model_name,
+)
+from llamaindex_accel._limits import UsageReader, call_request, calls_of
+from llamaindex_accel.events import announce, announce_miss, announce_waits
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Iterator
@@ -40,6 +46,7 @@ class _Kind(NamedTuple):
     """What differs between chat and completion.
 
     Attributes:
+        operation: as of `RequestEnded`.
         asked: name of the parameter that holds the question.
         parameters: names of positional parameters after it.
         request: names a call.
@@ -49,6 +56,7 @@ class _Kind(NamedTuple):
         stream: streams a response.
     """
 
+    operation: str
     asked: str
     parameters: tuple[str, ...]
     request: Callable[..., Any]
@@ -59,6 +67,7 @@ class _Kind(NamedTuple):
 
 
 _CHAT = _Kind(
+    "chat",
     "messages",
     (),
     chat_request,
@@ -68,6 +77,7 @@ _CHAT = _Kind(
     _chunks.stream_chat,
 )
 _COMPLETION = _Kind(
+    "text_completion",
     "prompt",
     ("formatted",),
     completion_request,
@@ -79,14 +89,25 @@ _COMPLETION = _Kind(
 
 
 def _begin(
-    kind: _Kind, accel: Accel, llm: BaseLLM, args: tuple[Any, ...], kwargs: dict[str, Any]
+    kind: _Kind,
+    accel: Accel,
+    llm: BaseLLM,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    *,
+    streamed: bool = False,
 ) -> Call:
-    """Open the call of `llm`, or a bypass."""
-    controls = None if _asks_itself(llm) else controls_of_call(accel)
-    if controls is None:
+    """Open the call of `llm`, or a bypass; it is recorded unless another one makes it."""
+    if _asks_itself(llm):
         return accel.call(None, None)
-    asked, given = _given(kind, args, kwargs)
-    return accel.call(kind.request(accel, llm, asked, given, controls), controls)
+    record = accel.begin(kind.operation, streamed=streamed)
+    controls, request = controls_of_call(accel), None
+    if controls is not None:
+        asked, given = _given(kind, args, kwargs)
+        request = kind.request(accel, llm, asked, given, controls)
+    if request is None and record is not None:
+        record.model = model_name(llm)
+    return accel.call(request, controls, record=record)
 
 
 def _asks_itself(llm: BaseLLM) -> bool:
@@ -114,11 +135,12 @@ def _limits(
 
 
 @contextmanager
-def _own(llm: BaseLLM) -> Iterator[None]:
+def _own(llm: BaseLLM, call: Call) -> Iterator[None]:
     """Let calls of `llm` to itself pass, while its own method runs."""
     token = _asking.set((*_asking.get(), llm))
     try:
-        yield
+        with call.asking():
+            yield
     except Exception as error:
         limits = limits_error(error)
         if limits is None or limits is error:
@@ -131,13 +153,16 @@ def _own(llm: BaseLLM) -> Iterator[None]:
 def _replayed(kind: _Kind, name: str, call: Call, hit: Hit | None) -> Any:
     """Return the hit's response, or None where there is none to serve."""
     if hit is None:
+        announce_miss(call, name)
         return None
     try:
         response = kind.to_response(hit)
     except _answers.UNREADABLE as error:
         call.reject(hit, error)
         return None
-    announce(hit, name)
+    saved = response.additional_kwargs["accel"]["saved_tokens"]
+    call.served(hit, saved)
+    announce(hit, name, saved)
     return response
 
 
@@ -148,17 +173,22 @@ def _make_whole(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> An
         if found is not None:
             return found
 
+        told: list[Any] = []
+
         def ask() -> Any:
-            with _own(self):
+            with _own(self, call):
                 return getattr(base, name)(self, *args, **kwargs)
 
         try:
             limits = _limits(kind, self, args, kwargs)
-            response = ask() if limits is None else limits[0].ask(limits[1], ask)
+            with call.asking():
+                response = ask() if limits is None else limits[0].ask(limits[1], ask)
+            told.append(response)
             call.store(lambda: kind.to_answer(response))
             return response
         finally:
-            call.abandon()
+            call.end(lambda: read_parts(UsageReader(), told))
+            announce_waits(call, name)
 
     return method
 
@@ -170,37 +200,42 @@ def _make_awhole(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> A
         if found is not None:
             return found
 
+        told: list[Any] = []
+
         async def ask() -> Any:
-            with _own(self):
+            with _own(self, call):
                 return await getattr(base, name)(self, *args, **kwargs)
 
         try:
             limits = _limits(kind, self, args, kwargs)
-            response = await (ask() if limits is None else limits[0].aask(limits[1], ask))
+            with call.asking():
+                response = await (ask() if limits is None else limits[0].aask(limits[1], ask))
+            told.append(response)
             call.store(lambda: kind.to_answer(response))
             return response
         finally:
-            call.abandon()
+            call.end(lambda: read_parts(UsageReader(), told))
+            announce_waits(call, name)
 
     return method
 
 
 def _make_stream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> Any:
     def method(self: BaseLLM, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(kind, accel, self, args, kwargs)
+        call = _begin(kind, accel, self, args, kwargs, streamed=True)
         found = _replayed(kind, name, call, call.lookup())
         if found is not None:
             return kind.stream(found)
 
         def ask() -> Any:
-            with _own(self):
-                return _Own(self, iter(getattr(base, name)(self, *args, **kwargs)))
+            with _own(self, call):
+                return _Own(self, call, iter(getattr(base, name)(self, *args, **kwargs)))
 
         def limited() -> Any:
             limits = _limits(kind, self, args, kwargs)
             return ask() if limits is None else limits[0].stream(limits[1], ask)
 
-        stream = _recorded(call, kind.recorder(), limited)
+        stream = _recorded(call, name, kind.recorder(), limited)
         next(stream)
         return stream
 
@@ -209,20 +244,21 @@ def _make_stream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> A
 
 def _make_astream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> Any:
     async def method(self: BaseLLM, *args: Any, **kwargs: Any) -> Any:
-        call = _begin(kind, accel, self, args, kwargs)
+        call = _begin(kind, accel, self, args, kwargs, streamed=True)
         found = _replayed(kind, name, call, await call.alookup())
         if found is not None:
             return _as_async(kind.stream(found))
 
         async def ask() -> Any:
-            with _own(self):
-                return _AsyncOwn(self, aiter(await getattr(base, name)(self, *args, **kwargs)))
+            with _own(self, call):
+                own = await getattr(base, name)(self, *args, **kwargs)
+                return _AsyncOwn(self, call, aiter(own))
 
         async def limited() -> Any:
             limits = _limits(kind, self, args, kwargs)
             return await (ask() if limits is None else limits[0].astream(limits[1], ask))
 
-        stream = _arecorded(call, kind.recorder(), limited)
+        stream = _arecorded(call, name, kind.recorder(), limited)
         await anext(stream)
         return stream
 
@@ -230,7 +266,7 @@ def _make_astream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> 
 
 
 def _recorded(
-    call: Call, recorder: _chunks.Recorder, ask: Callable[[], Any]
+    call: Call, name: str, recorder: _chunks.Recorder, ask: Callable[[], Any]
 ) -> Generator[Any, None, None]:
     """Pass a stream on, and store it if it is read to its end.
 
@@ -239,32 +275,38 @@ def _recorded(
     """
     chunks: Any = ()
     try:
-        chunks = ask()
+        with call.asking():
+            chunks = ask()
         yield None
         for chunk in chunks:
+            call.passed()
             recorder.add(chunk)
             yield chunk
         call.store(recorder.answer)
     finally:
-        call.abandon()
+        call.end(recorder.used)
+        announce_waits(call, name)
         if hasattr(chunks, "close"):
             chunks.close()
 
 
 async def _arecorded(
-    call: Call, recorder: _chunks.Recorder, ask: Callable[[], Any]
+    call: Call, name: str, recorder: _chunks.Recorder, ask: Callable[[], Any]
 ) -> AsyncGenerator[Any, None]:
     """Async form of `_recorded`."""
     chunks: Any = ()
     try:
-        chunks = await ask()
+        with call.asking():
+            chunks = await ask()
         yield None
         async for chunk in chunks:
+            call.passed()
             recorder.add(chunk)
             yield chunk
         call.store(recorder.answer)
     finally:
-        call.abandon()
+        call.end(recorder.used)
+        announce_waits(call, name)
         if hasattr(chunks, "aclose"):
             await chunks.aclose()
 
@@ -272,14 +314,14 @@ async def _arecorded(
 class _Own:
     """The model's own stream, iterated as `_own` runs its other methods."""
 
-    def __init__(self, llm: BaseLLM, chunks: Iterator[Any]) -> None:
-        self._llm, self._chunks = llm, chunks
+    def __init__(self, llm: BaseLLM, call: Call, chunks: Iterator[Any]) -> None:
+        self._llm, self._call, self._chunks = llm, call, chunks
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> Any:
-        with _own(self._llm):
+        with _own(self._llm, self._call):
             chunk = next(self._chunks, _END)
         if chunk is _END:
             raise StopIteration
@@ -294,14 +336,14 @@ class _Own:
 class _AsyncOwn:
     """Async form of `_Own`."""
 
-    def __init__(self, llm: BaseLLM, chunks: AsyncIterator[Any]) -> None:
-        self._llm, self._chunks = llm, chunks
+    def __init__(self, llm: BaseLLM, call: Call, chunks: AsyncIterator[Any]) -> None:
+        self._llm, self._call, self._chunks = llm, call, chunks
 
     def __aiter__(self) -> AsyncIterator[Any]:
         return self
 
     async def __anext__(self) -> Any:
-        with _own(self._llm):
+        with _own(self._llm, self._call):
             chunk = await anext(self._chunks, _END)
         if chunk is _END:
             raise StopAsyncIteration

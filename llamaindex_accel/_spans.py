@@ -66,7 +66,7 @@ def _inside(base: type[BaseRetriever], name: str) -> Callable[..., Any] | None:
     method = next(vars(kind)[name] for kind in base.__mro__ if name in vars(kind))
     if method is not _own[name] or is_heard(_dispatcher):
         return None
-    inside = method.__wrapped__
+    inside = getattr(method, "__wrapped__", None)
     # Anything else is a span around what somebody else had put there before this was imported.
     return inside if type(inside) is FunctionType else None
 

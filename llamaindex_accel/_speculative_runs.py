@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
+from accel_core.forking import renewed_in_children
 from accel_core.policy.trajectory import Observed, Said
 from llamaindex_accel import _run_ends
 from llamaindex_accel._speculative_view import CHANGE, nothing
@@ -53,6 +54,13 @@ class Made:
         self.result: Any = None
         self.failed = False
 
+    def text(self) -> str:
+        """Return what the model reads of the result, unless the tool makes something else of it."""
+        try:
+            return str(self.result)
+        except Exception:  # an application's object
+            return ""
+
 
 class Run:
     """One run of an agent.
@@ -81,7 +89,7 @@ class Run:
 
     def read(self, messages: Sequence[Any]) -> Trajectory:
         """Return what is known, where the model is asked with `messages`."""
-        self._history.failures |= {(m.tool, str(m.result)) for m in self._made if m.failed}
+        self._history.failures |= {(m.tool, m.text()) for m in self._made if m.failed}
         self._made.clear()
         self._known = self._history.read(messages)
         return self._known
@@ -100,7 +108,7 @@ class Run:
             return
         self.ended = True
         turn = 1 + max((i.turn for i in self._known if isinstance(i, Observed)), default=-1)
-        last = [Observed(m.tool, m.arguments, str(m.result), m.failed, turn) for m in self._made]
+        last = [Observed(m.tool, m.arguments, m.text(), m.failed, turn) for m in self._made]
         said = [Said("assistant", answer)] if answer else []
         self.session.close((*self._known, *last, *said))
 
@@ -124,6 +132,12 @@ class Runs:
         self._runs: OrderedDict[str, Run] = OrderedDict()
         self._nobodys = Run(speculator.session())
         _run_ends.listen(self)
+        renewed_in_children(self)
+
+    def after_fork(self) -> None:
+        """Forget the parent's runs, whose tasks and threads do not exist here."""
+        self._lock = threading.Lock()
+        self._runs.clear()
 
     def current(self) -> Run:
         """Return the run that a tool is called in."""

@@ -11,13 +11,18 @@ spelling, such as a workflow's context, is executed as ever.
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import copy
 import functools
 import inspect
+import threading
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llama_index.core.tools import AsyncBaseTool, FunctionTool
+from llama_index.core.tools.types import BaseToolAsyncAdapter
 
 from accel_core.subclasses import generated, subclass
 from llamaindex_accel._speculative_view import Facts, ToolInColour
@@ -55,6 +60,8 @@ class Copied(NamedTuple):
 
 def copied_of(tool: object) -> Copied | None:
     """Return what `tool` is a copy of; None: it is none."""
+    if isinstance(tool, BaseToolAsyncAdapter):  # agents put it around a tool without an async side
+        tool = tool.base_tool
     found = getattr(tool, _COPIED, None)
     return found if isinstance(found, Copied) else None
 
@@ -74,11 +81,12 @@ def copy_of(tool: BaseTool, permit: Permit | None, runs: Runs, *, barred: bool) 
         runs: those that its calls may belong to.
         barred: whether it is only called when it is asked for, and changes nothing all the same.
     """
-    own = type(tool)
-    plain = isinstance(tool, FunctionTool) and all(
-        getattr(own, name) is getattr(FunctionTool, name) for name in _CALLS
+    # A method of its own need not call the function, and a change must not go unnoticed.
+    told = isinstance(tool, FunctionTool) and (
+        permit is not None
+        or all(_defined(type(tool), name) is _defined(FunctionTool, name) for name in _CALLS)
     )
-    make = _function_copy if plain else _method_copy
+    make = _function_copy if told else _method_copy
     barred = barred or getattr(tool, "requires_context", False)
     return make(tool, permit, runs, barred=barred)
 
@@ -138,9 +146,12 @@ def _function_copy(tool: Any, permit: Permit | None, runs: Runs, *, barred: bool
             return None
         return parameters.named((), given)
 
-    facts = Facts(tool.metadata.get_name(), _identity(tool.real_fn, tool), permit, validated)
+    name, identity = tool.metadata.get_name(), _identity(tool.real_fn, tool)
+    hidden = {*tool.partial_params, tool.ctx_param_name}
+    facts = Facts(name, identity, permit, validated, hidden)
     blocking = ToolInColour(facts, _awaitable(tool._fn))
-    aio = ToolInColour(facts, tool._async_fn)
+    made_of_fn = getattr(tool._async_fn, "__module__", "") == FunctionTool.__module__
+    aio = ToolInColour(facts, _threaded(tool._fn) if made_of_fn else tool._async_fn)
     made = copy.copy(tool)
     made._fn = _passing(runs, blocking, parameters, tool._fn)
     made._async_fn = _apassing(runs, aio, parameters, tool._async_fn)
@@ -189,9 +200,11 @@ def _subclass(base: Any) -> type:
             *args, **kwargs
         )
 
-    if first == "__call__":
-        return subclass(base, {first: call})
-    return subclass(base, {"call": call, "acall": acall})
+    methods = {first: call} if first == "__call__" else {first: call, "acall": acall}
+    for name, method in methods.items():
+        # Named alike, as spans are named; not marked alike, since it is to be in one.
+        functools.update_wrapper(method, _unspanned(base, name), updated=())
+    return subclass(base, methods)
 
 
 def _quiet(tool: Any) -> Any:
@@ -213,11 +226,12 @@ def _passing(
         async def execute() -> Any:
             return function(*args, **kwargs)
 
-        with _calling(runs, tool, parameters.named(args, kwargs), kwargs) as (session, made):
-            if session is None:
+        arguments = parameters.named(args, kwargs)
+        with _calling(runs, tool, arguments, kwargs) as (session, made):
+            if session is None or arguments is None:
                 made.result = function(*args, **kwargs)
             else:
-                made.result = session.call(tool, made.arguments, execute)
+                made.result = session.call(tool, arguments, execute)
         return made.result
 
     return passing
@@ -233,11 +247,12 @@ def _apassing(
         async def execute() -> Any:
             return await function(*args, **kwargs)
 
-        with _calling(runs, tool, parameters.named(args, kwargs), kwargs) as (session, made):
-            if session is None:
+        arguments = parameters.named(args, kwargs)
+        with _calling(runs, tool, arguments, kwargs) as (session, made):
+            if session is None or arguments is None:
                 made.result = await function(*args, **kwargs)
             else:
-                made.result = await session.acall(tool, made.arguments, execute)
+                made.result = await session.acall(tool, arguments, execute)
         return made.result
 
     return passing
@@ -252,10 +267,11 @@ def _calling(
 ) -> Iterator[tuple[Session | None, Made]]:
     """Note a real call; give the session it may be shared in, or None."""
     run = runs.current()
-    shared = tool.free and arguments is not None and not run.blind
-    with run.making(tool.name, kwargs if arguments is None else arguments) as made:
+    given = kwargs if arguments is None else arguments
+    shown = {name: given[name] for name in given if name not in tool.hidden}
+    with run.making(tool.name, shown) as made:
         if tool.free:
-            yield run.session if shared else None, made
+            yield None if run.blind else run.session, made
         else:
             with runs.changing():
                 yield None, made
@@ -286,9 +302,14 @@ class _Itself:
         return id(self._value)
 
 
-def _unspanned(kind: Any, name: str) -> Callable[..., Any]:
+def _defined(kind: type, name: str) -> Any:
+    """Return the method of `kind` as its class holds it: wrappers are made anew at each access."""
+    return next(vars(each)[name] for each in kind.__mro__ if name in vars(each))
+
+
+def _unspanned(kind: type, name: str) -> Callable[..., Any]:
     """Return the method of `kind` without the span that LlamaIndex's decorator puts around it."""
-    method = getattr(kind, name)
+    method = _defined(kind, name)
     inside: Callable[..., Any] = getattr(method, "__wrapped__", method)
     return inside
 
@@ -301,10 +322,24 @@ def _awaitable(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
 
 
 def _threaded(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    async def threaded(**arguments: Any) -> Any:
-        import asyncio
+    """Return `function` in a thread of its own; cancelled, that is left to end.
 
-        return await asyncio.to_thread(function, **arguments)
+    The loop's threads are for calls that were asked for: guesses that hang would keep them.
+    """
+
+    async def threaded(**arguments: Any) -> Any:
+        done: Future[Any] = Future()
+        done.set_running_or_notify_cancel()
+        in_context = functools.partial(contextvars.copy_context().run, function, **arguments)
+
+        def job() -> None:
+            try:
+                done.set_result(in_context())
+            except BaseException as error:  # told where it is awaited
+                done.set_exception(error)
+
+        threading.Thread(target=job, name="accel-guess", daemon=True).start()
+        return await asyncio.wrap_future(done)
 
     return threaded
 

@@ -6,7 +6,7 @@ import copy
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Hashable, Mapping
 
     from accel_core.permits import Permit
 
@@ -17,12 +17,14 @@ class Facts(NamedTuple):
     Attributes:
         permit: None: it is only called when it is asked for.
         validated: see `Tool.validated`.
+        hidden: names of arguments that no model is told of, nor whoever learns.
     """
 
     name: str
     identity: Hashable
     permit: Permit | None
     validated: Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
+    hidden: Collection[str] = ()
 
 
 class ToolInColour:
@@ -33,10 +35,11 @@ class ToolInColour:
         execute: calls it by the names of its arguments; awaiting that suspends in one colour only.
     """
 
-    __slots__ = ("_execute", "free", "identity", "name", "static", "validated")
+    __slots__ = ("_execute", "free", "hidden", "identity", "name", "static", "validated")
 
     def __init__(self, facts: Facts, execute: Callable[..., Awaitable[Any]]) -> None:
         self.name, self.identity, self.validated = facts.name, facts.identity, facts.validated
+        self.hidden = facts.hidden
         self.free = facts.permit is not None
         self.static = facts.permit is not None and facts.permit.static
         self._execute = execute

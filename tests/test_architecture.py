@@ -49,6 +49,10 @@ def test_packages_are_typed(name: str) -> None:
             "from langchain_accel import AccelCache, accelerate",
             ["torch", "redis", "tiktoken", "numpy", "usearch", "llama_index", "sqlite3", "yaml"],
         ),
+        (
+            "from langchain_accel import accelerate, speculatable",
+            ["langchain", "langchain.agents", "langgraph"],
+        ),
         ("import llamaindex_accel", ["llama_index", "torch", "numpy", "langchain_core"]),
         ("from accel_core import Accel", ["langchain_core", "llama_index", "torch", "numpy"]),
         ("from accel_core import Limiter", ["httpx", "aiohttp", "tiktoken"]),

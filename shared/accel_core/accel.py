@@ -13,18 +13,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core import build, tenancy
 from accel_core.asking import Asking
-from accel_core.call import Call
 from accel_core.clocks import Clocks
 from accel_core.config import AccelConfig, from_mapping, from_yaml
 from accel_core.corpora import Corpus, named_corpus, own_corpus
 from accel_core.forgetting import Forgetting
 from accel_core.forking import renewed_in_children
 from accel_core.limiter import limiter_of
-from accel_core.observer.fanout import Fanout
-from accel_core.observer.log import LoggingObserver
-from accel_core.observer.statistics import StatisticsObserver
 from accel_core.payload import key_of
-from accel_core.policy.controls import DEFAULT
 from accel_core.policy.nameless import token
 from accel_core.racing import Racing
 from accel_core.secrecy import Secrets, build_identifier, read_secrets
@@ -35,15 +30,13 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
-    from accel_core.drive.flight import Flight
+    from accel_core.build import Observers
     from accel_core.embedding_cache import EmbeddingCache
     from accel_core.forgetting import Receipt, TextHolder
     from accel_core.learning import Learning
     from accel_core.limiter import Limiter
     from accel_core.observer.statistics import Statistics
-    from accel_core.policy.controls import Controls
     from accel_core.policy.gates import Gate
-    from accel_core.policy.identity import Request
     from accel_core.ports import Comparer, Encoder, Judge, Observer, RetrievalGate, Store, Verifier
     from accel_core.semantic_cache import SemanticCache
     from accel_core.speculating import Drafter, Predictor
@@ -68,7 +61,8 @@ class Accel(Asking):
         verifier: a second opinion (`ports.Verifier`) on answers that are near, and not near enough;
             or a function of question, stored question and stored answer that returns a bool, or
             None where it cannot say.
-        observers: receive every event, after statistics and log.
+        observers: receive every event, each in a thread of its own; one with an attribute
+            ``inline`` that is True where it happens.
         secrets: used instead of the environment variables the configuration names.
         clocks: time and dice, for tests.
 
@@ -94,14 +88,16 @@ class Accel(Asking):
     ) -> None:
         settings = config or AccelConfig()
         self._sealed_off = secrets is not None or store is not None
-        self._statistics = StatisticsObserver()
-        secrets = secrets or read_secrets(settings.security)
+        secrets, clocks = secrets or read_secrets(settings.security), clocks or Clocks()
+        self._observers = build.build_observers(settings.observe, observers, clocks)
         identifier = build_identifier(secrets)
         super().__init__(
             settings,
             identifier,
             Whose(settings, identifier, tenant),
-            Fanout([self._statistics, LoggingObserver(), *observers]),
+            self._observers.emit,
+            put=self._observers.ledger.put if settings.observe.enabled else None,
+            mono_now=clocks.mono_now,
         )
         self.generated: dict[Hashable, type] = {}
         """Classes that adapters generated for this object, by what they were generated from; they
@@ -110,7 +106,6 @@ class Accel(Asking):
         self._portable = _Portable(
             self._token, config, tenant, encoder, gates, same_answer, verifier, gate
         )
-        clocks = clocks or Clocks()
         self._built = build.build_caches(
             self.config,
             secrets,
@@ -136,9 +131,16 @@ class Accel(Asking):
         self._clocks = clocks
         self.limiter = limiter_of(self.config, self._emit, clocks)
         """Keeps the models it accelerates within their provider's limits, where configured."""
+        self._tier = None if self.limiter is None else self.limiter.current_tier
         self.racing = Racing(self._emit, clocks.mono_now)
         self._finalizer = weakref.finalize(
-            self, _close, self._built.learning, self.limiter, self.cache, self.embeddings
+            self,
+            _close,
+            self._built.learning,
+            self.limiter,
+            self._observers,
+            self.cache,
+            self.embeddings,
         )
         _alive[self._token] = self
         renewed_in_children(self)
@@ -160,19 +162,6 @@ class Accel(Asking):
     def tenant(self, tenant_id: str, *, user: str = "") -> AbstractContextManager[None]:
         """Make every call inside the ``with`` block belong to `tenant_id`, and to it alone."""
         return tenancy.tenant(tenant_id, user=user)
-
-    def call(
-        self, request: Request | None, controls: Controls | None, flight: Flight | None = None
-    ) -> Call:
-        """Return the call for a request; a bypass where request or controls are None.
-
-        Args:
-            request: what is asked.
-            controls: the call's wishes.
-            flight: one it leads already.
-        """
-        request = request if controls is not None else None
-        return Call(self.cache, request, controls or DEFAULT, flight)
 
     def corpus(self, name: str) -> Corpus:
         """Return the documents that go by `name`, in every process that shares the store.
@@ -296,7 +285,7 @@ class Accel(Asking):
 
     def stats(self) -> Statistics:
         """Return the counts so far."""
-        return self._statistics.snapshot()
+        return self._observers.stats()
 
     def flush(self) -> bool:
         """Return when everything stored so far is where it belongs, durably.
@@ -306,6 +295,7 @@ class Accel(Asking):
         """
         delivered = [self._built.tiers.flush(), self.embeddings.flush()]
         self._built.learning.save()
+        self._observers.flush(_EXIT_FLUSH_S)
         return all(delivered)
 
     async def aflush(self) -> bool:
@@ -345,7 +335,7 @@ class Accel(Asking):
 
     def after_fork(self) -> None:
         """Start anew in a child process; called by itself where the platform forks."""
-        self._statistics.after_fork()
+        self._observers.statistics.after_fork()
         self._built.tiers.after_fork()
         self.cache.after_fork()
         self.embeddings.after_fork()
@@ -356,7 +346,10 @@ class Accel(Asking):
 
 
 def _close(
-    learning: Learning, limiter: Limiter | None, *caches: SemanticCache | EmbeddingCache
+    learning: Learning,
+    limiter: Limiter | None,
+    observers: Observers,
+    *caches: SemanticCache | EmbeddingCache,
 ) -> None:
     for cache in caches:
         cache.close(_EXIT_FLUSH_S)
@@ -364,6 +357,7 @@ def _close(
         limiter.close()
     # Here rather than in the writer's thread, since none can be started when a process exits.
     learning.save()
+    observers.close(_EXIT_FLUSH_S)
 
 
 class _Portable(NamedTuple):

@@ -10,17 +10,22 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from accel_core import events, tenancy
+from accel_core.call import Call
 from accel_core.policy.canonical import Unidentifiable
-from accel_core.policy.controls import read_controls
+from accel_core.policy.controls import DEFAULT, read_controls
+from accel_core.recording import Record, bypassed, passes_by
 from accel_core.verifier.desk import verifying
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from accel_core.config import AccelConfig
+    from accel_core.drive.flight import Flight
     from accel_core.policy.controls import Controls
     from accel_core.policy.identity import Identifier, Prompt, Request
     from accel_core.ports import Observer
+    from accel_core.recording import Ended
+    from accel_core.semantic_cache import SemanticCache
     from accel_core.whose import Whose
 
 
@@ -65,15 +70,67 @@ class Asking:
         identifier: names requests.
         whose: says who asks.
         emit: receives events.
+        put: is given each request that has ended; None: nothing is recorded.
+        mono_now: monotonic clock, seconds.
+
+    Attributes:
+        cache: where its calls look up; set by whoever builds it.
     """
 
+    cache: SemanticCache
+
     def __init__(
-        self, config: AccelConfig, identifier: Identifier, whose: Whose, emit: Observer
+        self,
+        config: AccelConfig,
+        identifier: Identifier,
+        whose: Whose,
+        emit: Observer,
+        *,
+        put: Callable[[Ended], None] | None,
+        mono_now: Callable[[], float],
     ) -> None:
         self.config = config
         self._identifier, self._whose, self._emit = identifier, whose, emit
         self._open = config.cache.enabled
+        self._put, self._mono_now = put, mono_now
+        self._tier: Callable[[], str] | None = None
         self._named = NamedPrompts()
+
+    def begin(self, operation: str, *, streamed: bool = False) -> Record | None:
+        """Begin to record a request, for the `call` that it is; None: nobody wants to know.
+
+        Args:
+            operation: as of `RequestEnded`.
+            streamed: whether its answer is.
+        """
+        if self._put is None:
+            return None
+        record = Record(operation, self._put, self._mono_now)
+        if streamed:
+            record.streamed = True
+        if self._tier is not None:
+            record.service_tier = self._tier()
+        return record
+
+    def call(
+        self,
+        request: Request | None,
+        controls: Controls | None,
+        flight: Flight | None = None,
+        record: Record | None = None,
+    ) -> Call:
+        """Return the call for a request; a bypass where request or controls are None.
+
+        Args:
+            request: what is asked.
+            controls: the call's wishes.
+            flight: one it leads already.
+            record: what is told of it when it has ended; None: nothing.
+        """
+        request = request if controls is not None else None
+        if request is None and record is not None:
+            record.bypass = passes_by()
+        return Call(self.cache, request, controls or DEFAULT, flight, record)
 
     def current_tenant(self) -> str | None:
         """Return whose a call made now would be."""
@@ -145,4 +202,5 @@ class Asking:
     def bypass(self, reason: str, *, report: bool = True) -> None:
         """Report that a call bypasses the cache, unless it was reported before."""
         if report:
+            bypassed(reason)
             self._emit(events.CacheBypassed(reason))

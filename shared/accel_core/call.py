@@ -1,14 +1,15 @@
-"""One model call as an adapter sees it: look up, then store or abandon; or nothing at all.
+"""One model call as an adapter sees it: look up, then store, and end; or nothing at all.
 
 An adapter makes a `Call` before the model is asked, serves its hit, and otherwise hands it the
-answer. A call that bypasses the cache is a `Call` too, whose every step does nothing, so that no
-adapter branches on policy.
+answer. A call that bypasses the cache is a `Call` too, whose every step does nothing but record, so
+that no adapter branches on policy.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from accel_core.recording import carrying_out
 from accel_core.semantic_cache import Hit
 
 if TYPE_CHECKING:
@@ -18,13 +19,19 @@ if TYPE_CHECKING:
     from accel_core.policy.admission import Answer
     from accel_core.policy.controls import Controls
     from accel_core.policy.identity import Request
+    from accel_core.recording import Record, Used
     from accel_core.semantic_cache import Miss, SemanticCache
 
 
 class Call:
-    """A model call: a request and its controls, or a bypass (`request` is None)."""
+    """A model call: a request and its controls, or a bypass (`request` is None).
 
-    __slots__ = ("_cache", "_controls", "_flight", "_request")
+    Attributes:
+        flight: what a miss led, or what says when its answer was asked for.
+        record: what is told of it; None: nothing.
+    """
+
+    __slots__ = ("_cache", "_controls", "_request", "flight", "record")
 
     def __init__(
         self,
@@ -32,46 +39,107 @@ class Call:
         request: Request | None,
         controls: Controls,
         flight: Flight | None = None,
+        record: Record | None = None,
     ) -> None:
         self._cache, self._request, self._controls = cache, request, controls
-        self._flight = flight
+        self.flight, self.record = flight, record
 
     def lookup(self) -> Hit | None:
-        """Return the stored answer to serve, or None: ask the model, then `store` or `abandon`."""
+        """Return the stored answer to serve, or None: ask the model, then `store` and `end`."""
         if self._request is None:
             return None
-        return self._found(self._cache.lookup(self._request, self._controls))
+        hit = self._cache.at_once(self._request, self._controls)
+        if hit is not None:
+            return hit
+        try:
+            with carrying_out(self.record):
+                return self._found(self._cache.lookup(self._request, self._controls))
+        except BaseException:
+            self.end()
+            raise
 
     async def alookup(self) -> Hit | None:
         """Async form of `lookup`."""
         if self._request is None:
             return None
-        return self._found(await self._cache.alookup(self._request, self._controls))
+        hit = self._cache.at_once(self._request, self._controls)
+        if hit is not None:
+            return hit
+        try:
+            with carrying_out(self.record):
+                return self._found(await self._cache.alookup(self._request, self._controls))
+        except BaseException:
+            self.end()
+            raise
 
     def _found(self, found: Hit | Miss) -> Hit | None:
         if isinstance(found, Hit):
             return found
-        self._flight = found.flight
+        self.flight, record = found.flight, self.record
+        if record is not None and self._request is not None:
+            record.lookup_s = record.mono_now() - record.began_s
+            record.miss, record.similarity = found.reason, found.similarity
+            record.tenant, record.model = self._request.tenant, self._request.source
         return None
+
+    def served(self, hit: Hit, saved: object) -> None:
+        """Record that `hit` was served; `saved`: what its payload says that its answer used."""
+        if self.record is not None:
+            self.record.served(hit, saved)
+
+    def reject(self, hit: Hit, error: Exception) -> None:
+        """Drop a hit whose payload cannot be read; the model is asked."""
+        if self.record is not None:
+            self.record.miss, self.record.model = "backend", hit.entry.source
+        self._cache.reject(hit.entry, error)
+
+    def origin(self) -> dict[str, Any]:
+        """Say why an answer came from the model, for its metadata."""
+        record = self.record
+        if record is None:
+            return {"cache": "bypass" if self._request is None else "miss"}
+        if record.bypass or self._request is None:
+            return {"cache": "bypass", "reason": record.bypass}
+        return {"cache": "miss", "reason": record.miss, "similarity": record.similarity}
+
+    def asking(self) -> carrying_out:
+        """Return what to ask the model inside of; again for each further step of a stream."""
+        if self.record is not None:
+            self.record.ask()
+        return carrying_out(self.record)
+
+    def passed(self) -> None:
+        """Record that a part of a stream has come."""
+        if self.record is not None:
+            self.record.passed()
 
     def store(self, answer: Callable[[], Answer | None]) -> None:
         """Store what `answer` returns; it is called only when needed, None is not stored."""
+        record = self.record
+        if record is not None:
+            record.answered = True
         if self._request is None:
             return
         try:
             given = answer()
         except Exception:  # foreign objects raise what they like when they are spelled
-            self._cache.refuse("unserialisable", self._flight)
+            self._cache.refuse("unserialisable", self.flight)
             return
         if given is None:
-            self._cache.refuse("unsupported", self._flight)
-        else:
-            self._cache.store(self._request, given, self._controls, self._flight)
+            self._cache.refuse("unsupported", self.flight)
+            return
+        if record is not None:
+            given = given._replace(cost_s=record.model_s(record.mono_now()))
+        self._cache.store(self._request, given, self._controls, self.flight)
 
-    def abandon(self) -> None:
-        """Tell waiting callers that this call failed. Does nothing after `store`."""
-        self._cache.abandon(self._flight)
+    def end(self, used: Callable[[], Used] | None = None) -> None:
+        """End the call, while what it raised is handled: who waits for its answer asks for himself.
 
-    def reject(self, hit: Hit, error: Exception) -> None:
-        """Drop a hit whose payload cannot be read."""
-        self._cache.reject(hit.entry, error)
+        Nobody waits any more after `store`. A hit has ended with `served`.
+
+        Args:
+            used: reads what the answer used, or what there is of it.
+        """
+        self._cache.abandon(self.flight)
+        if self.record is not None:
+            self.record.end(used)

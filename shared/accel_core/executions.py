@@ -13,13 +13,14 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core.drive.flight import DECLINED, FAILED, Flight
+from accel_core.drive.work import Work
 from accel_core.policy.epochs import Epochs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
     from contextlib import AbstractContextManager
 
-    from accel_core.speculating import SpeculationIo, Tool
+    from accel_core.speculating import Tool
     from accel_core.tenancy import Tenant
 
 
@@ -43,12 +44,14 @@ class Origin(NamedTuple):
         session: what stands for the session; compared by identity.
         predictor: who guessed it; ``""`` where the agent asked for it.
         confidence: of the guess.
+        exact: whether the model had asked for it already.
         inside: the execution that it is part of.
     """
 
     session: object
     predictor: str = ""
     confidence: float = 1.0
+    exact: bool = False
     inside: Execution | None = None
 
     def alone(self) -> Origin:
@@ -65,19 +68,21 @@ class Execution:
         ended_s: when it ended; None: it is under way.
         outcome: what it returned, once it has ended.
         lost: whether it answers no call any more.
-        exact: whether the model had asked for it already when it was begun.
         orphan: whether its session has ended while somebody waited for it.
-        io: in which colour it is carried out, where it is a guess.
+        due_s: when it is to be stopped.
         waiting: how many calls wait for it.
         settled: whether it has been told what became of it; only of guesses it ever is.
-        stop: stops it where that can be; a started thread goes on to its end.
+        carried: says whether whoever carries it out still does.
+        stop: stops it where that can be, from anywhere; a started thread goes on.
+        work: lets a thread that goes on end where it would begin another step.
         withdraw_timer: takes back what would stop it later.
         waits_for: what it, or a call inside it, cannot end before.
     """
 
     __slots__ = (
-        "began_s", "ended_s", "epoch", "exact", "flight", "io", "key", "lost", "origin", "orphan",
-        "outcome", "settled", "static", "stop", "tool", "waiting", "waits_for", "withdraw_timer",
+        "began_s", "carried", "due_s", "ended_s", "epoch", "flight", "key", "lost", "origin",
+        "orphan", "outcome", "settled", "static", "stop", "tool", "waiting", "waits_for",
+        "withdraw_timer", "work",
     )  # fmt: skip
 
     def __init__(
@@ -88,12 +93,14 @@ class Execution:
         self.ended_s: float | None = None
         self.outcome: Any = FAILED
         self.waiting = 0
-        self.lost = self.exact = self.orphan = False
-        self.io: SpeculationIo | None = None
+        self.lost = self.orphan = False
+        self.due_s = float("inf")
         # What the agent itself asked for is no guess to be judged.
         self.settled = not origin.predictor
         self.flight = Flight(b"", None, began_s, epoch)
+        self.carried: Callable[[], bool] = lambda: True
         self.stop: Callable[[], object] = lambda: None
+        self.work = Work()
         self.withdraw_timer: Callable[[], object] = lambda: None
         self.waits_for: list[Execution] = []
 
@@ -142,13 +149,16 @@ class Executions:
         self._lock = lock()
         self._table: OrderedDict[CallKey, Execution] = OrderedDict()
         self._under_way: dict[Execution, None] = {}
+        self._guessed: dict[object, dict[Execution, None]] = {}
+        """The guesses in the table, by session."""
         self._epochs = Epochs()
 
     def change(self, tenant: Tenant | None) -> None:
         """Start a new epoch; whoever waits for what began before it is told at once."""
         with self._lock:
             self._epochs.change(None if tenant is None else tenant.id)
-            gone = [each for each in self._under_way if not self._holds(each)]
+            under_way = [each for each in self._under_way if not each.lost]
+            gone = [each for each in under_way if not self._holds(each)]
             self._drop(gone)
         self._let_go(gone, "changed")
 
@@ -172,14 +182,14 @@ class Executions:
             session: whose.
             inside: the execution that the call is part of.
             may_wait: whether the caller may wait for what is under way; it never may where that
-                waits for `inside`.
+                waits for `inside`, or stands in a loop that was left.
         """
         with self._lock:
             execution = self._find(key, session)
             if execution is None:
                 return None
             if execution.ended_s is None:
-                if not may_wait or _in_a_circle(execution, inside):
+                if not (may_wait and execution.carried()) or _in_a_circle(execution, inside):
                     return None
                 if inside is not None:
                     inside.waits_for.append(execution)
@@ -215,15 +225,19 @@ class Executions:
             if self._find(key, origin.session) is not None:
                 return None
             displaced = self._table.get(key)
+            if displaced is not None:
+                self._drop([displaced])
             execution = Execution(key, tool, origin, self._epochs.now, self.mono_now())
             self._table[key] = execution
             self._table.move_to_end(key)
             self._under_way[execution] = None
+            if origin.predictor:
+                self._guessed.setdefault(origin.session, {})[execution] = None
             if origin.inside is not None:
                 origin.inside.waits_for.append(execution)
             expired, evicted = self._tidied()
-        if displaced is not None:
-            expired.append(displaced)
+            if displaced is not None:
+                expired.append(displaced)
         self._let_go(expired, "expired")
         self._let_go(evicted, "evicted")
         return execution
@@ -245,21 +259,25 @@ class Executions:
         self._let_go(gone, "failed")
 
     def give_up(self, execution: Execution, reason: str, *, awaited: bool) -> bool:
-        """Stop a guess that has not ended, also an `awaited` one or not; return whether it was."""
+        """Stop a guess that is under way, also an `awaited` one or not.
+
+        Returns:
+            Whether it goes on because somebody waits for it.
+        """
         with self._lock:
-            if (execution.waiting and not awaited) or execution.ended_s is not None:
+            if execution.lost or execution.ended_s is not None:
                 return False
+            if execution.waiting and not awaited:
+                return True
             self._drop([execution])
         self._let_go([execution], reason)
-        return True
+        return False
 
     def close(self, session: object) -> None:
         """Give up the guesses of `session`: those under way, and what nobody has asked for."""
         with self._lock:
             gone: list[Execution] = []
-            for each in dict.fromkeys((*self._under_way, *self._table.values())):
-                if each.origin.session is not session or not each.origin.predictor:
-                    continue
+            for each in self._guessed.get(session, ()):
                 if each.waiting:
                     each.orphan = True
                 elif each.ended_s is None or not (each.settled or each.static):
@@ -279,6 +297,7 @@ class Executions:
         self._lock = self._new_lock()
         self._table.clear()
         self._under_way.clear()
+        self._guessed.clear()
 
     def __len__(self) -> int:
         return len(self._table)
@@ -326,6 +345,10 @@ class Executions:
             execution.lost = True
             if self._table.get(execution.key) is execution:
                 del self._table[execution.key]
+            mine = self._guessed.get(execution.origin.session, {})
+            mine.pop(execution, None)
+            if not mine:
+                self._guessed.pop(execution.origin.session, None)
 
     def _let_go(self, gone: Iterable[Execution], reason: str) -> None:
         """Stop what is under way and tell of the guesses among them; never under the lock."""
@@ -334,13 +357,20 @@ class Executions:
                 told, execution.settled = not execution.settled, True
                 execution.lost = True
                 under_way = execution.ended_s is None
+                why = self._why(execution) if reason == "expired" else reason
             if under_way:
                 execution.flight.land(DECLINED)
             if under_way and execution.origin.predictor:
                 execution.withdraw_timer()
+                execution.work.end()
                 execution.stop()
             if told:
-                self._lost(execution, "timeout" if under_way and reason == "expired" else reason)
+                self._lost(execution, why)
+
+    def _why(self, execution: Execution) -> str:
+        if not self._holds(execution):
+            return "changed"
+        return "timeout" if execution.ended_s is None else "expired"
 
 
 def _in_a_circle(target: Execution, inside: Execution | None) -> bool:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core import events
 from accel_core.drive.flight import FAILED
+from accel_core.drive.work import Unwanted, work_on
 from accel_core.executions import Origin
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ inside: ContextVar[Execution | None] = ContextVar("accel_inside", default=None)
 """The execution that the caller is part of, so that no two wait for each other."""
 
 
-class Shared(NamedTuple):
-    """What the sessions of one speculator share.
+class GuessParts(NamedTuple):
+    """What the guesses of all sessions share.
 
     Attributes:
         at_once: guesses of one session under way.
@@ -75,11 +76,11 @@ class Guesses:
         session: what stands for the session in the table.
     """
 
-    def __init__(self, shared: Shared, session: object) -> None:
+    def __init__(self, shared: GuessParts, session: object) -> None:
         self._shared, self._session = shared, session
         self._lock = shared.lock()
         self._backlog: list[Guessed] = []
-        self._running: dict[Execution, None] = {}
+        self._running: dict[Execution, SpeculationIo] = {}
         self._drafts: dict[object, Callable[[], object]] = {}
         self._reserved = 0
         self._idle: list[Signal] = []
@@ -95,9 +96,11 @@ class Guesses:
     def proceed(self) -> None:
         """Begin what there is room for."""
         while (guessed := self._next()) is not None:
-            self._begin(guessed)
-            with self._lock:
-                self._reserved -= 1
+            try:
+                self._begin(guessed)
+            finally:
+                with self._lock:
+                    self._reserved -= 1
 
     def begin(self, exact: Guessed) -> None:
         """Begin a call that the model has asked for, whatever else is under way."""
@@ -105,8 +108,10 @@ class Guesses:
         if not self._closed and self._shared.records.admit(name, 1.0, exact=True) == "begin":
             self._begin(exact)
 
-    def draft(self, io: SpeculationIo, flow: Coroutine[Any, Any, None]) -> Callable[[], bool]:
-        """Carry out `flow`, which adds guesses; return what ends it and says whether it ran."""
+    def draft(
+        self, io: SpeculationIo, flow: Coroutine[Any, Any, None]
+    ) -> Callable[[], object] | None:
+        """Carry out `flow`, which adds guesses; return what stops it, None where it cannot be."""
         token = object()
 
         def ended() -> None:
@@ -114,23 +119,18 @@ class Guesses:
                 self._drafts.pop(token, None)
             self._tell_idle()
 
-        def leave() -> bool:
-            stop = self._drafts.get(token)
-            if stop is not None:
-                stop()
-            return stop is not None
-
-        self._drafts[token] = flow.close
+        self._drafts[token] = lambda: None
         try:
             stop = io.spawn(flow, ended)
         except RuntimeError as error:
             flow.close()
             ended()
             self._shared.grievances.raised("drafts", "begin", error)
-            return lambda: False
-        if token in self._drafts:
-            self._drafts[token] = stop
-        return leave
+            return None
+        with self._lock:
+            if token in self._drafts:
+                self._drafts[token] = stop
+        return stop
 
     def answered(self, wanted: Collection[CallKey]) -> None:
         """Forget what has not begun; what has, and is not `wanted`, goes on for the window."""
@@ -153,10 +153,11 @@ class Guesses:
     def abandon(self) -> None:
         """As `close`, for a session that was garbage-collected: nothing is locked or emitted."""
         self._closed, self._backlog = True, []
-        for execution in tuple(self._running):
+        for execution in self._running.copy():
+            execution.orphan = True
             if not execution.waiting:
                 execution.stop()
-        for stop in tuple(self._drafts.values()):
+        for stop in self._drafts.copy().values():
             stop()
 
     async def ended(self, io: SpeculationIo, timeout_s: float) -> None:
@@ -194,14 +195,13 @@ class Guesses:
 
     def _begin(self, guessed: Guessed) -> None:
         shared, name = self._shared, guessed.tool.name
-        origin = Origin(self._session, guessed.predictor, guessed.confidence)
+        origin = Origin(self._session, guessed.predictor, guessed.confidence, guessed.exact)
         execution = shared.executions.begin(guessed.key, guessed.tool, origin)
         if execution is None:
             shared.records.ended(name)
             return
-        execution.exact = guessed.exact
         with self._lock:
-            self._running[execution] = None
+            self._running[execution] = guessed.io
         shared.records.begun(name)
         shared.emit(events.ToolCallBegun(name, guessed.predictor, guessed.confidence))
         flow = self._run(execution, guessed)
@@ -214,7 +214,7 @@ class Guesses:
             shared.grievances.raised(guessed.predictor, "begin", error)
             self._over(execution)
             return
-        execution.io = guessed.io
+        execution.carried = guessed.io.carrier()
         self._end_in(execution, shared.timeout_s, "timeout")
         if self._closed or execution.lost:
             execution.stop()
@@ -222,10 +222,13 @@ class Guesses:
     async def _run(self, execution: Execution, guessed: Guessed) -> None:
         shared, tool = self._shared, guessed.tool
         inside.set(execution)
+        # Its own, for it may serve others than who asked the model.
+        work_on(execution.work)
         try:
             result = await tool.run(guessed.arguments)
-        except (Exception, SystemExit):  # the real call will meet it; `_ended` tells
+        except (Exception, SystemExit, Unwanted):  # the real call will meet it; `_ended` tells
             return
+        shared.records.took(tool.name, shared.executions.mono_now() - execution.began_s)
         try:
             kept = tool.copied(result)
         except Exception:  # somebody's objects
@@ -247,14 +250,15 @@ class Guesses:
     def _end_in(self, execution: Execution, delay_s: float, reason: str) -> None:
         """Stop `execution` after `delay_s`, or when its time is over, if that is sooner."""
         now_s = self._shared.executions.mono_now()
-        left_s = execution.began_s + self._shared.timeout_s - now_s
-        if execution.io is None or execution.ended_s is not None:
+        last_s = execution.began_s + self._shared.timeout_s
+        due_s, reason = min((now_s + delay_s, reason), (last_s, "timeout"))
+        io = self._running.get(execution)
+        if io is None or execution.lost or due_s >= execution.due_s:
             return
-        if left_s <= delay_s:
-            delay_s, reason = left_s, "timeout"
+        execution.due_s = due_s
         execution.withdraw_timer()
         try:
-            timer = execution.io.later(delay_s, partial(self._time_up, execution, reason))
+            timer = io.later(due_s - now_s, partial(self._time_up, execution, reason))
         except RuntimeError:  # another thread's loop: nobody can stop it here later, so now
             self._time_up(execution, reason)
             return
@@ -263,10 +267,10 @@ class Guesses:
             timer()
 
     def _time_up(self, execution: Execution, reason: str) -> None:
-        shared = self._shared
-        awaited = not shared.executions.give_up(execution, reason, awaited=reason == "timeout")
-        if awaited and reason == "unasked":
-            self._end_in(execution, shared.timeout_s, "timeout")
+        last = reason == "timeout"
+        if self._shared.executions.give_up(execution, reason, awaited=last):
+            execution.due_s = float("inf")
+            self._end_in(execution, self._shared.timeout_s, "timeout")
 
     def _is_idle(self) -> bool:
         return not self._drafts and all(each.waiting for each in self._running)

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal
 
-from accel_core.drive.flight import Flight
+from accel_core.drive.flight import Claiming, Flight
 from accel_core.leases import Lease
 from accel_core.ports import Entry
+from accel_core.recording import timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -76,9 +77,14 @@ class Leadership:
         """
         shared = self._shared
         while shared is not None and (left_s := self._flights.remaining_s(flight)) > 0:
-            claimed = await self._tiers.claim(
-                io, self._claim, shared, flight, key, left_s, passed_over
-            )
+            if flight.lease is not None:
+                return None  # it was had with the search
+            landing, flight.landing = flight.landing, None
+            claimed: Lease | Entry | Landing | None = landing
+            if claimed is None:
+                claimed = await self._tiers.claim(
+                    io, self._claim, shared, flight, key, left_s, passed_over
+                )
             if claimed is None or isinstance(claimed, Lease):
                 return None
             if isinstance(claimed, Entry):
@@ -94,6 +100,16 @@ class Leadership:
             if await _declined(io, claimed, left_s):
                 return "declined"
         return None
+
+    def share(self, flight: Flight, key: bytes) -> None:
+        """Let the search of a leader claim its lease, where it finds nothing to be served.
+
+        Args:
+            flight: led in this process.
+            key: of the entry that it makes.
+        """
+        if self._shared is not None:
+            flight.claiming = Claiming(self._flights, flight, key)
 
     def begin(self, flight: Flight) -> Flight:
         """Let `flight` know what was invalidated before its caller goes on; return it."""
@@ -161,6 +177,7 @@ class Leadership:
 async def _declined(io: Io, landing: Landing, timeout_s: float) -> bool:
     """Wait for another process's leader; return whether its answer may not be shared."""
     try:
-        return await io.wait(landing, timeout_s)
+        with timed("shared_s"):
+            return await io.wait(landing, timeout_s)
     except TimeoutError:
         return False

@@ -34,6 +34,22 @@ class Lease(NamedTuple):
     mark: int
 
 
+class Wanted(NamedTuple):
+    """A lease that a search is to take where it finds nothing that could be served.
+
+    Attributes:
+        name: of the flight.
+        key: of the entry that it makes.
+        at_most_s: how long the lease may be renewed.
+        below: cosine that the nearest entry must be below.
+    """
+
+    name: bytes
+    key: bytes
+    at_most_s: float
+    below: float
+
+
 @runtime_checkable
 class SharedFlights(Protocol):
     """Who makes which entry, among the processes that share a store; the store implements it, too.

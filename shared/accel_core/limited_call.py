@@ -27,6 +27,7 @@ from accel_core.policy.limits.limit_headers import read_headers
 from accel_core.policy.limits.refusal import classify
 from accel_core.policy.limits.retry import Failed, RetryBudget, RetryPolicy, next_attempt
 from accel_core.provider_reply import Reply, first_error
+from accel_core.recording import current, timed
 from accel_core.response_body import Body, tell
 
 if TYPE_CHECKING:
@@ -196,6 +197,9 @@ class LimitedCalls:
         with self._lock:
             asked = self._estimate.read(document, sent)
             self._budget.call(self.now())
+        record = current()
+        if record is not None:
+            record.service_tier, record.attempts = tier, record.attempts or 0
         ends_s = self.now() + self.limiter.deadline_s(tier)
         lease: Lease | None = None
         last: _Attempt[R] | None = None
@@ -203,9 +207,10 @@ class LimitedCalls:
         while True:
             try:
                 left_s = ends_s - self.now()
-                lease = await self.limiter.admit(
-                    io, asked.demand, tier=tier, timeout_s=left_s, again=lease
-                )
+                with timed("queue_s"):
+                    lease = await self.limiter.admit(
+                        io, asked.demand, tier=tier, timeout_s=left_s, again=lease
+                    )
             except (LimitExceededError, RequestTooLargeError):
                 if last is None:
                     raise
@@ -218,19 +223,25 @@ class LimitedCalls:
             if pause_s is None:
                 return last.given_up()
             if pause_s > 0.0:
-                await io.signal().wait(pause_s)
+                with timed("backoff_s"):
+                    await io.signal().wait(pause_s)
 
     async def _attempt(
         self, lease: Lease, sender: Sender[R], asked: Asked, ends_s: float, body: type[Body]
     ) -> _Attempt[R]:
         """Send once; the lease has ended, or is the body's."""
+        record = current()
         try:
             check()  # who waited long may not be waited for any more
+            if record is not None:
+                record.sent()
             reply = await sender.send(max(_LEAST_S, ends_s - self.now()))
         except Unwanted:
             lease.cancel()
             raise
         except sender.unsent as error:
+            if record is not None:
+                record.unsent()
             lease.cancel()
             return _Attempt(error=error)
         except sender.failures as error:

@@ -158,6 +158,10 @@ class Limiter:
         finally:
             self._tier.reset(token)
 
+    def current_tier(self) -> str:
+        """Return the tier of a call that is made now."""
+        return self._tier.get()
+
     def limited(self, client: C) -> C:
         """Return a copy of a client whose calls are limited.
 

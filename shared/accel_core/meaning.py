@@ -86,7 +86,8 @@ class Meaning:
         Args:
             io: the caller's colour.
             request: what is asked.
-            flight: is given the question's vector, and the ticket of what is explored.
+            flight: is given the question's vector, the ticket of what is explored, and its lease
+                where it wants that, and nothing is near.
             serves: whether an entry is of the request's scope and in its time.
             keys: of entries that the shared store was not asked for yet (`Tiers.asks_at_once`).
             exactly: whether one of those is served; None: as `serves` says.
@@ -103,7 +104,15 @@ class Meaning:
         if flight is not None:
             flight.vector = sensed
         limit = self._policy.candidates + _SPARE_NEIGHBOURS
-        around = await self._tiers.around(io, request.scope, sensed, limit, keys)
+        around = await self._tiers.around(
+            io,
+            request.scope,
+            sensed,
+            limit,
+            keys=keys,
+            claiming=None if flight is None else flight.claiming,
+            floor=self._policy.floor,
+        )
         found = _first(around.exact, request, exactly)
         if found is None:
             found = await self._among(io, request, flight, around, serves)

@@ -64,7 +64,7 @@ def key_of(response: object) -> bytes | None:
         for name in ("response_metadata", "additional_kwargs"):
             metadata = getattr(holder, name, None)
             where = metadata.get("accel") if isinstance(metadata, dict) else None
-            if isinstance(where, dict):
+            if isinstance(where, dict) and "id" in where:
                 return bytes.fromhex(where["id"])
     return None
 
@@ -147,4 +147,6 @@ def describe(hit: Hit) -> dict[str, Any]:
         "similarity": hit.similarity,
         "age_s": hit.age_s,
         "shared": hit.shared,
+        "reason": hit.reason,
+        "saved_s": entry.cost_s or None,
     }

@@ -21,9 +21,11 @@ from accel_core.drive import aio, blocking, work
 from accel_core.drive.colour import is_async
 from accel_core.errors import ConfigError, UnsupportedError
 from accel_core.policy.race import Race
+from accel_core.race_events import PathRun, PathsRaced
 
 if TYPE_CHECKING:
     from accel_core.ports import Io, Observer
+    from accel_core.race_events import PathOutcome
 
 T = TypeVar("T")
 
@@ -35,6 +37,8 @@ _GRACE_S = 1.0
 """How long an answer waits for cancelled paths to end; they need to close a connection at most."""
 _LONG_S = 3600.0
 """A wait that an end interrupts."""
+_TICK_S = 0.001
+"""The shortest wait, or rounding could end one before its moment again and again."""
 
 
 class Path(NamedTuple):
@@ -190,20 +194,20 @@ class _Runner:
         self.path = path
         self.work = work.Work(part_of=work.current())
         self.stop: Callable[[], bool] = lambda: False
-        self.outcome: events.PathOutcome = "failed"
+        self.outcome: PathOutcome = "failed"
         self.answer: Any = None
         self.error: BaseException | None = None
         self.began_s: float | None = None
         self.ended_s: float | None = None
 
-    def told(self, outcome: events.PathOutcome | None, now_s: float) -> events.PathRun:
+    def told(self, outcome: PathOutcome | None, now_s: float) -> PathRun:
         """Return what is told of it, `outcome` being what the race made of it."""
         if self.began_s is None or outcome is None:
-            return events.PathRun(self.path.name, "unstarted")
+            return PathRun(self.path.name, "unstarted")
         running = self.ended_s is None
         took_s = (now_s if self.ended_s is None else self.ended_s) - self.began_s
         error = type(self.error).__name__ if outcome == "failed" else ""
-        return events.PathRun(self.path.name, outcome, self.began_s, took_s, error, running)
+        return PathRun(self.path.name, outcome, self.began_s, took_s, error, running)
 
 
 class _Contest:
@@ -235,7 +239,7 @@ class _Contest:
             if self._race.over:
                 break
             wait_s = _LONG_S if step.next_s is None else step.next_s - self._now_s()
-            await self._signal.wait(max(0.0, wait_s))
+            await self._signal.wait(max(_TICK_S, wait_s))
             self._take_note()
         if self._race.winner is None:
             raise self._runners[-1].error or RuntimeError("the standard path was never carried out")
@@ -248,14 +252,14 @@ class _Contest:
         while any(one.ended_s is None for one in self._stopping) and self._now_s() < until_s:
             await self._signal.wait(until_s - self._now_s())
 
-    def told(self) -> events.PathsRaced:
+    def told(self) -> PathsRaced:
         """Return what became of the race, and let go of what its paths returned and raised."""
         now_s, winner = self._now_s(), self._race.winner
         outcomes = zip(self._runners, self._race.outcomes, strict=True)
         runs = tuple(runner.told(outcome, now_s) for runner, outcome in outcomes)
         for runner in self._runners:
             runner.answer = runner.error = None
-        return events.PathsRaced("" if winner is None else runs[winner].name, now_s, runs)
+        return PathsRaced("" if winner is None else runs[winner].name, now_s, runs)
 
     async def _start(self, place: int) -> None:
         runner = self._runners[place]

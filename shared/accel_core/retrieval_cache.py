@@ -3,7 +3,6 @@
 A lookup goes exact → single flight → shared store → meaning; whoever finds nothing retrieves, and
 the others wait for that. What it finds is fresh, or due: then it is served once more while one
 caller makes it anew in the background. What fails to be made anew is served while that is allowed.
-Answers made of documents are kept the same way.
 
 Invariants: nothing is served by a lookup begun after a change of its documents returned, if its
 making began before (`policy.corpus`), neither stale nor in spite of an error; one caller retrieves
@@ -287,8 +286,11 @@ class RetrievalCache:
         """Search, and keep the flight open where something is to be made."""
         self._leadership.begin(flight)
         try:
+            shares = self._follows and sought.ask.shared
+            if shares:
+                self._leadership.share(flight, sought.ask.request.key)
             found = await self._search(io, sought, flight)
-            if self._follows and sought.ask.shared and (isinstance(found, Gap) or found.stale):
+            if shares and (isinstance(found, Gap) or found.stale):
                 found = await self._take(io, sought, flight, found)
         except BaseException:
             self._land(flight, FAILED)

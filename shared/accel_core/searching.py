@@ -12,6 +12,7 @@ from accel_core.ports import SharedStore
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from accel_core.leases import Landing, Lease, Wanted
     from accel_core.ports import Entry
 
 
@@ -21,10 +22,13 @@ class Nearby(NamedTuple):
     Attributes:
         exact: the entries under the keys that were asked for.
         near: the nearest entries of the scope, in no order, each with its vector.
+        claimed: the lease that was wanted, or when to claim it again, where it was asked for: then
+            the nearest entry alone is among `near`.
     """
 
     exact: list[Entry]
     near: list[Entry]
+    claimed: Lease | Landing | None = None
 
 
 @runtime_checkable
@@ -35,7 +39,14 @@ class SearchingStore(SharedStore, Protocol):
         """Whether it does, as far as is known by now. Cheap."""
 
     def find(
-        self, keys: Sequence[bytes], scope: bytes, encoder: str, vector: bytes, limit: int
+        self,
+        keys: Sequence[bytes],
+        scope: bytes,
+        encoder: str,
+        vector: bytes,
+        limit: int,
+        *,
+        wanted: Wanted | None = None,
     ) -> Nearby:
         """Return the entries under `keys`, and those nearest to `vector`, in one round trip.
 
@@ -45,4 +56,6 @@ class SearchingStore(SharedStore, Protocol):
             encoder: whose vectors are compared; none of another one is.
             vector: little-endian float16 of unit length.
             limit: how many of the nearest are wanted; there may be one more.
+            wanted: the lease to take in the same round trip, where there is no entry under any of
+                the keys, nor one so near; a store may leave that to its `claim`.
         """

@@ -24,6 +24,7 @@ from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
 from accel_core.policy.controls import DEFAULT, user_tag
 from accel_core.ports import Entry
+from accel_core.recording import timed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -44,13 +45,14 @@ T = TypeVar("T")
 
 
 class Hit(NamedTuple):
-    """A stored answer to serve. ``shared``: its caller waited for a leader."""
+    """A stored answer to serve. ``shared``: its caller waited for a leader; ``reason``: why."""
 
     entry: Entry
     tier: events.Tier
     similarity: float
     age_s: float
     shared: bool = False
+    reason: str = "exact"
 
 
 class Miss(NamedTuple):
@@ -111,12 +113,12 @@ class SemanticCache:
 
     def lookup(self, request: Request, controls: Controls = DEFAULT) -> Hit | Miss:
         """Return the stored answer to `request`, or a miss that may lead a flight."""
-        hit = self._at_once(request, controls)
+        hit = self.at_once(request, controls)
         return hit or blocking.run(self._lookup(self._blocking, request, controls))
 
     async def alookup(self, request: Request, controls: Controls = DEFAULT) -> Hit | Miss:
         """Async form of `lookup`."""
-        return self._at_once(request, controls) or await self._lookup(self._aio, request, controls)
+        return self.at_once(request, controls) or await self._lookup(self._aio, request, controls)
 
     def store(
         self,
@@ -196,7 +198,7 @@ class SemanticCache:
             self._flights.after_fork()
         self._meaning.after_fork()
 
-    def _at_once(self, request: Request, controls: Controls) -> Hit | None:
+    def at_once(self, request: Request, controls: Controls) -> Hit | None:
         """Serve from memory where nothing needs to be waited for, so without a flow.
 
         This is the path of most hits; it says in one place what the flow says in several.
@@ -244,6 +246,8 @@ class SemanticCache:
     async def _lead(self, io: Io, request: Request, flight: Flight) -> Hit | Miss:
         """Search, and keep the flight open when there is nothing."""
         self._leadership.begin(flight)
+        if self._policies.exact:
+            self._leadership.share(flight, request.key)
         try:
             # Another leader may have landed between the first look and the claim.
             found = self._exact(request) or await self._search(io, request, flight)
@@ -273,7 +277,8 @@ class SemanticCache:
 
     async def _follow(self, io: Io, flight: Flight, timeout_s: float) -> Hit | Miss | None:
         """Wait for the leader; None: it failed, so try to lead."""
-        landed = await io.join(flight, timeout_s)
+        with timed("shared_s"):
+            landed = await io.join(flight, timeout_s)
         if landed is FAILED:
             return None
         if landed is DECLINED:
@@ -301,7 +306,8 @@ class SemanticCache:
         near = await self._meaning.find(io, request, flight, self._serves, keys=keys)
         if near.entry is None:
             return Miss(near.reason, similarity=near.similarity)
-        return self._hit(near.entry, near.tier, near.similarity or 0.0)
+        hit = self._hit(near.entry, near.tier, near.similarity or 0.0)
+        return hit._replace(reason=near.reason)
 
     def _exact(self, request: Request) -> Hit | None:
         """Look in memory for the very request."""
@@ -375,6 +381,7 @@ class SemanticCache:
             tags=controls.tags + users,
             semantic=not answer.tool_calls and self._meaning.comparable(request),
             source=request.source,
+            cost_s=answer.cost_s,
         )
 
     async def _invalidate(self, io: Io, meant: Sequence[Selector], *, dry_run: bool) -> list[str]:

@@ -21,12 +21,14 @@ from accel_core.following import Following
 from accel_core.near import Near
 from accel_core.policy.known_keys import KnownKeys
 from accel_core.ports import Entry, SharedStore
+from accel_core.recording import timed
 from accel_core.searching import Nearby, SearchingStore
 from accel_core.vectors import cosine, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from accel_core.drive.flight import Claiming
     from accel_core.ports import Io, Observer, Selector, Sensor, Store, Vector, VectorIndex
     from accel_core.store.memory import MemoryStore
 
@@ -142,18 +144,45 @@ class Tiers:
         return there | (await self._read(io, [key for key in keys if key not in there]) or {})
 
     async def around(
-        self, io: Io, scope: bytes, vector: Vector, limit: int, keys: Sequence[bytes] = ()
+        self,
+        io: Io,
+        scope: bytes,
+        vector: Vector,
+        limit: int,
+        *,
+        keys: Sequence[bytes] = (),
+        claiming: Claiming | None = None,
+        floor: float = -1.0,
     ) -> Around:
         """Return what is stored nearest to `vector` in `scope`, and under `keys`.
 
-        A store that searches itself is asked once, for all of it; `keys` are for it alone.
+        A store that searches itself is asked once, for all of it; what follows `limit` is for it
+        alone.
+
+        Args:
+            io: the caller's colour.
+            scope: of the question.
+            vector: of the question.
+            limit: how many of the nearest.
+            keys: of entries that are wanted whatever their vectors.
+            claiming: claims a lease with it, where nothing is found that could be served.
+            floor: cosine below which nothing is.
         """
-        far = self._searcher
-        if far is None or not far.searches() or self._encoder is None:
+        far, encoder = self._searcher, self._encoder
+        if far is None or not far.searches() or encoder is None:
             return Around([], await self._near_here(io, scope, vector, limit))
-        as_of = self._near.removal
-        asked = (keys, scope, self._encoder.name, pack(vector), limit)
-        found = await self.ask(io, "find", far.find, *asked) or Nearby([], [])
+        as_of, here = self._near.removal, self._near.nearest(scope, vector, limit)
+        if here and here[0].similarity >= floor:
+            claiming = None
+
+        def asked() -> Nearby:
+            wanted = None if claiming is None else claiming.wanted(floor)
+            found = far.find(keys, scope, encoder.name, pack(vector), limit, wanted=wanted)
+            if claiming is not None and found.claimed is not None:
+                claiming.took(found.claimed)
+            return found
+
+        found = await self.ask(io, "find", asked) or Nearby([], [])
         near: dict[bytes, tuple[Entry, float]] = {}
         for entry in found.near:
             similarity = cosine(entry.vector or b"", vector)
@@ -161,7 +190,7 @@ class Tiers:
                 # What this process keeps of it may be newer.
                 held = self._near.peek(entry.key) or self._near.read(entry)
                 near[entry.key] = held, similarity
-        for key, similarity in self._near.nearest(scope, vector, limit):
+        for key, similarity in here:
             own = self._near.peek(key)
             if own is None:
                 self._near.forget_place(scope, key)
@@ -181,7 +210,8 @@ class Tiers:
         if encoder is None or not self._backends.allows("encoder"):
             return "backend"
         try:
-            sensed = await io.sense(encoder, text)
+            with timed("encode_s"):
+                sensed = await io.sense(encoder, text)
         except Exception as error:
             self._backends.failed("encoder", "encode", error)
             return "backend"
@@ -199,10 +229,13 @@ class Tiers:
         self._background.write(entry, vector)
 
     def drop(self, entry: Entry) -> None:
-        """Remove `entry` from memory and index now, from the shared store in the background."""
+        """Remove `entry` from memory and index now, from the shared store in the background.
+
+        There another process may have replaced it since: what it stored stays.
+        """
         self._near.remove([entry.key])
         self._near.forget_place(entry.scope, entry.key)
-        self._background.remove(entry.key)
+        self._background.discard(entry)
 
     def forget_place(self, scope: bytes, key: bytes) -> None:
         """Remove `key` from the index."""

@@ -7,7 +7,7 @@ real one is shared no more.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from accel_core import events
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
     from accel_core.policy.acceptance import AcceptanceTerms
     from accel_core.ports import Observer
+
+_LATELY, _KNOWN = 16, 8
+_PATIENCE, _LEAST_PATIENCE_S = 4.0, 1.0
+"""Generous: who stops waiting for a call that is only slow has waited in vain."""
 
 Admission = Literal["begin", "later", "never"]
 
@@ -64,13 +68,16 @@ class ToolState(NamedTuple):
 
 
 class _Record:
-    __slots__ = ("acceptance", "checked", "counts", "guesses", "off", "real", "saved_s")
+    __slots__ = (
+        "acceptance", "checked", "counts", "guesses", "lately_s", "off", "real", "saved_s",
+    )  # fmt: skip
 
     def __init__(self, terms: AcceptanceTerms) -> None:
         self.acceptance = Acceptance(terms)
         self.real = self.guesses = self.checked = 0
         self.counts: Counter[str] = Counter()
         self.saved_s = 0.0
+        self.lately_s: deque[float] = deque(maxlen=_LATELY)
         self.off = ""
 
 
@@ -160,6 +167,23 @@ class ToolRecords:
         """Note that it is no longer."""
         with self._lock:
             self._record(tool).real -= 1
+
+    def took(self, tool: str, duration_s: float) -> None:
+        """Note how long a call took that succeeded."""
+        with self._lock:
+            self._record(tool).lately_s.append(duration_s)
+
+    def patience_s(self, tool: str) -> float:
+        """Return how long a call should wait for another, rather than be executed itself.
+
+        Four times as long as any took lately, so that one that hangs holds up nobody for long, and
+        one that is slow is still waited for; infinity while too few are known.
+        """
+        with self._lock:
+            lately_s = self._record(tool).lately_s
+            if len(lately_s) < _KNOWN:
+                return float("inf")
+            return max(_PATIENCE * max(lately_s), _LEAST_PATIENCE_S)
 
     def audit_due(self, tool: str, chance: float) -> bool:
         """Whether the result about to be adopted should be compared; `chance` is in [0, 1)."""

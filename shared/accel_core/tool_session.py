@@ -15,14 +15,14 @@ from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
 from accel_core.executions import CallKey, Execution, Origin
-from accel_core.guesses import Guessed, Guesses, Shared, inside
+from accel_core.guesses import Guessed, Guesses, GuessParts, inside
 from accel_core.policy.audits import same_result
 from accel_core.speculating import Compared
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
-    from accel_core.guessers import Guessers
+    from accel_core.guessers import Asked, Guessers
     from accel_core.policy.trajectory import Guess, ToolCall, Trajectory
     from accel_core.speculating import SpeculationIo, Tool
     from accel_core.tool_calls import ToolCalls
@@ -36,7 +36,7 @@ _GRACE_S = 1.0
 _MISSING: Any = object()
 
 
-class SharedBySessions(NamedTuple):
+class SessionParts(NamedTuple):
     """What the sessions of one speculator share.
 
     Attributes:
@@ -44,7 +44,7 @@ class SharedBySessions(NamedTuple):
         chance: dice, uniform in [0, 1).
     """
 
-    guesses: Shared
+    guesses: GuessParts
     guessers: Guessers
     calls: ToolCalls
     colours: tuple[SpeculationIo, SpeculationIo]
@@ -55,7 +55,7 @@ class SharedBySessions(NamedTuple):
 class Session:
     """One run of an agent."""
 
-    def __init__(self, shared: SharedBySessions) -> None:
+    def __init__(self, shared: SessionParts) -> None:
         self._shared, self._calls = shared, shared.calls
         self._blocking, self._aio = shared.colours
         self._executions, self._records = shared.guesses.executions, shared.guesses.records
@@ -116,7 +116,11 @@ class Session:
             self._thinking.end()
         self._guesses.close()
         if trajectory:
-            self._shared.guessers.learn(trajectory, self._free)
+            self.learn(trajectory)
+
+    def learn(self, trajectory: Trajectory) -> None:
+        """Let predictors learn from the run, which has ended; it takes them some ten ms."""
+        self._shared.guessers.learn(trajectory, self._free)
 
     async def aclose(self, trajectory: Trajectory = ()) -> None:
         """As `close`; what was cancelled has ended then, or had a second to."""
@@ -127,7 +131,9 @@ class Session:
         self, io: SpeculationIo, trajectory: Trajectory, tools: Mapping[str, Tool]
     ) -> Thinking:
         if self._thinking is not None:
-            self._thinking.answered(())
+            self._thinking.end()
+        # Nor does anybody want any longer what was asked for and never claimed.
+        self._guesses.answered(())
         free = frozenset(name for name, tool in tools.items() if self._calls.free(tool))
         # For what is learned at the end, a tool that was found out was never free.
         self._free = frozenset(
@@ -161,7 +167,7 @@ class Session:
             if result is not _MISSING:
                 found: T = result
                 return found
-        return await self._executed(key, tool, execute)
+        return await self._executed(io, key, tool, execute)
 
     async def _adopted(
         self,
@@ -185,8 +191,7 @@ class Session:
             return _MISSING
         origin = execution.origin
         if first:
-            exact = execution.exact
-            self._records.settled(tool.name, origin.confidence, used=True, exact=exact)
+            self._records.settled(tool.name, origin.confidence, used=True, exact=origin.exact)
         if self._records.audit_due(tool.name, self._shared.chance()):
             return await self._audited(tool, execution, copied, execute)
         ended_s = asked_s if execution.ended_s is None else execution.ended_s
@@ -199,8 +204,9 @@ class Session:
         if execution.ended_s is not None:
             return execution.outcome
         left_s = execution.began_s + self._shared.guesses.timeout_s - now_s
+        patience_s = min(left_s, self._records.patience_s(execution.tool))
         try:
-            return await io.join(execution.flight, max(0.0, left_s))
+            return await io.join(execution.flight, max(0.0, patience_s))
         except RuntimeError as error:  # no loop of asyncio runs here
             self._shared.guesses.grievances.raised(execution.tool, "join", error)
             return DECLINED
@@ -238,11 +244,14 @@ class Session:
         finally:
             self._calls.changes()
 
-    async def _executed(self, key: CallKey, tool: Tool, execute: Callable[[], Awaitable[T]]) -> T:
+    async def _executed(
+        self, io: SpeculationIo, key: CallKey, tool: Tool, execute: Callable[[], Awaitable[T]]
+    ) -> T:
         origin = Origin(self._own, inside=inside.get())
         execution = self._executions.begin(key, tool, origin)
         if execution is None:
             return await self._alone(tool, execute)
+        execution.carried = io.carrier()
         outcome: Any = FAILED
         token = inside.set(execution)
         try:
@@ -262,9 +271,12 @@ class Session:
 
     async def _alone(self, tool: Tool, execute: Callable[[], Awaitable[T]]) -> T:
         """Execute a call; guesses of the same tool that wait for room leave it some."""
+        began_s = self._executions.mono_now()
         self._records.real_begins(tool.name)
         try:
-            return await execute()
+            result = await execute()
+            self._records.took(tool.name, self._executions.mono_now() - began_s)
+            return result
         finally:
             self._records.real_ended(tool.name)
             self._guesses.proceed()
@@ -275,7 +287,7 @@ class Thinking:
 
     def __init__(
         self,
-        shared: SharedBySessions,
+        shared: SessionParts,
         guesses: Guesses,
         io: SpeculationIo,
         tools: Mapping[str, Tool],
@@ -283,7 +295,8 @@ class Thinking:
         self._shared, self._guesses = shared, guesses
         self._io, self._tools = io, tools
         self._context = copy_context()
-        self._drafts: list[tuple[Any, Callable[[], bool]]] = []
+        self._drafts: list[Callable[[], object]] = []
+        self._still_drafting: set[Asked] = set()
         self._done = False
 
     def begin(self, trajectory: Trajectory, free: frozenset[str]) -> None:
@@ -292,8 +305,12 @@ class Thinking:
         self._add(guessers.predict(trajectory, free))
         for asked in guessers.drafters:
             if asked.allowed():
-                flow = self._draft(asked, trajectory, free)
-                self._drafts.append((asked, self._guesses.draft(self._io, flow)))
+                self._still_drafting.add(asked)
+                stop = self._guesses.draft(self._io, self._draft(asked, trajectory, free))
+                if stop is None:
+                    self._still_drafting.discard(asked)
+                else:
+                    self._drafts.append(stop)
 
     def sealed(self, call: ToolCall) -> None:
         """Begin `call`, which the model has written to its end and will ask for."""
@@ -312,13 +329,16 @@ class Thinking:
     def end(self) -> None:
         """Leave who still guesses: the model has answered, or nobody waits for it any more."""
         self._done = True
-        for asked, leave in self._drafts:
-            if leave():
-                asked.late()
+        for leave in self._drafts:
+            leave()
+        for asked in tuple(self._still_drafting):
+            asked.late()
         self._drafts.clear()
+        self._still_drafting.clear()
 
-    async def _draft(self, asked: Any, trajectory: Trajectory, free: frozenset[str]) -> None:
+    async def _draft(self, asked: Asked, trajectory: Trajectory, free: frozenset[str]) -> None:
         found = await self._shared.guessers.draft(asked, trajectory, free)
+        self._still_drafting.discard(asked)
         if not self._done:
             self._add(found)
 

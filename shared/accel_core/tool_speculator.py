@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, NamedTuple
 from accel_core import events
 from accel_core.executions import Execution, Executions, Lifetimes
 from accel_core.guessers import Guessers
-from accel_core.guesses import Shared
+from accel_core.guesses import GuessParts
 from accel_core.policy.speculation import SpeculationSettings
 from accel_core.tool_calls import ToolCalls
 from accel_core.tool_records import Budget, ToolRecords
-from accel_core.tool_session import Session, SharedBySessions, Thinking
+from accel_core.tool_session import Session, SessionParts, Thinking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -100,8 +100,8 @@ class ToolSpeculator:
             mono_now=mono_now,
             lock=lock,
         )
-        self._shared = SharedBySessions(
-            Shared(
+        self._shared = SessionParts(
+            GuessParts(
                 self._executions,
                 self._records,
                 guessers.grievances,
@@ -140,4 +140,4 @@ class ToolSpeculator:
     def _lost(self, execution: Execution, reason: str) -> None:
         origin, tool = execution.origin, execution.tool
         self._emit(events.ToolCallWasted(tool, origin.predictor, reason))
-        self._records.settled(tool, origin.confidence, used=False, exact=execution.exact)
+        self._records.settled(tool, origin.confidence, used=False, exact=origin.exact)

@@ -31,6 +31,7 @@ from accel_core import events
 from accel_core.errors import VerifierError
 from accel_core.policy.breaker import Breaker
 from accel_core.ports import Case
+from accel_core.recording import timed
 from accel_core.verifier.desk import Asked, Desk, Pair
 
 if TYPE_CHECKING:
@@ -182,7 +183,8 @@ class Verification:
             verdict = self._desk.submit(asked, lasting=not waits)
             if not waits:
                 return "verifying"
-            found = await io.wait(verdict, self._terms.timeout_s)
+            with timed("verify_s"):
+                found = await io.wait(verdict, self._terms.timeout_s)
         except TimeoutError:
             self._late()
             return "unverified"

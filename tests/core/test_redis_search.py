@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from accel_core.drive import blocking
 from accel_core.events import BackendFailed, SearchUnavailable, StoreSwept
+from accel_core.leases import Lease, Wanted
 from accel_core.semantic_cache import Hit, Miss
 from accel_core.store.redis_store import RedisStore
 from accel_core.testing.encoders import HashEncoder
 from accel_core.testing.indexes import unit_vectors
 from accel_core.testing.stores import StoreContract, digest
-from accel_core.vectors import coarse, pack
+from accel_core.vectors import coarse, cosine, pack, unpack
 from tests.core.support import Rig
 from tests.redis_rights import rights
 from tests.redis_server import RedisServer, asked_of
@@ -582,3 +583,85 @@ def test_entries_of_an_older_format_are_a_miss(
         found = store.fetch(digest(0))
         assert found is not None
         assert found.payload == b"[2]"
+
+
+# --- leases that a search takes
+
+
+@pytest.fixture
+def leased(server: RedisServer, mode: Mode) -> Iterator[RedisStore]:
+    """A store that holds three entries of the scope."""
+    with closing(opened(server, mode.search)) as store:
+        store.save([placed(0), placed(1), placed(2)])
+        yield store
+
+
+def wanted(below: float) -> Wanted:
+    return Wanted(b"name", digest("new"), 60.0, below)
+
+
+@pytest.mark.parametrize("mode", SEARCHING, indirect=True, ids=name_of)
+def test_a_search_takes_the_lease_where_nothing_is_near(
+    leased: RedisStore, server: RedisServer, mode: Mode
+) -> None:
+    """Who finds nothing near leads with the same command, and is told the nearest there is."""
+    leased.find((), SCOPE, "an-encoder", VECTORS[5], 3)  # now the server knows the script
+    with server.client() as client, asked_of(client) as asked:
+        found = leased.find(
+            (digest("new"),), SCOPE, "an-encoder", VECTORS[5], 3, wanted=wanted(0.9)
+        )
+    assert len(asked) == 1
+    assert isinstance(found.claimed, Lease)
+    assert (found.claimed.name, found.claimed.key) == (b"name", digest("new"))
+    assert len(found.near) == 1
+    nearest = max(range(3), key=lambda n: cosine(VECTORS[n], unpack(VECTORS[5])) or 0.0)
+    assert found.near == [placed(nearest)]
+    with closing(opened(server, mode.search)) as other:
+        assert isinstance(other.claim(b"name", digest("new"), 60.0), Future)
+        leased.end(found.claimed, declined=False)
+
+
+@pytest.mark.parametrize("mode", SEARCHING, indirect=True, ids=name_of)
+@pytest.mark.parametrize("number", range(3))
+def test_a_search_takes_no_lease_where_something_is_near(
+    leased: RedisStore, mode: Mode, number: int
+) -> None:
+    """Whatever might be served, in a set or beside one, leaves the lease to who asks last."""
+    vector = VECTORS[number]
+    near = leased.find((), SCOPE, "an-encoder", vector, 3, wanted=wanted(0.9))
+    assert near.claimed is None
+    assert len(near.near) == 3
+    found = leased.find((digest(0),), SCOPE, "an-encoder", VECTORS[5], 3, wanted=wanted(0.9))
+    assert (found.exact, found.claimed) == ([placed(0)], None)
+    there = Wanted(b"name", digest(0), 60.0, 0.9)
+    assert leased.find((), SCOPE, "an-encoder", VECTORS[5], 3, wanted=there).claimed is None
+
+
+@pytest.mark.parametrize("mode", SEARCHING, indirect=True, ids=name_of)
+def test_a_search_that_meets_a_lease(leased: RedisStore, server: RedisServer, mode: Mode) -> None:
+    """Where another process leads, the search only finds; who listens already is lined up, too."""
+
+    def claimed(store: RedisStore, name: bytes) -> Any:
+        asked = Wanted(name, digest("new"), 60.0, 0.9)
+        return store.find((), SCOPE, "an-encoder", VECTORS[5], 3, wanted=asked).claimed
+
+    with closing(opened(server, mode.search)) as other:
+        leases = [claimed(leased, name) for name in (b"one", b"two")]
+        assert claimed(other, b"one") is None
+        assert isinstance(other.claim(b"one", digest("new"), 60.0), Future)
+        landing = claimed(other, b"two")
+        assert isinstance(landing, Future)
+        leased.end(leases[1], declined=True)
+        assert landing.result(10.0) is True
+        leased.end(leases[0], declined=False)
+
+
+@pytest.mark.parametrize("mode", SEARCHING, indirect=True, ids=name_of)
+def test_a_lease_that_cannot_be_taken_harms_no_search(
+    leased: RedisStore, hand: redis.Redis, mode: Mode
+) -> None:
+    """Where its name is somebody else's the search finds what there is, and claims nothing."""
+    hand.set(leased._names.flight(b"name"), "text")
+    found = leased.find((), SCOPE, "an-encoder", VECTORS[5], 3, wanted=wanted(0.9))
+    assert found.claimed is None
+    assert len(found.near) == 3

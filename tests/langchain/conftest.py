@@ -102,7 +102,9 @@ Colour = Blocking | Asyncio
 
 
 class Recorder(list["Event"]):
-    """An observer that keeps every event."""
+    """An observer that keeps every event, when it happens."""
+
+    inline = True
 
     def __call__(self, event: Event) -> None:
         self.append(event)
@@ -246,7 +248,8 @@ def _no_global_cache() -> Iterator[None]:
 def origin(message: BaseMessage) -> str | None:
     """Return which tier a message came from; None: the model."""
     told: dict[str, Any] = message.response_metadata.get("accel", {})
-    return told.get("cache")
+    cache: str = told.get("cache", "miss")
+    return None if cache in {"miss", "bypass"} else cache
 
 
 @pytest.fixture(name="origin")

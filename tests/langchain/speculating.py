@@ -191,6 +191,13 @@ class Says:
         self.learned.append(trajectory)
 
 
+def learned() -> None:
+    """Wait until the runs that have ended were learned from."""
+    for thread in threading.enumerate():
+        if thread.name == "accel-learning":
+            thread.join(WAIT_S)
+
+
 class Trace(BaseCallbackHandler):
     """Notes the runs of tools."""
 

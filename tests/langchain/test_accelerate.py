@@ -139,7 +139,9 @@ class TestCalls:
         model = accelerate(chat(), accel)
         first, hit = (colour.invoke(model, QUESTION).model_dump() for _ in range(2))
         assert first.pop("id") != hit.pop("id")
-        told = hit["response_metadata"].pop("accel")
+        told, asked = (one["response_metadata"].pop("accel") for one in (hit, first))
+        assert (asked["cache"], asked["reason"]) == ("miss", "no_entry")
+        assert told["reason"] == "exact"
         assert told["saved_usage"] == first["usage_metadata"]
         for usage in (hit["usage_metadata"], hit["response_metadata"]["token_usage"]):
             assert usage["total_tokens"] == 0

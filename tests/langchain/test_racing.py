@@ -15,8 +15,9 @@ from langchain_core.runnables import ConfigurableField, RunnableLambda
 from langchain_core.tools import tool
 from langchain_core.tracers.base import BaseTracer
 
-from accel_core import Limiter, events
+from accel_core import Limiter
 from accel_core.errors import ConfigError, UnsupportedError
+from accel_core.race_events import PathsRaced
 from accel_core.testing.replies import Reply, echo, last_user_text
 from langchain_accel import accelerate, race
 from langchain_accel.racing import RunnableRace
@@ -115,7 +116,7 @@ def test_what_is_refused_or_fails_is_answered_by_the_standard_path(
     for bad in (Reply(content="bad"), Reply(status=500), Reply(content="", refusal="no")):
         models.small = bad
         assert colour.invoke(raced, QUESTION).text == f"large: {QUESTION}"
-    assert [race.winner for race in events_seen.of(events.PathsRaced)] == ["ChatOpenAI 2"] * 3
+    assert [race.winner for race in events_seen.of(PathsRaced)] == ["ChatOpenAI 2"] * 3
     assert accel.stats().raced["ChatOpenAI 2.won"] == 3
 
 

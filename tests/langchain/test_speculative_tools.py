@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,15 +16,20 @@ from langchain.agents.middleware import (
     ToolErrorMiddleware,
     ToolRetryMiddleware,
 )
+from langchain.agents.structured_output import ToolStrategy
 from langchain.tools import InjectedState, InjectedToolCallId, ToolRuntime
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.runnables import RunnableConfig  # noqa: TC002 - LangChain reads it
 from langchain_core.tools import StructuredTool, ToolException, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.types import Command
+from pydantic import BaseModel
 
-from accel_core.events import PredictorFailed
+from accel_core.errors import FileError
+from accel_core.events import PredictorFailed, ToolCallBegun
 from accel_core.permits import speculatable
+from accel_core.policy.trajectory import Observed, Said
+from accel_core.prediction.mined import MinedPredictor
 from langchain_accel import SpeculativeTools
 from tests.langchain.speculating import (
     WAIT_S,
@@ -34,6 +40,7 @@ from tests.langchain.speculating import (
     Trace,
     Wanted,
     asking,
+    learned,
     shape,
     told,
     turn_of,
@@ -41,6 +48,7 @@ from tests.langchain.speculating import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from accel_core.accel import Accel
     from tests.langchain.conftest import Colour, MakeAccel, Recorder
@@ -527,7 +535,68 @@ def test_the_predictor_learns_each_turn_of_a_thread_once(
     )
     for _ in range(2):
         run(colour, agent, config={"configurable": {"thread_id": "t"}})
-    assert [len(learned) for learned in says.learned] == [3, 3]
+    learned()
+    assert [len(run) for run in says.learned] == [3, 3]
+
+
+def test_who_guesses_by_default_learns_from_runs(
+    accel: Accel, events: Recorder, colour: Colour, tmp_path: Path
+) -> None:
+    """After some runs the agent's next call is begun while its model thinks; a file of what was
+    learned does the same for a new process, and one that is none is refused."""
+
+    def runs(ours: SpeculativeTools, count: int) -> list[str]:
+        find = Lookup("find", lambda key: json.dumps({"id": f"id-{key}"}))
+        tools = [find.tool, Lookup().tool]
+        agent = create_agent(Scripted(turns=_by_id), tools, middleware=[ours])
+        for n in range(count):
+            run(colour, agent, {"messages": [("user", f"Look up user{count}{n}")]})
+            learned()
+        return [event.predictor for event in events.of(ToolCallBegun)]
+
+    def _by_id(messages: Any) -> AIMessage:
+        key = str(messages[0].content).split()[-1]
+        wanted = [("find", {"key": key}), ("lookup", {"key": f"id-{key}"})]
+        turn = turn_of(messages)
+        return asking(wanted[turn]) if turn < len(wanted) else AIMessage("done")
+
+    allowed = ["find", "lookup"]
+    assert "mined" in runs(SpeculativeTools(allowed, accel=accel), 10)
+    mined = MinedPredictor()
+    for n in range(10):
+        call = Observed("find", {"key": f"u{n}"}, json.dumps({"id": f"id-u{n}"}), False, 0)
+        then = Observed("lookup", {"key": f"id-u{n}"}, f"<id-u{n}>", False, 1)
+        mined.learn((Said("user", f"Look up u{n}"), call, then), allowed)
+    mined.save(tmp_path / "tools.json")
+    events.clear()
+    ours = SpeculativeTools(allowed, learned=tmp_path / "tools.json", accel=accel)
+    assert "mined" in runs(ours, 1)
+    with pytest.raises(FileError):
+        SpeculativeTools(learned=tmp_path / "none.json", accel=accel)
+
+
+class Report(BaseModel):
+    """What was found."""
+
+    text: str
+
+
+def test_a_structured_answer_ends_the_run(
+    speculative: Callable[..., SpeculativeTools], colour: Colour
+) -> None:
+    """An agent that answers in a form of its own is learned from, and answers as ever."""
+    says, lookup = Says(), Lookup()
+    model = Scripted(turns=[[A], [("Report", {"text": "found"})]])
+    agent = create_agent(
+        model,
+        [lookup.tool],
+        middleware=[speculative(predictors=[says])],
+        response_format=ToolStrategy(Report),
+    )
+    state = colour.invoke(agent, QUESTION)
+    assert state["structured_response"] == Report(text="found")
+    learned()
+    assert [len(run) for run in says.learned] == [2]
 
 
 def test_marked_tools(accel: Accel, colour: Colour) -> None:

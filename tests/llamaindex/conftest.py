@@ -125,12 +125,16 @@ def spans() -> Iterator[SimpleSpanHandler]:
 
 @pytest.fixture
 def world(
-    tmp_path: Path, make_llm: Callable[..., OpenAI], make_accel: Callable[..., Accel], ask: Caller
+    tmp_path: Path,
+    make_llm: Callable[..., OpenAI],
+    make_accel: Callable[..., Accel],
+    ask: Caller,
+    observed: RecordingObserver,
 ) -> Iterator[World]:
     """A desk, a carrier and a model; no result is audited."""
     accel = make_accel({"speculation": {"audit_share": 0.0}})
     with Carrier() as carrier:
-        yield World(tmp_path, carrier, make_llm, accel, ask)
+        yield World(tmp_path, carrier, make_llm, accel, ask, observed)
 
 
 @pytest.fixture(params=["sync", "async"])

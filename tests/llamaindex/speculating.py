@@ -9,6 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from llama_index.core.base.llms.types import ChatMessage, ToolCallBlock
 
 from accel_core.permits import speculatable
 from accel_core.policy.trajectory import Guess, Observed, ToolCall
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from accel_core.accel import Accel
     from accel_core.policy.trajectory import Trajectory
+    from accel_core.testing.doubles import RecordingObserver
     from accel_core.testing.model_server import ModelServer
     from tests.llamaindex.support import Caller
 
@@ -192,16 +194,21 @@ class Foresight:
 class World:
     """What these tests need, together."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0917 - made in one place
         self,
         folder: Path,
         carrier: Carrier,
         make_llm: Callable[..., OpenAI],
         accel: Accel,
         ask: Caller,
+        observed: RecordingObserver,
     ) -> None:
         self.carrier, self.accel, self.ask = carrier, accel, ask
-        self._folder, self._make_llm = folder, make_llm
+        self._folder, self._make_llm, self._observed = folder, make_llm, observed
+
+    def events(self) -> list[Any]:
+        """Return the events of the core so far."""
+        return list(self._observed.events)
 
     def desk(self, name: str) -> Desk:
         """Return a new desk with a database of its own."""
@@ -213,4 +220,26 @@ class World:
 
     def speculate(self, tools: Any, llm: Any, predictor: Any, **options: Any) -> tuple[Any, Any]:
         """Return speculative copies."""
-        return speculate(tools, llm, self.accel, predictors=[predictor], **options)
+        predictors = [] if predictor is None else [predictor]
+        return speculate(tools, llm, self.accel, predictors=predictors, **options)
+
+
+def said_in_turns(*turns: Calls | str) -> Callable[..., ChatMessage]:
+    """Return what a `MockFunctionCallingLLM` says, turn by turn, whoever asks."""
+
+    def generate(messages: Sequence[ChatMessage], **_: Any) -> ChatMessage:
+        number = sum(message.role == "assistant" for message in messages)
+        return as_message(turns[number], number)
+
+    return generate
+
+
+def as_message(turn: Calls | str, number: int = 0) -> ChatMessage:
+    """Return a turn as LlamaIndex's models say it."""
+    if isinstance(turn, str):
+        return ChatMessage(role="assistant", content=turn)
+    calls = [
+        ToolCallBlock(tool_call_id=f"call_{number}_{at}", tool_name=name, tool_kwargs=given)
+        for at, (name, given) in enumerate(turn)
+    ]
+    return ChatMessage(role="assistant", blocks=calls)

@@ -15,8 +15,9 @@ from llama_index.core.selectors import LLMSingleSelector
 from llama_index.core.tools import FunctionTool, QueryEngineTool
 from llama_index.core.workflow import StartEvent, StopEvent, Workflow, step
 
-from accel_core import Limiter, events
+from accel_core import Limiter
 from accel_core.errors import ConfigError, UnsupportedError
+from accel_core.race_events import PathsRaced
 from accel_core.testing.replies import Reply, echo
 from llamaindex_accel import accelerate, race
 from tests.llamaindex.support import text_of, user
@@ -156,7 +157,7 @@ def test_query_engines_race_wherever_an_engine_is_used(
         llm=make_llm(),
     )
     assert str(query(router)) == "large"
-    assert [one.winner for one in observed.of(events.PathsRaced)] == ["small", "large"]
+    assert [one.winner for one in observed.of(PathsRaced)] == ["small", "large"]
     assert set(engine.get_prompts()) >= {f"small:{name}" for name in paths["small"].get_prompts()}
 
 

@@ -16,7 +16,7 @@ from llama_index_instrumentation import get_dispatcher
 from llama_index_instrumentation.dispatcher import instrument_tags
 from llama_index_instrumentation.span import active_span_id
 
-from llamaindex_accel import accelerate
+from llamaindex_accel import _spans, accelerate
 from tests.llamaindex.retrieving import COLOURS, Retrieve, WordEmbedding, document, index_of
 
 if TYPE_CHECKING:
@@ -180,14 +180,17 @@ def test_unheard_spans_cost_nothing(
 
 
 @pytest.mark.parametrize("patched", [BaseRetriever, VectorIndexRetriever])
+@pytest.mark.parametrize("earlier", [False, True])
 def test_what_others_put_around_it_is_called(
     patched: type[BaseRetriever],
+    *,
+    earlier: bool,
     accel: Accel,
     retrieve: Retrieve,
     plain: BaseRetriever,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A method that somebody replaced, as tracers do, is the one that is called, on a hit, too."""
+    """A method that somebody replaced, as tracers do, is what a hit calls, too."""
     fast = accelerate(plain, accel)
     retrieve(fast, QUESTION)
     name = "aretrieve" if retrieve.waits else "retrieve"
@@ -201,5 +204,7 @@ def test_what_others_put_around_it_is_called(
         return method
 
     monkeypatch.setattr(patched, name, traced(getattr(BaseRetriever, name)))
+    if earlier:  # than this package was imported
+        monkeypatch.setitem(_spans._own, name, getattr(patched, name))
     assert retrieve(fast, QUESTION) == retrieve(plain, QUESTION)
     assert calls == [(QUESTION,)] * 2

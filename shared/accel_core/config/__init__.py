@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from accel_core.config.limits import LimitsConfig
 from accel_core.config.load import from_mapping, from_yaml
+from accel_core.config.observe import ObserveConfig
 from accel_core.config.retrieval import RetrievalConfig
 from accel_core.config.retrieval_gate import RetrievalGateConfig
 from accel_core.config.speculation import SpeculationConfig
@@ -29,6 +30,7 @@ __all__ = [
     "GateConfig",
     "LimitsConfig",
     "MemoryConfig",
+    "ObserveConfig",
     "RetrievalConfig",
     "RetrievalGateConfig",
     "SecurityConfig",

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from accel_core.config.limits import LimitsConfig
+from accel_core.config.observe import ObserveConfig
 from accel_core.config.ranges import positive
 from accel_core.config.retrieval import RetrievalConfig
 from accel_core.config.speculation import SpeculationConfig
@@ -332,6 +333,7 @@ class AccelConfig:
     security: SecurityConfig = field(default_factory=SecurityConfig)
     limits: LimitsConfig = field(default_factory=LimitsConfig)
     speculation: SpeculationConfig = field(default_factory=SpeculationConfig)
+    observe: ObserveConfig = field(default_factory=ObserveConfig)
 
     def __post_init__(self) -> None:
         shared = self.limits.shared

@@ -16,10 +16,12 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from accel_core.leases import Lease, Wanted
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from accel_core.leases import Lease, SharedFlights
+    from accel_core.leases import Landing, SharedFlights
 
 _IN_THE_AIR = object()
 
@@ -32,12 +34,14 @@ class Flight:
         vector: the question's vector, once the leader has it, so that storing needs no encoder.
         ticket: what was explored, to be compared with the answer that the leader stores.
         lease: held for it among processes; `FlightTable` takes and gives it.
+        claiming: how a search claims that, where it may.
+        landing: when to claim that again, where another process was found to hold it.
         known: the last invalidation by any process, of which was heard, when it asked for an entry.
     """
 
     __slots__ = (
-        "__weakref__", "_followers", "_outcome", "began_s", "key", "known", "lease", "mark",
-        "owner", "ticket", "vector",
+        "__weakref__", "_followers", "_outcome", "began_s", "claiming", "key", "known", "landing",
+        "lease", "mark", "owner", "ticket", "vector",
     )  # fmt: skip
 
     def __init__(self, key: bytes, owner: Hashable, began_s: float, mark: int) -> None:
@@ -45,6 +49,8 @@ class Flight:
         self.vector: Any = None
         self.ticket: Any = None
         self.lease: Lease | None = None
+        self.claiming: Claiming | None = None
+        self.landing: Landing | None = None
         self.known = 0
         self._followers: list[Future[Any]] = []
         self._outcome: Any = _IN_THE_AIR
@@ -147,6 +153,8 @@ class FlightTable:
         lease = self.hand_over(flight)
         if lease is not None:
             self._end(lease, declined=outcome is not FAILED)
+        if flight.landing is not None:
+            flight.landing.cancel()
 
     def hold(self, flight: Flight, lease: Lease) -> None:
         """Let `flight` hold `lease` until it lands, or not at all where it has landed."""
@@ -193,3 +201,32 @@ class FlightTable:
 
     def __repr__(self) -> str:
         return f"FlightTable(in_progress={len(self)}, lease_s={self.lease_s})"
+
+
+class Claiming:
+    """How a search claims the lease of a flight, where it finds nothing that could be served.
+
+    Args:
+        flights: where it is led.
+        flight: what is led.
+        key: of the entry that it makes.
+    """
+
+    def __init__(self, flights: FlightTable, flight: Flight, key: bytes) -> None:
+        self._flights, self._flight, self._key = flights, flight, key
+
+    def wanted(self, below: float) -> Wanted | None:
+        """Return what the store is asked for; None: there is no time left to lead.
+
+        Args:
+            below: cosine that the nearest entry must be below.
+        """
+        left_s = self._flights.remaining_s(self._flight)
+        return Wanted(self._flight.key, self._key, left_s, below) if left_s > 0 else None
+
+    def took(self, claimed: Lease | Landing) -> None:
+        """Give the flight what was claimed; called where it was, for who asked may be gone."""
+        if isinstance(claimed, Lease):
+            self._flights.hold(self._flight, claimed)
+        else:
+            self._flight.landing = claimed

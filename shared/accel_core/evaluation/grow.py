@@ -57,6 +57,7 @@ class _Collector:
     """Decides by a cosine, and keeps the numbers of every decision."""
 
     candidates = 6
+    floor = -1.0
     ready = True
 
     def __init__(self, lexicon: Lexicon, serve_from: float) -> None:

@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from accel_core import events
+from accel_core.observer.requests import Requests
+from accel_core.observer.statistics_html import tables
+from accel_core.race_events import PathsRaced
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from accel_core.events import Event
 
@@ -48,7 +51,10 @@ class Statistics:
         tool_guesses_wasted: of them, those that never will, by reason.
         tool_calls_reused: tool calls answered by a guess, or by another call.
         tool_wait_saved_s: how much sooner they were answered, together, in seconds.
-        raced: paths of races, by ``name.outcome`` (`events.PathRun`).
+        raced: paths of races, by ``name.outcome`` (`race_events.PathRun`).
+        requests: what the application's requests came to: tokens, costs, times.
+        observers: events that never reached an observer in the background, or that it failed on,
+            by observer; only of those that have any.
     """
 
     exact_hits: int = 0
@@ -79,6 +85,8 @@ class Statistics:
     tool_calls_reused: int = 0
     tool_wait_saved_s: float = 0.0
     raced: Mapping[str, int] = field(default_factory=dict)
+    requests: Requests = field(default_factory=Requests)
+    observers: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def hits(self) -> int:
@@ -94,6 +102,18 @@ class Statistics:
     def hit_rate(self) -> float:
         """Share of lookups that were hits, in [0, 1]; 0 without lookups."""
         return self.hits / self.lookups if self.lookups else 0.0
+
+    def _repr_html_(self) -> str:
+        """Return a table, for notebooks."""
+        return tables(self._counts(), self.requests)
+
+    def _counts(self) -> Iterator[tuple[str, str]]:
+        yield "hit rate", f"{self.hit_rate:.1%}"
+        yield "hits, exact and semantic", f"{self.exact_hits}, {self.semantic_hits}"
+        for reason, count in sorted(self.misses.items(), key=lambda miss: -miss[1]):
+            yield f"misses: {reason}", str(count)
+        for observer, lost in self.observers.items():
+            yield f"events lost by {observer}", str(lost)
 
 
 class StatisticsObserver:
@@ -128,8 +148,10 @@ class StatisticsObserver:
                 for name, detail, count in _counted(event):
                     self._counts[name, detail] += count
 
-    def snapshot(self) -> Statistics:
-        """Return the counts so far."""
+    def snapshot(
+        self, requests: Requests | None = None, lost: Mapping[str, int] | None = None
+    ) -> Statistics:
+        """Return the counts so far, with what others counted: requests, and events lost."""
         with self._lock:
             counts, exact_hits, saved_s = dict(self._counts), self._exact_hits, self._saved_s
 
@@ -166,6 +188,8 @@ class StatisticsObserver:
             tool_calls_reused=counts.get(("ToolCallReused", ""), 0),
             tool_wait_saved_s=saved_s,
             raced=by_reason("raced"),
+            requests=requests or Requests(),
+            observers=lost or {},
         )
 
     def after_fork(self) -> None:
@@ -184,7 +208,7 @@ def _counted(event: Event) -> list[tuple[str, str, int]]:
     if isinstance(event, events.EmbeddingsServed):
         cached = event.cached + event.shared
         return [("embeddings", "cached", cached), ("embeddings", "asked", event.asked)]
-    if isinstance(event, events.PathsRaced):
+    if isinstance(event, PathsRaced):
         return [("raced", f"{path.name}.{path.outcome}", 1) for path in event.paths]
     detail = getattr(event, "reason", "") or getattr(event, "stale", "")
     return [(type(event).__name__, detail, 1)]

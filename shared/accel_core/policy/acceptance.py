@@ -109,6 +109,8 @@ class Acceptance:
 
     def noted(self, confidence: float, *, used: bool, now_s: float) -> bool:
         """Note what became of a guess, and return whether a rest begins with it."""
+        if self.resting(now_s):  # it was begun before the rest, which has its reason already
+            return False
         self._fade(now_s)
         (self._used if used else self._wasted)[_step(confidence)] += 1.0
         all_used, all_wasted = sum(self._used), sum(self._wasted)
@@ -117,8 +119,6 @@ class Acceptance:
             return False
         if all_wasted <= self._terms.waste_share * issued:
             self._on_trial = self._on_trial and issued < _ENOUGH
-            return False
-        if self.resting(now_s):  # it was begun before the rest
             return False
         self._rest(now_s)
         return True

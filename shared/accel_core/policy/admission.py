@@ -29,6 +29,7 @@ class Answer(NamedTuple):
         tool_calls: whether it asks for tools; such an answer is only ever served exactly.
         finish_reasons: as the provider named them, of each choice.
         refused: whether the provider marked it as a refusal.
+        cost_s: how long the model took, in seconds; 0: not known.
     """
 
     payload: bytes
@@ -36,6 +37,7 @@ class Answer(NamedTuple):
     tool_calls: bool = False
     finish_reasons: tuple[str, ...] = ()
     refused: bool = False
+    cost_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

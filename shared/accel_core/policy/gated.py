@@ -40,6 +40,11 @@ class Gated:
         return self._decides.candidates
 
     @property
+    def floor(self) -> float:
+        """Cosine below which the decision serves nothing."""
+        return self._decides.floor
+
+    @property
     def ready(self) -> bool:
         """Whether the lexicon is at hand."""
         return self._lexicon.ready

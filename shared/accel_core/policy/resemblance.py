@@ -74,6 +74,11 @@ class Resemblance:
             raise ConfigError("forest", grown_on, "must be grown on this version's numbers")
 
     @property
+    def floor(self) -> float:
+        """The lowest cosine of the calibration."""
+        return self._calibration.min_similarity
+
+    @property
     def ready(self) -> bool:
         """Whether the lexicon is at hand."""
         return self._lexicon.ready

@@ -49,6 +49,10 @@ class SimilarityPolicy(Protocol):
     def ready(self) -> bool:
         """Whether it decides at once; the first decision may take a file's reading."""
 
+    @property
+    def floor(self) -> float:
+        """Cosine below which nothing is served, nor a verifier asked."""
+
     def comparable(self, text: str) -> bool:
         """Whether questions such as `text` may be compared by meaning at all."""
 
@@ -90,6 +94,11 @@ class FixedThreshold:
         if not self.max_words > 0:
             raise ConfigError("max_words", self.max_words, "must be above 0")
         check_grey(self.grey_from, self.min_similarity)
+
+    @property
+    def floor(self) -> float:
+        """The lower of both thresholds."""
+        return self.min_similarity if self.grey_from is None else self.grey_from
 
     def comparable(self, text: str) -> bool:
         """Whether `text` has at most `max_words` words."""

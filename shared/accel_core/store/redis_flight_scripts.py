@@ -43,7 +43,32 @@ end
 """
 """Whether an invalidation after `mark` means an entry; it needs `redis_selection.MEANS`."""
 
+TAKE = """
+local function take(flight, counter, token, waiting, lease_ms)
+    if redis.call('HEXISTS', flight, 'leader') == 1 then
+        if waiting ~= '' then redis.call('HSET', flight, waiting, '') end
+        return {'led', redis.call('PTTL', flight)}
+    end
+    if redis.call('EXISTS', flight .. ':' .. token) == 1 then return {'led', 0} end
+    redis.call('HSET', flight, 'leader', token)
+    redis.call('PEXPIRE', flight, lease_ms)
+    local mark = redis.call('HGET', counter, 'outdated')
+    if not mark then
+        local now = redis.call('TIME')
+        mark = string.format('%.0f', now[1] * 1000000 + now[2])
+        redis.call('HSET', counter, 'outdated', mark)
+    end
+    return {'lease', mark}
+end
+"""
+"""Takes a lease, or lines up with who waits for it.
+
+Returns ``led`` with the rest of the lease in ms, or ``lease`` with the number of the last
+invalidation.
+"""
+
 CLAIM = Script(
+    TAKE,
     """
 local flight, counter, expiry = unpack(KEYS)
 local entry, key, token, waiting, lease_ms, passed_over = unpack(ARGV)
@@ -54,27 +79,13 @@ if fields[1] then
         return {'entry', fields[1], fields[2] or '', expires_ms}
     end
 end
-if redis.call('HEXISTS', flight, 'leader') == 1 then
-    if waiting ~= '' then redis.call('HSET', flight, waiting, '') end
-    return {'led', redis.call('PTTL', flight)}
-end
-if redis.call('EXISTS', flight .. ':' .. token) == 1 then return {'led', 0} end
-redis.call('HSET', flight, 'leader', token)
-redis.call('PEXPIRE', flight, lease_ms)
-local mark = redis.call('HGET', counter, 'outdated')
-if not mark then
-    local now = redis.call('TIME')
-    mark = string.format('%.0f', now[1] * 1000000 + now[2])
-    redis.call('HSET', counter, 'outdated', mark)
-end
-return {'lease', mark}
-"""
+return take(flight, counter, token, waiting, lease_ms)
+""",
 )
 """KEYS: the flight, the counter, when entries expire. ARGV: entry prefix, key, token, the channel
 of this process where it listens, how long the lease is, when the entry expires that is passed over.
 
-Returns ``entry`` with its bytes, its vector and when it expires; ``led`` with the rest of the lease
-in ms; or ``lease`` with the number of the last invalidation.
+Returns ``entry`` with its bytes, its vector and when it expires; or what `TAKE` does.
 """
 
 RENEW = Script(

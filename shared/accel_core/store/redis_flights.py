@@ -7,6 +7,7 @@ its entry, and the same script tells those who wait; where its process died the 
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
@@ -16,16 +17,20 @@ from accel_core.store.redis_inbox import RedisInbox, Waiter
 from accel_core.store.redis_leases import RedisLeases
 from accel_core.store.redis_outdated import RedisOutdated
 from accel_core.store.redis_scripts import expires_ms
-from accel_core.store.redis_search import Row
+from accel_core.store.redis_search import Claim, Row
 from accel_core.store.redis_selection import meaning
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from accel_core.leases import Landing
+    from accel_core.leases import Landing, Wanted
     from accel_core.ports import Entry, Selector
     from accel_core.store.redis_link import RedisLink
     from accel_core.store.redis_scripts import Names
+    from accel_core.store.redis_search import Rows
+
+_ROUNDED = 0.01
+"""How far a cosine by the server's own vectors may be from that by an entry's."""
 
 LEASE_S = 3.0
 """How long a lease lasts after its process died; it is renewed every third of it until then."""
@@ -54,7 +59,7 @@ class RedisFlights:
         lease_s: float = LEASE_S,
     ) -> None:
         self._link, self._names, self._read = link, names, read
-        self._mono_now, self._lease_s = mono_now, lease_s
+        self._mono_now, self._lease_ms = mono_now, int(lease_s * 1000)
         self._inbox = RedisInbox(link.subscribe, names.waiting, mono_now)
         self._invalidations = RedisOutdated()
         self._leases = RedisLeases(
@@ -73,12 +78,8 @@ class RedisFlights:
         """
         waiter = Waiter(self._names.flight(name))
         lease = Lease(name, key, token_hex(8), 0)
-        try:
+        with self._heard(lease, waiter):
             claimed = self._claimed(lease, waiter, passed_over)
-        except BaseException:
-            waiter.future.cancel()
-            self._leases.give_up(lease)
-            raise
         if isinstance(claimed, float):
             waiter.until_s = claimed
             return waiter.future
@@ -86,6 +87,37 @@ class RedisFlights:
         if isinstance(claimed, Lease):
             self._leases.hold(claimed, self._mono_now() + at_most_s)
         return claimed
+
+    def claim_by(
+        self, find: Callable[..., Rows], wanted: Wanted | None
+    ) -> tuple[Rows, Lease | Landing | None]:
+        """Return what `find` found, and what it claimed where that was nothing to be served.
+
+        Args:
+            find: searches, and takes its `claim`.
+            wanted: what is to be claimed; None: nothing.
+
+        Raises:
+            StoreError: what `find` raised.
+        """
+        if wanted is None:
+            return find(claim=Claim()), None
+        name = self._names.flight(wanted.name)
+        waiter, lease = Waiter(name), Lease(wanted.name, wanted.key, token_hex(8), 0)
+        channel, below = self._inbox.line_up(waiter), wanted.below - _ROUNDED
+        with self._heard(lease, waiter):
+            claim = Claim(name, wanted.key, lease.token, channel, self._lease_ms, below)
+            rows = find(claim=claim)
+        what, *rest = rows.claimed or [b""]
+        if what == b"led" and channel:
+            waiter.until_s = self._mono_now() + int(rest[0]) / 1000
+            return rows, waiter.future
+        waiter.future.cancel()
+        if what != b"lease":
+            return rows, None
+        lease = lease._replace(mark=int(rest[0]))
+        self._leases.hold(lease, self._mono_now() + wanted.at_most_s)
+        return rows, lease
 
     def mark(self) -> int:
         """Return the number of the last invalidation that was heard of."""
@@ -142,6 +174,16 @@ class RedisFlights:
         self._inbox.close()
         self._leases.close()
 
+    @contextmanager
+    def _heard(self, lease: Lease, waiter: Waiter) -> Iterator[None]:
+        """Claim `lease` within; where that fails nobody is left to wait, nor for it."""
+        try:
+            yield
+        except BaseException:
+            waiter.future.cancel()
+            self._leases.give_up(lease)
+            raise
+
     def _claimed(
         self, lease: Lease, waiter: Waiter, passed_over: Entry | None
     ) -> Lease | Entry | float:
@@ -170,6 +212,6 @@ class RedisFlights:
             CLAIM,
             [names.flight(lease.name), names.counter, names.expiry],
             *(names.entries, lease.key, lease.token, channel),
-            *(int(self._lease_s * 1000), refused),
+            *(self._lease_ms, refused),
         )
         return claimed

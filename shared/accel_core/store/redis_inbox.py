@@ -19,7 +19,8 @@ from accel_core.forking import renewed_in_children
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from accel_core.store.redis_link import Subscription, Wire
+    from accel_core.store.redis_link import Subscription
+    from accel_core.store.redis_wire import Wire
 
 _BEAT_S = 0.5
 """After so long a silence the server is spoken to, and after as long again it is given up. Nobody

@@ -1,7 +1,8 @@
 """The leases that this process holds on a Redis server: renewed while they are, and ended.
 
-One thread owns them. It works while there are some, waits for orders otherwise, and is given these
-through a queue that may be written to from anywhere, while garbage is collected too. What it cannot
+One thread renews them while there are some, and tells the server which are over; it is told by a
+queue that may be written to from anywhere, while garbage is collected too. It is not woken for what
+it need not do at once, since the caller would wait for the interpreter meanwhile. What it cannot
 tell the server is an event; such a lease ends by itself.
 """
 
@@ -31,11 +32,10 @@ _LANDING = 10_000
 
 
 class _Order(NamedTuple):
-    """What is to be done about a lease; ``close`` concerns all."""
+    """What the server is to be told about a lease; without one, ``look`` or ``close``."""
 
-    what: Literal["hold", "hurry", "let_go", "over", "declined", "unheard", "close"]
+    what: Literal["over", "declined", "unheard", "look", "close"]
     lease: Lease | None = None
-    until_s: float = 0.0
 
 
 class RedisLeases:
@@ -70,7 +70,9 @@ class RedisLeases:
         Raises:
             StoreError: no thread is to be had; the lease ends by itself.
         """
-        self._carry_out(_Order("hold", lease, until_s))
+        self._held[lease] = until_s
+        if self._idle:  # else it looks by itself in time
+            self._carry_out(_Order("look"))
 
     def give_up(self, lease: Lease) -> None:
         """End `lease` whose claim failed: it may have been taken all the same, or yet be.
@@ -91,8 +93,9 @@ class RedisLeases:
         # Beyond that, their saves were let go.
         for which in list(self._landing)[:-_LANDING]:
             self._landing.pop(which, None)
-        if lease.token:
-            self._orders.put(_Order("hurry", lease, self._mono_now() + self.lease_s))
+        until_s = self._held.get(lease)
+        if until_s is not None:
+            self._held[lease] = min(until_s, self._mono_now() + self.lease_s)
 
     def landing(self, entry: Entry) -> Lease | None:
         """Return the lease that the save of `entry` is to end.
@@ -109,12 +112,13 @@ class RedisLeases:
     def landed(self, entry: Entry) -> None:
         """Take note that the save of `entry` is done; the lease is renewed no longer."""
         lease = self._landing.pop(_which(entry), None)
-        if lease is not None and lease.token:
-            self._orders.put(_Order("let_go", lease))
+        if lease is not None:
+            self._held.pop(lease, None)
 
     def end(self, lease: Lease, *, declined: bool) -> None:
         """End `lease` and tell who waits, where this process holds it. Does not wait."""
-        self._orders.put(_Order("declined" if declined else "over", lease))
+        if self._held.pop(lease, None) is not None:
+            self._orders.put(_Order("declined" if declined else "over", lease))
 
     def close(self) -> None:
         """End all leases held, within some seconds. Calling it again does nothing."""
@@ -128,6 +132,9 @@ class RedisLeases:
         """Hold none in a child process: they are its parent's."""
         self._starting, self._thread = threading.Lock(), None
         self._orders: queue.SimpleQueue[_Order] = queue.SimpleQueue()
+        # Until when each is renewed; changed by single operations, which need no lock.
+        self._held: dict[Lease, float] = {}
+        self._idle = True
         self._landing: dict[tuple[bytes, float], Lease] = {}
 
     def _carry_out(self, order: _Order) -> None:
@@ -143,35 +150,41 @@ class RedisLeases:
                 self._thread = thread
 
     def _run(self) -> None:
-        held: dict[Lease, float] = {}
-        renew_at_s = float("inf")
+        renew_at_s = self._mono_now() + self.lease_s / 3
         while True:
-            orders = self._next(renew_at_s - self._mono_now() if held else None)
-            idle = not held
-            ended = _noted(orders, held)
+            orders = self._next(renew_at_s)
             if any(order.what == "close" for order in orders):
-                self._end([*ended, *(_Order("over", lease) for lease in held)])
+                self._idle = True
+                self._end([*orders, *(_Order("over", lease) for lease in list(self._held))])
                 return
-            self._end(ended)
+            self._end(orders)
             now_s = self._mono_now()
-            if idle:
+            if self._idle:
                 renew_at_s = now_s + self.lease_s / 3
             elif now_s >= renew_at_s:
                 renew_at_s = now_s + self.lease_s / 3
-                _drop_late(held, now_s)
-                self._renew(list(held))
+                self._drop_late(now_s)
+                self._renew(list(self._held))
 
-    def _next(self, timeout_s: float | None) -> list[_Order]:
-        """Wait for orders and return them, in order; none where `timeout_s` passed first."""
+    def _next(self, renew_at_s: float) -> list[_Order]:
+        """Wait for orders and return them, in order; none where it is time to renew."""
+        # So that whoever holds one now either is seen here or sees that.
+        self._idle = True
+        self._idle = not self._held
+        timeout_s = None if self._idle else max(0.0, renew_at_s - self._mono_now())
         orders: list[_Order] = []
         try:
-            orders.append(
-                self._orders.get(timeout=None if timeout_s is None else max(0.0, timeout_s))
-            )
+            orders.append(self._orders.get(timeout=timeout_s))
             while True:
                 orders.append(self._orders.get_nowait())
         except queue.Empty:
             return orders
+
+    def _drop_late(self, now_s: float) -> None:
+        """Leave alone those that were held as long as they may be."""
+        for lease, until_s in list(self._held.items()):
+            if until_s <= now_s:
+                self._held.pop(lease, None)
 
     def _end(self, orders: Iterable[_Order]) -> None:
         told = [(order.lease, order.what) for order in orders if order.lease is not None]
@@ -197,26 +210,3 @@ class RedisLeases:
 def _which(entry: Entry) -> tuple[bytes, float]:
     """Tell `entry` from another one under its key; with its vector it is the same."""
     return entry.key, entry.created_s
-
-
-def _drop_late(held: dict[Lease, float], now_s: float) -> None:
-    """Leave alone those that were held as long as they may be."""
-    for lease in [lease for lease, until_s in held.items() if until_s <= now_s]:
-        del held[lease]
-
-
-def _noted(orders: list[_Order], held: dict[Lease, float]) -> list[_Order]:
-    """Take note in `held`, and return which leases are to be ended, and how."""
-    ended: list[_Order] = []
-    for order in orders:
-        if order.lease is None:
-            continue
-        if order.what == "unheard":
-            ended.append(order)
-        elif order.what == "hold":
-            held[order.lease] = order.until_s
-        elif order.what == "hurry" and order.lease in held:
-            held[order.lease] = min(order.until_s, held[order.lease])
-        elif order.what != "hurry" and held.pop(order.lease, None) is not None:
-            ended += [order] if order.what != "let_go" else []
-    return ended

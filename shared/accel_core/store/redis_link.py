@@ -12,11 +12,13 @@ password.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core.errors import MissingExtraError, StoreUnavailableError
 from accel_core.store.redis_access import Address, access_to
 from accel_core.store.redis_errors import reported, unreachable
+from accel_core.store.redis_wire import Wires
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,28 +27,10 @@ if TYPE_CHECKING:
 
     from accel_core.store.redis_access import Access, Server
     from accel_core.store.redis_scripts import Script
+    from accel_core.store.redis_wire import Wire
 
 _REDIRECTS = 4
 """How often a command is sent on at most: to where its slot is, on its way, or not known yet."""
-
-
-class Wire(Protocol):
-    """One connection, as redis-py has it."""
-
-    def connect(self) -> None:
-        """Connect, and say who it is."""
-
-    def send_command(self, *arguments: str) -> None:
-        """Send one command."""
-
-    def can_read(self, timeout: float) -> bool:
-        """Whether something has come, or comes in time; raises where the connection is closed."""
-
-    def read_response(self) -> object:
-        """Return the next answer."""
-
-    def disconnect(self) -> None:
-        """Close it."""
 
 
 class Subscription(NamedTuple):
@@ -142,18 +126,18 @@ class RedisLink:
 
         with reported("describe"):
             try:
-                return str(self._aim.quick.info("memory").get("maxmemory_policy", ""))
+                told = _answer(self._aim.quick.ask(("INFO", "memory"))[0])
             except redis.exceptions.NoPermissionError:
                 return ""
+        found = re.search(rb"maxmemory_policy:(\S+)", told)
+        return found[1].decode() if found else ""
 
     def subscribe(self, channel: str) -> Subscription:
         """Return a connection subscribed to `channel`, at the node that has the link's names."""
         if self._aim.address != self.home:
             self._carry_out("listen to", _Command(("EXISTS", channel)))
         node = self._aim
-        pool = node.quick.connection_pool
-        # Made by the pool, it would be counted there for ever, and so would all that follow it.
-        wire = cast(Wire, pool.connection_class(**pool.connection_kwargs))
+        wire: Wire = node.quick.made()
         with reported("listen to"):
             try:
                 wire.connect()
@@ -168,7 +152,7 @@ class RedisLink:
     def close(self) -> None:
         """Close what is open."""
         for node in list(self._nodes.values()):
-            node.let_go(in_use=True)
+            node.let_go()
 
     def __repr__(self) -> str:
         return repr(self._access)
@@ -225,7 +209,7 @@ class RedisLink:
 
         if isinstance(error, redis.exceptions.ReadOnlyError):
             # It was replaced: new connections find who is at its name now.
-            node.let_go(in_use=False)
+            node.let_go()
         if unreachable(error) and self._aim is node:
             after = self._known.index(node.address) + 1 if node.address in self._known else 0
             self._aim = self._node(self._known[after % len(self._known)])
@@ -247,76 +231,59 @@ class _Node:
     def __init__(
         self, address: Address, access: Access, lookup_timeout_s: float, write_timeout_s: float
     ) -> None:
-        import redis
-
         self.address, self.asked_who = address, False
-        quick, patient = (
-            _bound(access, address, timeout_s) for timeout_s in (lookup_timeout_s, write_timeout_s)
-        )
-        self.quick = redis.Redis(connection_pool=quick)
-        self.patient = redis.Redis(connection_pool=patient)
+        self.quick = Wires(access, address, lookup_timeout_s)
+        self.patient = Wires(access, address, write_timeout_s)
 
     def send(self, command: _Command, *, visiting: bool) -> Any:
         """Return the answer; `visiting` a slot on its way here, which only who asks for sees."""
         import redis
 
-        client: Any = self.patient if command.patient else self.quick
+        wires = self.patient if command.patient else self.quick
         if visiting:
-            with client.pipeline(transaction=False) as pipeline:
-                pipeline.execute_command("ASKING").execute_command(*command.parts)
-                return pipeline.execute()[1]
+            return _answer(wires.ask(("ASKING",), command.parts)[1])
         if not command.published:
-            return client.execute_command(*command.parts)
+            return _answer(wires.ask(command.parts)[0])
         # A server writes to its clients in the reverse order of their first bytes. The transaction
         # gives its caller a byte before the script publishes, so subscribers are written to first
         # (measured under load: without it, 15 % of saves were answered before they were heard of).
-        with client.pipeline(transaction=True) as pipeline:
-            pipeline.execute_command(*command.parts)
-            try:
-                return pipeline.execute()[0]
-            except redis.exceptions.OutOfMemoryError:
-                # A full server takes no transaction, and takes scripts that remove.
-                return client.execute_command(*command.parts)
+        begun, queued, carried_out = wires.ask(("MULTI",), command.parts, ("EXEC",))
+        _answer(begun)
+        if isinstance(queued, redis.exceptions.OutOfMemoryError):
+            # A full server takes no transaction, and takes scripts that remove.
+            return _answer(wires.ask(command.parts)[0])
+        _answer(queued)
+        return _answer(_answer(carried_out)[0])
 
     def load(self, command: _Command) -> None:
         """Make the script of `command` known here."""
         if command.script is not None:
-            client = self.patient if command.patient else self.quick
-            client.script_load(command.script.text)
+            wires = self.patient if command.patient else self.quick
+            _answer(wires.ask(("SCRIPT", "LOAD", command.script.text))[0])
 
     def others(self) -> list[tuple[str, int]]:
         """Return the nodes of the cluster; none where there is none, or the user may not know."""
         import redis
 
         try:
-            slots: Any = cast(Any, self.quick).execute_command("CLUSTER SLOTS")
+            slots = _answer(self.quick.ask(("CLUSTER", "SLOTS"))[0])
         except (redis.RedisError, OSError):
             return []
         named = (node for _, _, *nodes in slots for node in nodes)
         return [((node[0] or b"").decode(), int(node[1])) for node in named]
 
-    def let_go(self, *, in_use: bool) -> None:
-        """Close the connections that are idle, or all."""
-        self.quick.connection_pool.disconnect(inuse_connections=in_use)
-        self.patient.connection_pool.disconnect(inuse_connections=in_use)
+    def let_go(self) -> None:
+        """Close the connections."""
+        self.quick.let_go()
+        self.patient.let_go()
+
+
+def _answer(answer: Any) -> Any:
+    """Return `answer`, or raise the error that it is."""
+    if isinstance(answer, Exception):
+        raise answer
+    return answer
 
 
 def _call(script: Script, names: Sequence[Any], arguments: Sequence[Any]) -> tuple[Any, ...]:
     return ("EVALSHA", script.sha, len(names), *names, *arguments)
-
-
-def _bound(access: Access, address: Address, timeout_s: float) -> redis.ConnectionPool:
-    import redis
-    from redis.backoff import NoBackoff
-    from redis.retry import Retry
-
-    kind, settings = access.connecting(address)
-    return redis.ConnectionPool(
-        connection_class=kind,
-        **settings,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0),
-        health_check_interval=0,
-        protocol=2,
-    )

@@ -10,13 +10,18 @@ from __future__ import annotations
 import contextlib
 import threading
 from secrets import token_hex
-from typing import TYPE_CHECKING, NamedTuple
+from ssl import SSLWantReadError
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core.errors import StoreUnavailableError
 from accel_core.forking import renewed_in_children
+from accel_core.store.redis_wire import stirs
 
 if TYPE_CHECKING:
     from accel_core.store.redis_link import RedisLink, Subscription
+
+
+_READ_BYTES = 1 << 16
 
 
 class Heard(NamedTuple):
@@ -46,8 +51,13 @@ class RedisNews:
         writer: by which name this process publishes its own, which are no news to it.
     """
 
+    _subscription: Subscription | None
+
     def __init__(self, link: RedisLink, channel: str) -> None:
         self._link, self._channel = link, channel
+        said = channel.encode()
+        # What comes before the length of a message's text.
+        self._before = b"*3\r\n$7\r\nmessage\r\n$%d\r\n%b\r\n$" % (len(said), said)
         self._heard = Heard(0, 0, 0, 0)
         self.after_fork()
         renewed_in_children(self)
@@ -85,8 +95,8 @@ class RedisNews:
                 self._drop()
                 return None
             try:
-                while wire.can_read(timeout=0):
-                    self._take(wire.read_response())
+                if stirs(wire):
+                    self._read(wire)
             except Exception:  # whatever it is, nothing more comes by this connection
                 self._drop()
                 return None
@@ -101,13 +111,41 @@ class RedisNews:
         """Start anew in a child process: connection and name are the parent's."""
         self.writer = token_hex(8)
         self._lock, self._connecting = threading.Lock(), threading.Lock()
-        self._subscription: Subscription | None = None
+        self._come, self._subscription = b"", None
 
     def _start(self) -> None:
         subscription = self._link.subscribe(self._channel)
+        wire: Any = subscription.wire
         with self._lock:
             self._heard = Heard(self._heard.connection + 1, 0, 0, 0)
-            self._subscription = subscription
+            self._come, self._subscription = b"", subscription
+            try:
+                # What redis-py has read already; from here on the socket is read without it.
+                while wire.can_read(timeout=0):
+                    self._take(wire.read_response())
+                wire._sock.settimeout(0)  # noqa: SLF001 - there is no other way to it
+            except BaseException:
+                self._drop()
+                raise
+
+    def _read(self, wire: Any) -> None:
+        """Take what has come, and keep half a message for later; never wait."""
+        with contextlib.suppress(BlockingIOError, SSLWantReadError):
+            while True:
+                part = wire._sock.recv(_READ_BYTES)  # noqa: SLF001 - as above
+                if not part:
+                    raise ConnectionError("the server closed the connection")
+                self._come += part
+        while self._come:
+            if not self._come.startswith(self._before[: len(self._come)]):
+                raise ValueError("no message")
+            size, end, rest = self._come[len(self._before) :].partition(b"\r\n")
+            if not end or len(rest) < int(size) + 2:
+                break
+            self._take([b"message", b"", rest[: int(size)]])
+            self._come = rest[int(size) + 2 :]
+        if len(self._come) > _READ_BYTES:
+            raise ValueError("no news are so long")
 
     def _take(self, message: object) -> None:
         if not isinstance(message, list) or message[0] != b"message":

@@ -32,6 +32,7 @@ encoder, a corpus is in hexadecimal; all are digests: no name holds text of a us
 from __future__ import annotations
 
 from base64 import b32encode
+from functools import lru_cache
 from hashlib import blake2b, sha1
 from typing import TYPE_CHECKING
 
@@ -107,5 +108,6 @@ def place(scope: bytes, encoder: str) -> str:
     return b32encode(digest).decode().lower()
 
 
+@lru_cache(maxsize=8)
 def _key(encoder: str) -> bytes:
     return blake2b(utf8(encoder), digest_size=32).digest()

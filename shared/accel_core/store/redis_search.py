@@ -18,11 +18,17 @@ from __future__ import annotations
 
 import re
 from struct import Struct
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from accel_core.events import BackendFailed, SearchUnavailable
-from accel_core.store.redis_changes import OUTLIVES_MS
-from accel_core.store.redis_scripts import Script, place
+from accel_core.store.redis_scripts import place
+from accel_core.store.redis_search_scripts import (
+    CREATE_INDEX,
+    FETCH,
+    FIND_BY_INDEX,
+    FIND_IN_SET,
+    PROBE,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -32,140 +38,6 @@ if TYPE_CHECKING:
     from accel_core.store.redis_scripts import Names
 
 Search = Literal["auto", "query_engine", "vector_sets", "process"]
-
-_READ = """
-local entry, place, query, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local exact, near, seen, swept, problem = {}, {}, {}, 0, ''
-local function read(rows, key)
-    seen[key] = true
-    local fields = redis.pcall('HMGET', entry .. key, 'body', 'vector')
-    local body, vector = fields[1] or '', fields[2] or ''
-    if not (fields.err or fields[1] or fields[2]) then return false end
-    rows[#rows + 1] = struct.pack('<I4I4I4', #key, #body, #vector) .. key .. body .. vector
-    return true
-end
-for i = 6, #ARGV do read(exact, ARGV[i]) end
-"""
-
-# Rows in one piece: redis-py takes 100 microseconds more for a list of them.
-_ANSWER = "return {table.concat(exact), table.concat(near), swept, problem}"
-
-FETCH = Script(
-    """
-local rows = {}
-for i, name in ipairs(KEYS) do
-    local fields = redis.pcall('HMGET', name, 'body', 'vector')
-    if fields.err then
-        rows[i] = {'', ''}
-    elseif fields[1] or fields[2] then
-        rows[i] = {fields[1] or '', fields[2] or ''}
-    else
-        rows[i] = {}
-    end
-end
-return rows
-"""
-)
-"""KEYS: entries. Returns bytes and vector of each, nothing where there is none."""
-
-FIND_BY_INDEX = Script(
-    _READ,
-    """
-local function search(which, policy, count)
-    local found = redis.pcall(
-        'FT.SEARCH', ARGV[5], which .. '=>[KNN ' .. count .. ' @vector $query' .. policy .. ']',
-        'PARAMS', 2, 'query', query, 'SORTBY', '__vector_score', 'NOCONTENT',
-        'LIMIT', 0, count, 'DIALECT', 2)
-    problem = found.err or ''
-    local keys = {}
-    for i = 2, #found do keys[i - 1] = string.sub(found[i], #entry + 1) end
-    return keys
-end
-local keys = {}
-for _, key in ipairs(search('*', '', 4 * most)) do
-    if redis.pcall('HGET', entry .. key, 'place') == place then keys[#keys + 1] = key end
-end
-if #keys < most and problem == '' then
-    keys = search('@place:{' .. place .. '}', ' HYBRID_POLICY ADHOC_BF', most)
-end
-for i = 1, math.min(#keys, most) do
-    if not seen[keys[i]] then read(near, keys[i]) end
-end
-""",
-    _ANSWER,
-)
-"""KEYS: lone. ARGV: entry prefix, place, vector as float16, most, index, keys.
-
-Returns the entries under the keys, and the nearest of the place: key, bytes and vector of each,
-preceded by their lengths; then how many vectors without an entry were removed, and what prevented
-the search.
-"""
-
-FIND_IN_SET = Script(
-    _READ,
-    f"""
-local time = redis.call('TIME')
-local over_ms = time[1] * 1000 + math.floor(time[2] / 1000) + {OUTLIVES_MS}
-local function is_over(key)
-    local leaves_ms = redis.call('PEXPIRETIME', entry .. key)
-    return leaves_ms >= 0 and leaves_ms <= over_ms
-end
-local lone = redis.pcall('HGET', KEYS[1], place)
-if type(lone) == 'string' and not seen[lone] and not is_over(lone) then read(near, lone) end
-local set = ARGV[5] .. place
-local found = redis.pcall('VSIM', set, 'FP32', query, 'COUNT', 4 * most, 'EF', 50)
-if found.err then
-    problem = found.err
-else
-    local few = #near + most
-    for _, key in ipairs(found) do
-        if #near == few then break end
-        if not seen[key] and not is_over(key) and not read(near, key) then
-            local gone = redis.pcall('VREM', set, key)
-            if type(gone) == 'number' then swept = swept + gone end
-        end
-    end
-end
-""",
-    _ANSWER,
-)
-"""The same by a vector set, with the vector as float32 and the prefix of sets for the index.
-
-Elements whose entry is past its time are passed over: they must not stand for those that are not.
-Looking at 50 of the graph's elements (EF) finds 97 % of the true neighbours in 10,000, in 0.4 ms;
-the server's default takes 0.95 ms.
-"""
-
-PROBE = Script(
-    """
-local function refusal(...)
-    local answer = redis.pcall(...)
-    return type(answer) == 'table' and answer.err or ''
-end
-return {
-    refusal('FT.SEARCH', ARGV[1], '*', 'NOCONTENT', 'LIMIT', 0, 0),
-    refusal('VCARD', KEYS[1]),
-}
-"""
-)
-"""KEYS: a vector set that may be missing. ARGV: an index that may be.
-
-Returns what the query engine, and what vector sets, say against being used; nothing where they can.
-"""
-
-CREATE_INDEX = Script(
-    """
-local made = redis.pcall(
-    'FT.CREATE', ARGV[1], 'ON', 'HASH', 'PREFIX', 1, ARGV[2],
-    'NOOFFSETS', 'NOHL', 'NOFIELDS', 'NOFREQS', 'SCHEMA', 'place', 'TAG', 'vector', 'VECTOR',
-    'HNSW', 6, 'TYPE', 'FLOAT16', 'DIM', ARGV[3], 'DISTANCE_METRIC', 'COSINE')
-return made.err or ''
-"""
-)
-"""KEYS: any of the store's. ARGV: index, entry prefix, dimensions. Returns what stood against it.
-
-Entries that are there already are taken in by the server, in the background.
-"""
 
 _BYTES_A_NUMBER = 2
 _LENGTHS = Struct("<3I")
@@ -183,6 +55,26 @@ class Row(NamedTuple):
     vector: bytes
 
 
+class Claim(NamedTuple):
+    """A lease that a search is to take, as its script is told; as it is: none.
+
+    Attributes:
+        flight: name of the lease.
+        key: of the entry that there must not be.
+        token: of who takes it.
+        channel: where this process listens; empty where it does not.
+        lease_ms: how long it is.
+        below: the cosine that the nearest must be below.
+    """
+
+    flight: str = ""
+    key: bytes = b""
+    token: str = ""
+    channel: str = ""
+    lease_ms: int = 0
+    below: float = -1.0
+
+
 class Rows(NamedTuple):
     """What one question of a lookup gave.
 
@@ -190,11 +82,13 @@ class Rows(NamedTuple):
         exact: the entries under the keys that were asked for.
         near: the nearest of the place, in no order.
         swept: vectors without an entry that were met, and removed.
+        claimed: what became of the claim, as `redis_flight_scripts.TAKE` says; empty: nothing.
     """
 
     exact: list[Row]
     near: list[Row]
     swept: int
+    claimed: list[Any]
 
 
 class RedisSearch:
@@ -272,26 +166,41 @@ class RedisSearch:
         self._indexes.add(dimensions)
 
     def find(
-        self, keys: Sequence[bytes], scope: bytes, encoder: str, vector: bytes, limit: int
+        self,
+        keys: Sequence[bytes],
+        scope: bytes,
+        encoder: str,
+        vector: bytes,
+        limit: int,
+        *,
+        claim: Claim,
     ) -> Rows:
         """Return the entries under `keys`, and those nearest to `vector`; one command.
+
+        Args:
+            keys: of entries wanted whatever their vectors.
+            scope: of the nearest.
+            encoder: of their vectors.
+            vector: float16.
+            limit: how many of the nearest.
+            claim: made in the same script where nothing is found that could be served.
 
         Raises:
             StoreError: the server cannot be asked.
         """
         indexed = self.by == "query_engine"
         dimensions = len(vector) // _BYTES_A_NUMBER
-        exact, near, swept, problem = self._link.ask(
+        exact, near, swept, problem, claimed = self._link.ask(
             "find",
             FIND_BY_INDEX if indexed else FIND_IN_SET,
-            [self._names.lone],
+            [self._names.lone, self._names.counter, claim.flight or self._names.lone],
             *(self._names.entries, place(scope, encoder)),
             *(vector if indexed else single(vector), limit),
-            *(self._index(dimensions) if indexed else self._names.near, *keys),
+            *(self._index(dimensions) if indexed else self._names.near, *claim, *keys),
         )
         if problem:
             self._mend(problem.decode(errors="replace"), dimensions)
-        return Rows(list(_rows(exact)), list(_rows(near)), swept)
+        return Rows(list(_rows(exact)), list(_rows(near)), swept, claimed)
 
     def fetch(self, keys: Collection[bytes]) -> list[Row]:
         """Return the entries under `keys`; one command.

@@ -19,7 +19,9 @@ the store.
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from accel_core.errors import StoreError
 from accel_core.events import BackendFailed, StoreSwept
@@ -28,7 +30,7 @@ from accel_core.policy.seal import Seal
 from accel_core.ports import Changes, CorpusChanges, Located
 from accel_core.searching import Nearby
 from accel_core.store import codec
-from accel_core.store.redis_changes import CHANGES, REMOVE, SAVE
+from accel_core.store.redis_changes import CHANGES, REMOVE, SAVE, Page
 from accel_core.store.redis_corpora import ADD_CHANGE, READ_CHANGES
 from accel_core.store.redis_flights import RedisFlights
 from accel_core.store.redis_link import RedisLink
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 
     from accel_core.events import Event
     from accel_core.inspection import Stored
-    from accel_core.leases import Lease
+    from accel_core.leases import Lease, Wanted
     from accel_core.ports import Entry, Observer, Selector
     from accel_core.store.redis_access import Server
     from accel_core.store.redis_scripts import Script
@@ -153,10 +155,18 @@ class RedisStore:
         return self._search.on_server
 
     def find(
-        self, keys: Sequence[bytes], scope: bytes, encoder: str, vector: bytes, limit: int
+        self,
+        keys: Sequence[bytes],
+        scope: bytes,
+        encoder: str,
+        vector: bytes,
+        limit: int,
+        *,
+        wanted: Wanted | None = None,
     ) -> Nearby:
         """Return the entries under `keys`, and those nearest to `vector`, in one round trip."""
-        rows = self._search.find(keys, scope, encoder, vector, limit)
+        find = partial(self._search.find, keys, scope, encoder, vector, limit)
+        rows, claimed = self._flights.claim_by(find, wanted)
         if rows.swept:
             self._emit(StoreSwept("redis", 0, rows.swept))
         near = self._entries(rows.near)
@@ -164,7 +174,8 @@ class RedisStore:
         there = [entry for entry in near if (entry.scope, entry.encoder) == (scope, encoder)]
         if len(there) < len(near):
             self._tell("read", f"{len(near) - len(there)} entries are refused: scope")
-        return Nearby(self._entries(rows.exact), [entry for entry in there if entry.vector])
+        there = [entry for entry in there if entry.vector]
+        return Nearby(self._entries(rows.exact), there, claimed)
 
     def save(self, entries: Sequence[Entry]) -> None:
         """Store `entries`, replacing those with the same key; expired ones are removed."""
@@ -206,8 +217,11 @@ class RedisStore:
 
     def remove(self, keys: Collection[bytes]) -> int:
         """Remove `keys` and return how many were there."""
-        pages = _pages(list(keys), _REMOVED)
-        return sum(self._change("remove", REMOVE, *page) for page in pages)
+        return self._remove([(key, "") for key in keys])
+
+    def discard(self, entries: Sequence[Entry]) -> None:
+        """Remove `entries`, and leave what was stored under a key of theirs later."""
+        self._remove([(entry.key, entry.created_s) for entry in entries])
 
     def stirred(self) -> bool:
         """Whether there may be changes that `changes` has not told, other than this store's own."""
@@ -322,7 +336,12 @@ class RedisStore:
             *(self._names.entries, self._news.writer, self._search.sets, *arguments),
         )
 
-    def _page(self, told: int, after: int, limit: int, *, first: bool, bodies: bool) -> _Page:
+    def _remove(self, meant: Sequence[tuple[bytes, object]]) -> int:
+        """Remove entries by key, and by when they were stored where that is given."""
+        pages = _pages(meant, _REMOVED)
+        return sum(self._change("remove", REMOVE, *chain(*page)) for page in pages)
+
+    def _page(self, told: int, after: int, limit: int, *, first: bool, bodies: bool) -> Page:
         most = min(limit, _READ if bodies else _LEARNED)
         revision, reset, removed, reached, looked, stored, last, records = self._link.ask(
             "read changes of",
@@ -332,7 +351,7 @@ class RedisStore:
             *(told, after, most, int(first), int(bodies), self._flights.mark()),
         )
         removed += self._flights.hear(int(last), records)
-        return _Page(int(revision), bool(reset), removed, int(reached), looked < most, stored)
+        return Page(int(revision), bool(reset), removed, int(reached), looked < most, stored)
 
     def _row(self, entry: Entry, lease: Lease | None) -> tuple[Any, ...]:
         """Spell `entry` for `SAVE`, and the lease that it ends."""
@@ -373,26 +392,6 @@ class RedisStore:
     def _emit(self, event: Event) -> None:
         if self._on_event is not None:
             self._on_event(event)
-
-
-class _Page(NamedTuple):
-    """Some of the changes, as of one moment.
-
-    Attributes:
-        revision: the last one given.
-        reset: whether the history asked for is gone.
-        removed: keys that were removed.
-        after: the revision of the last entry looked at.
-        last: whether there are no later ones.
-        stored: keys of what was stored, or where vectors are wanted, rows of what can be located.
-    """
-
-    revision: int
-    reset: bool
-    removed: list[bytes]
-    after: int
-    last: bool
-    stored: list[Any]
 
 
 def _pages(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:

@@ -35,7 +35,9 @@ class ManualClock:
 
 
 class RecordingObserver:
-    """Keeps every event, oldest first."""
+    """Keeps every event, oldest first, when it happens."""
+
+    inline = True
 
     def __init__(self) -> None:
         self.events: list[Event] = []

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from accel_core.searching import SearchingStore
+from accel_core.searching import Nearby, SearchingStore
 from accel_core.testing.indexes import unit_vectors
 from accel_core.testing.shared_stores import SharedStoreContract
 from accel_core.testing.stores import digest
@@ -19,7 +19,6 @@ from accel_core.vectors import coarse, pack
 
 if TYPE_CHECKING:
     from accel_core.ports import Entry, SharedStore
-    from accel_core.searching import Nearby
 
 _ALL = 1_000_000
 _ENCODER = "an-encoder"
@@ -79,7 +78,7 @@ class SearchingStoreContract(SharedStoreContract):
 
     def test_finds_in_nothing(self, store: SearchingStore) -> None:
         """An empty store has nothing near and nothing under any key."""
-        assert self.asked(store, 0, keys=(digest(0),)) == ([], [])
+        assert self.asked(store, 0, keys=(digest(0),)) == Nearby([], [])
 
     def test_finds_the_only_one(self, store: SearchingStore, other: SearchingStore) -> None:
         """One entry alone is found by every handle, whole, however far it is."""
@@ -132,7 +131,7 @@ class SearchingStoreContract(SharedStoreContract):
         store.save([self.placed(number) for number in range(6)])
         other.remove([digest(number) for number in range(5)])
         for handle in (store, other):
-            assert self.asked(handle, 0, 9, keys=(digest(0),)) == ([], [self.placed(5)])
+            assert self.asked(handle, 0, 9, keys=(digest(0),)) == Nearby([], [self.placed(5)])
         other.remove([digest(5)])
         assert self.near(store, 5) == []
         store.save([self.placed(1)])

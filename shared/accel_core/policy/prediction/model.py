@@ -214,7 +214,7 @@ class _Lone:
         self._tally = tally
 
     def __call__(self, table: Key, row: Hashable, _: float) -> bool:
-        if table[0] in ("origin", "runs"):
+        if table[0] in ("origin", "runs") and len(table) > 1:
             return self._rare(table[1], table[2], row)
         if table[0] in ("cell", "outline"):
             return self._rare(table[1], table[2], table[3])

@@ -1,0 +1,16 @@
+"""Requests told of: what that costs, and whether it is true.
+
+Hits are measured through the frameworks' own clients against the local server, with every observer
+on, and with nothing recorded at all.
+"""
+
+from __future__ import annotations
+
+from benchmarks import observability_cost, observability_truth
+from benchmarks.harness import Group
+
+GROUP = Group(
+    name="observability",
+    rows=[*observability_cost.ROWS, *observability_truth.ROWS],
+    packages=("langchain-core", "llama-index-core", "opentelemetry-sdk", "prometheus-client"),
+)

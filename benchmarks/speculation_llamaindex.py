@@ -1,0 +1,275 @@
+"""Rows of the group ``speculation``: LlamaIndex's agents, with speculation and without.
+
+Random agents (`speculation_llamaindex_world`): ``FunctionAgent``, ``ReActAgent`` and
+``AgentWorkflow`` as tasks, several runs of one agent at a time, in virtual time, some of them
+cancelled; and loops over ``chat_with_tools`` in threads. All that each is told, and all that is
+written, must be what it is without. Then two real agents, whose model and carrier are behind HTTP.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
+from llama_index.core.base.llms.types import ChatMessage
+
+from accel_core.accel import Accel
+from accel_core.clocks import Clocks
+from benchmarks import virtual_time
+from benchmarks.harness import Context, Measured, Row
+from benchmarks.speculation_llamaindex_world import READS, Notes, Oracle, ScriptedLLM
+from llamaindex_accel._speculative_tools import copied_of
+from llamaindex_accel.speculation import speculate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection
+
+_TOGETHER = 4
+_KINDS = ("function", "streaming", "react", "workflow", "thread")
+_TICKS = 20
+"""Of the loop, in which what was cancelled ends."""
+
+
+@dataclass
+class Counts:
+    """What happened, and what must not."""
+
+    runs: int = 0
+    turns: int = 0
+    cancelled: int = 0
+    guesses: int = 0
+    adopted: int = 0
+    differing: int = 0
+    side_effects: int = 0
+    alive: int = 0
+
+    def __call__(self, event: object) -> None:
+        kind = type(event).__name__
+        self.guesses += kind == "ToolCallBegun"
+        self.adopted += kind == "ToolCallReused"
+        self.differing += getattr(event, "same", True) is False
+
+
+@dataclass
+class Batch:
+    """Some runs of one agent, at once.
+
+    Attributes:
+        kind: of agent.
+        seed: of everything.
+        counts: None: without speculation.
+        clocks: time and dice.
+    """
+
+    kind: str
+    seed: int
+    counts: Counts | None
+    clocks: Clocks
+
+    def __post_init__(self) -> None:
+        dice = random.Random(self.seed)
+        self.notes, self.llm = Notes(dice), ScriptedLLM.of(dice)
+        self.numbers = [self.seed * _TOGETHER + at for at in range(_TOGETHER)]
+        self.answers: dict[int, str] = {}
+        self.tools: Any = self.notes.tools()
+        self.model: Any = self.llm
+        self.runs: Any = None
+        if self.counts is not None:
+            self._speculate(dice, self.counts)
+
+    def _speculate(self, dice: random.Random, counts: Counts) -> None:
+        self.accel = Accel.from_mapping(
+            {
+                "cache": {"enabled": False},
+                "speculation": {
+                    "at_once": dice.choice([1, 3, 10]),
+                    "window_s": dice.choice([0.0, 0.5]),
+                    "audit_share": dice.choice([0.0, 0.3]),
+                },
+            },
+            observers=[counts],
+            clocks=self.clocks,
+        )
+        oracle = Oracle(dice, single=self.kind == "react")
+        self.tools, self.model = speculate(
+            self.tools, self.llm, self.accel, allowed=READS, predictors=[oracle]
+        )
+        copied = copied_of(self.tools[0])
+        assert copied is not None
+        self.runs = copied.runs
+
+    def under_way(self) -> int:
+        """Return how many guesses are."""
+        found: int = self.runs.speculator.state().guesses_under_way
+        return found
+
+    def agent(self) -> Any:
+        """Return the agent."""
+        streaming = self.kind != "function"
+        if self.kind == "react":
+            return ReActAgent(tools=self.tools, llm=self.model, streaming=False)
+        one = FunctionAgent(
+            name="a", description="a", tools=self.tools, llm=self.model, streaming=streaming
+        )
+        return AgentWorkflow(agents=[one], root_agent="a") if self.kind == "workflow" else one
+
+    async def run(self, cancelled: dict[int, float]) -> None:
+        """Run it for each number at once; some are `cancelled`, after so many seconds."""
+        agent = self.agent()
+
+        async def one(number: int) -> None:
+            handler = agent.run(user_msg=str(number))
+            if number in cancelled:
+                await asyncio.sleep(cancelled[number])
+                await handler.cancel_run()
+            try:
+                self.answers[number] = str(await handler)
+            except Exception as error:
+                self.answers[number] = repr(error)
+
+        await asyncio.gather(*map(one, self.numbers))
+
+    def loop(self, number: int) -> None:
+        """Run a loop of its own over the model, in this thread."""
+        tools = {tool.metadata.name: tool for tool in self.tools}
+        history: list[Any] = []
+        question: Any = str(number)
+        while True:
+            response = self.model.chat_with_tools(
+                self.tools, user_msg=question, chat_history=history
+            )
+            history += [] if question is None else [_user(question)]
+            history.append(response.message)
+            question = None
+            calls = self.model.get_tool_calls_from_response(response, error_on_no_tool_call=False)
+            if not calls:
+                self.answers[number] = str(response.message.content)
+                return
+            for call in calls:
+                history.append(_called(tools.get(call.tool_name), call))
+
+
+def _user(text: str) -> ChatMessage:
+    return ChatMessage(role="user", content=text)
+
+
+def _called(tool: Any, call: Any) -> ChatMessage:
+    try:
+        text = "there is no such tool" if tool is None else tool.call(**call.tool_kwargs).content
+    except Exception as error:
+        text = str(error)
+    return ChatMessage(role="tool", content=text, additional_kwargs={"tool_call_id": call.tool_id})
+
+
+def _compare(plain: Batch, speculated: Batch, cancelled: Collection[int], counts: Counts) -> None:
+    for number in plain.numbers:
+        expected, asked = plain.llm.asked[number], speculated.llm.asked[number]
+        counts.runs += 1
+        counts.turns += len(asked)
+        if number in cancelled:
+            counts.cancelled += 1
+            counts.differing += asked != expected[: len(asked)]
+        else:
+            answers = plain.answers[number], speculated.answers[number]
+            counts.differing += asked != expected or answers[0] != answers[1]
+        wrote, would = (
+            [each for each in batch.notes.written if each[0].startswith(f"{number}-")]
+            for batch in (speculated, plain)
+        )
+        short = wrote if number not in cancelled else would[: len(wrote)]
+        counts.side_effects += len(wrote) > len(would)
+        counts.differing += wrote != short or (number not in cancelled and wrote != would)
+
+
+async def _tasks(kind: str, seed: int, counts: Counts) -> None:
+    """Run a batch as tasks, without and with."""
+    loop, dice = asyncio.get_running_loop(), random.Random(seed)
+    clocks = Clocks(mono_now=loop.time, chance=dice.random)
+    plain = Batch(kind, seed, None, clocks)
+    await plain.run({})
+    speculated = Batch(kind, seed, counts, clocks)
+    chosen = [number for number in speculated.numbers if dice.random() < 0.25]
+    await speculated.run({number: 6 * dice.random() for number in chosen})
+    _compare(plain, speculated, chosen, counts)
+    for _ in range(_TICKS):
+        await asyncio.sleep(0)
+    counts.alive += len(asyncio.all_tasks()) - 1
+    counts.alive += speculated.under_way()
+
+
+def _threads(seed: int, counts: Counts) -> None:
+    """Run a batch in threads, without and with."""
+    clocks = Clocks(chance=random.Random(seed).random)
+    plain, speculated = Batch("thread", seed, None, clocks), Batch("thread", seed, counts, clocks)
+    for batch in (plain, speculated):
+        threads = [threading.Thread(target=batch.loop, args=(n,)) for n in batch.numbers]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    _compare(plain, speculated, (), counts)
+    for thread in threading.enumerate():
+        if thread.name == "accel-spawned":
+            thread.join(10.0)
+            counts.alive += thread.is_alive()
+    counts.alive += speculated.under_way()
+
+
+def fuzz(runs: int, seed: int, report: Callable[[float], None] = lambda _: None) -> Counts:
+    """Run so many random agents, of each kind in turn, and return what happened."""
+    counts = Counts()
+    number = seed * 1_000_000
+    while counts.runs < runs:
+        kind = _KINDS[number % len(_KINDS)]
+        if kind == "thread":
+            _threads(number, counts)
+        else:
+            virtual_time.run(_tasks(kind, number, counts))
+        number += 1
+        report(counts.runs / runs)
+    return counts
+
+
+def _fuzzed(context: Context) -> Counts:
+    return fuzz(context.pick(10_000, 200), context.seed, context.report)
+
+
+def _measured(name: str) -> Callable[[Context], Measured]:
+    def measure(context: Context) -> Measured:
+        counts = context.once(_fuzzed)
+        note = (
+            f"{counts.runs:,} runs, {counts.cancelled:,} cancelled, {counts.turns:,} turns, "
+            f"{counts.guesses:,} guesses, {counts.adopted:,} calls answered by another"
+        )
+        return Measured(getattr(counts, name), note)
+
+    return measure
+
+
+ROWS = [
+    Row(
+        name="llamaindex-differing",
+        what="LlamaIndex runs that differ from those without speculation, random agents",
+        op="==",
+        bound=0,
+        measure=_measured("differing"),
+    ),
+    Row(
+        name="llamaindex-side-effects",
+        what="LlamaIndex tools with side effects that were begun unasked, same runs",
+        op="==",
+        bound=0,
+        measure=_measured("side_effects"),
+    ),
+    Row(
+        name="llamaindex-alive",
+        what="tasks, threads and guesses left after those runs",
+        op="==",
+        bound=0,
+        measure=_measured("alive"),
+    ),
+]

@@ -1,0 +1,111 @@
+"""What a request of the application's was, when it has ended: the values of one event.
+
+Like every event it holds no question and no answer. Durations are seconds.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+
+class Tokens(NamedTuple):
+    """What a call used.
+
+    ``input_tokens`` is its whole prompt, ``cached_input_tokens`` the part of it that the provider
+    read from its own cache.
+    """
+
+    input_tokens: float
+    output_tokens: float
+    cached_input_tokens: float = 0.0
+
+
+def read_tokens(kept: object) -> Tokens | None:
+    """Return what `used.spell_tokens` spelled; None where it is anything else."""
+    if not isinstance(kept, dict):
+        return None
+    try:
+        found = Tokens(**kept)
+    except TypeError:
+        return None
+    return found if all(type(amount) is float for amount in found) else None
+
+
+class Parts(NamedTuple):
+    """Where the time of a request went, in seconds; the rest is the framework's and our own.
+
+    ``lookup_s``: until the cache had answered. Of it, ``encode_s`` for the question's vector,
+    ``shared_s`` waiting for whoever asked the same before, ``verify_s`` for a verifier.
+    ``queue_s``: waiting for room within the provider's limits; ``backoff_s``: pauses between
+    attempts. ``model_s``: what the model, or the retriever, took beside those. Of a stream,
+    ``first_token_s`` is from the sending of the last attempt to the first part, and ``stream_s``
+    from the first part to the last.
+    """
+
+    lookup_s: float = 0.0
+    encode_s: float = 0.0
+    shared_s: float = 0.0
+    verify_s: float = 0.0
+    queue_s: float = 0.0
+    backoff_s: float = 0.0
+    model_s: float = 0.0
+    first_token_s: float | None = None
+    stream_s: float | None = None
+
+
+class RequestEnded(NamedTuple):
+    """A request of the application's came to its end; one event for each, whatever became of it.
+
+    Attributes:
+        operation: ``chat``, ``text_completion``, ``embeddings`` or ``retrieval``.
+        outcome: ``hit``, ``miss`` or ``bypass`` of the cache.
+        ending: ``answered``, ``failed``, or ``cancelled``, as is a stream that was given up.
+        reason: of a hit, ``exact`` or as of `CacheExplored`; of a miss as of `CacheMiss`; of a
+            bypass as of `CacheBypassed`.
+        total_s: from the call to its end; of a stream with the time its reader took.
+        ended_s: wall-clock stamp, seconds since the epoch.
+        model: as the application names it.
+        provider: as the framework names it, or ``""``.
+        tenant: digest of the tenant in hexadecimal, ``""`` for nobody's.
+        tags: those that the framework's call carried.
+        service_tier: of the limiter (``platinum`` … ``best_effort``).
+        streamed: whether it was.
+        tier: of a hit.
+        entry_id: of a hit.
+        similarity: of a hit, or of the nearest entry; None where none was compared.
+        age_s: of a hit.
+        shared: whether a hit's caller had waited for a leader.
+        parts: where the time went.
+        attempts: how often the provider was asked; what a client repeats by itself is not seen.
+        used: what the provider says was used; None where it does not say, or was not asked.
+        seen_tokens: of an answer whose usage nobody stated: what of its output was seen, counted
+            from its text; a lower bound.
+        saved: what a hit's answer had used when it was made; None: not known.
+        saved_s: how long it had taken; None: not known.
+        error: class of what was raised, or ``""``.
+    """
+
+    operation: str
+    outcome: Literal["hit", "miss", "bypass"]
+    ending: Literal["answered", "failed", "cancelled"]
+    reason: str
+    total_s: float
+    ended_s: float
+    model: str = ""
+    provider: str = ""
+    tenant: str = ""
+    tags: tuple[str, ...] = ()
+    service_tier: str = ""
+    streamed: bool = False
+    tier: Literal["exact", "semantic", ""] = ""
+    entry_id: str = ""
+    similarity: float | None = None
+    age_s: float | None = None
+    shared: bool = False
+    parts: Parts = Parts()
+    attempts: int = 0
+    used: Tokens | None = None
+    seen_tokens: float = 0.0
+    saved: Tokens | None = None
+    saved_s: float | None = None
+    error: str = ""

@@ -1,0 +1,189 @@
+"""Requests as spans and metrics of OpenTelemetry, by its semantic conventions for generative AI.
+
+The conventions still move (https://opentelemetry.io/docs/specs/semconv/gen-ai/), so their names
+stand here and nowhere else; what is ours begins with ``accel.``. No span holds a question, an
+answer or a tenant.
+
+A span is made when its request has ended, in the background, with the times that it had, under the
+span in which the request was made. Only that one's context is taken from the caller.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from opentelemetry import context as contexts
+from opentelemetry import metrics as meters
+from opentelemetry import trace as traces
+from opentelemetry.trace import SpanKind, StatusCode
+
+from accel_core.ended import RequestEnded
+from accel_core.policy.labels import OTHER, Labels
+
+if TYPE_CHECKING:
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import MeterProvider
+    from opentelemetry.trace import Span, TracerProvider
+
+    from accel_core.events import Event
+
+_SCOPE = "accel_core"
+_MOST_REASONS = 100
+_MOST_PROVIDERS = 30
+_SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
+_TOKENS = tuple(4**power for power in range(14))
+"""Bucket boundaries as the conventions advise."""
+
+_OPERATION, _PROVIDER = "gen_ai.operation.name", "gen_ai.provider.name"
+_MODEL, _KIND = "gen_ai.request.model", "gen_ai.token.type"
+_INPUT, _OUTPUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
+_CACHED, _STREAMED = "gen_ai.usage.cache_read.input_tokens", "gen_ai.request.stream"
+_FIRST_CHUNK, _ERROR = "gen_ai.response.time_to_first_chunk", "error.type"
+_UNKNOWN_PROVIDER = "_OTHER"
+
+
+class OtelObserver:
+    """Tells OpenTelemetry of requests.
+
+    Args:
+        spans: whether each is a span.
+        metrics: whether they are counted.
+        max_models: models that metrics tell apart; spans name every one.
+        tracer_provider: where spans go; None: the global one.
+        meter_provider: where metrics go, likewise.
+    """
+
+    kinds = frozenset({RequestEnded})
+
+    def __init__(
+        self,
+        *,
+        spans: bool = True,
+        metrics: bool = True,
+        max_models: int = 100,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
+        self._tracer = traces.get_tracer(_SCOPE, tracer_provider=tracer_provider) if spans else None
+        meter = meters.get_meter(_SCOPE, meter_provider=meter_provider)
+        self._metrics = _Metrics(meter, max_models) if metrics else None
+
+    def capture(self) -> Context:
+        """Return the caller's context."""
+        return contexts.get_current()
+
+    def __call__(self, event: Event, captured: Context | None = None, /) -> None:
+        """Tell of a request that was made in the context `captured`."""
+        if not isinstance(event, RequestEnded):
+            return
+        if self._tracer is not None:
+            end_ns = int(event.ended_s * 1e9)
+            span = self._tracer.start_span(
+                f"{event.operation} {event.model}".strip(),
+                captured,
+                SpanKind.CLIENT if event.attempts else SpanKind.INTERNAL,
+                _attributes(event),
+                start_time=end_ns - int(event.total_s * 1e9),
+            )
+            _add_events(span, event, end_ns)
+            if event.error:
+                span.set_status(StatusCode.ERROR, event.error)
+            span.end(end_ns)
+        if self._metrics is not None:
+            self._metrics.count(event)
+
+
+def _attributes(ended: RequestEnded) -> dict[str, Any]:
+    attributes: dict[str, Any] = {
+        _OPERATION: ended.operation,
+        _PROVIDER: ended.provider or _UNKNOWN_PROVIDER,
+        "accel.cache.outcome": ended.outcome,
+        "accel.cache.reason": ended.reason,
+        "accel.ending": ended.ending,
+        "accel.attempts": ended.attempts,
+    }
+    known = {
+        _MODEL: ended.model,
+        _STREAMED: ended.streamed,
+        _ERROR: ended.error,
+        "accel.cache.tier": ended.tier,
+        "accel.cache.entry": ended.entry_id,
+        "accel.service_tier": ended.service_tier,
+    }
+    if ended.used is not None:
+        attributes[_INPUT] = int(ended.used.input_tokens)
+        attributes[_OUTPUT] = int(ended.used.output_tokens)
+        known[_CACHED] = int(ended.used.cached_input_tokens)
+    if ended.saved is not None:
+        attributes["accel.saved.input_tokens"] = int(ended.saved.input_tokens)
+        attributes["accel.saved.output_tokens"] = int(ended.saved.output_tokens)
+    measured = {
+        "accel.cache.similarity": ended.similarity,
+        "accel.cache.age_s": ended.age_s,
+        "accel.saved.duration_s": ended.saved_s,
+        _FIRST_CHUNK: ended.parts.first_token_s,
+    }
+    attributes |= {name: value for name, value in known.items() if value}
+    return attributes | {name: value for name, value in measured.items() if value is not None}
+
+
+def _add_events(span: Span, ended: RequestEnded, end_ns: int) -> None:
+    """Add what happened within a request, when it did."""
+    began_ns = end_ns - int(ended.total_s * 1e9)
+    parts = ended.parts
+    decided_ns = end_ns if ended.outcome == "hit" else began_ns + int(parts.lookup_s * 1e9)
+    decision: dict[str, Any] = {"accel.cache.reason": ended.reason}
+    if ended.similarity is not None:
+        decision["accel.cache.similarity"] = ended.similarity
+    span.add_event(f"accel.cache.{ended.outcome}", decision, decided_ns)
+    if parts.queue_s or parts.backoff_s:
+        waits = {"accel.queue_s": parts.queue_s, "accel.backoff_s": parts.backoff_s}
+        admitted_ns = decided_ns + int((parts.queue_s + parts.backoff_s) * 1e9)
+        span.add_event("accel.limiter.wait", waits, admitted_ns)
+
+
+class _Metrics:
+    def __init__(self, meter: Any, max_models: int) -> None:
+        self._models, self._reasons = Labels(max_models), Labels(_MOST_REASONS)
+        self._providers = Labels(_MOST_PROVIDERS)
+        self._duration = meter.create_histogram(
+            "gen_ai.client.operation.duration",
+            unit="s",
+            description="How long requests took.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+        self._tokens = meter.create_histogram(
+            "gen_ai.client.token.usage",
+            unit="{token}",
+            description="Tokens that providers say were used.",
+            explicit_bucket_boundaries_advisory=_TOKENS,
+        )
+        self._requests = meter.create_counter("accel.requests", description="Requests, by outcome.")
+        self._attempts = meter.create_counter("accel.attempts", description="Providers asked.")
+        self._saved_tokens = meter.create_counter("accel.saved.tokens", unit="{token}")
+        self._saved_s = meter.create_counter("accel.saved.duration", unit="s")
+
+    def count(self, ended: RequestEnded) -> None:
+        """Count a request."""
+        who = {
+            _OPERATION: ended.operation,
+            _PROVIDER: self._providers.of(ended.provider or _UNKNOWN_PROVIDER),
+            _MODEL: self._models.of(ended.model) or OTHER,
+        }
+        outcome = {
+            "accel.cache.outcome": ended.outcome,
+            "accel.cache.reason": self._reasons.of(ended.reason),
+        }
+        self._requests.add(1, who | outcome)
+        failed = {_ERROR: ended.error} if ended.error else {}
+        self._duration.record(ended.total_s, who | failed | {"accel.cache.outcome": ended.outcome})
+        if ended.attempts:
+            self._attempts.add(ended.attempts, who)
+        if ended.used is not None:
+            self._tokens.record(ended.used.input_tokens, who | {_KIND: "input"})
+            self._tokens.record(ended.used.output_tokens, who | {_KIND: "output"})
+        if ended.saved is not None:
+            self._saved_tokens.add(ended.saved.input_tokens, who | {_KIND: "input"})
+            self._saved_tokens.add(ended.saved.output_tokens, who | {_KIND: "output"})
+        if ended.saved_s is not None:
+            self._saved_s.add(max(0.0, ended.saved_s - ended.total_s), who)

@@ -1,0 +1,133 @@
+"""Requests as metrics for Prometheus; names and labels are in docs/observability.md.
+
+Labels are bounded: models and tenants are told apart up to a number, then are ``other``; so are
+reasons, a fixed vocabulary with the application's own names of gates and verifiers.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import prometheus_client as client
+
+from accel_core import events
+from accel_core.ended import RequestEnded
+from accel_core.policy.labels import Labels
+
+if TYPE_CHECKING:
+    from accel_core.events import Event
+    from accel_core.policy.prices import PriceTable
+
+_MOST_REASONS = 100
+_SECONDS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
+_PARTS = ("encode_s", "shared_s", "verify_s", "queue_s", "backoff_s", "model_s", "first_token_s")
+
+
+class PrometheusObserver:
+    """Keeps metrics in a registry; one of each registry.
+
+    Args:
+        prices: what tokens cost.
+        max_models: models that are told apart.
+        max_tenants: tenants that are; 0: they are not a label's value at all.
+        registry: where metrics are kept; None: prometheus_client's default one.
+    """
+
+    kinds = frozenset(
+        {
+            RequestEnded,
+            events.BackendFailed,
+            events.CacheEvicted,
+            events.LimitRejected,
+            events.ToolCallReused,
+        }
+    )
+
+    def __init__(
+        self,
+        prices: PriceTable,
+        *,
+        max_models: int = 100,
+        max_tenants: int = 0,
+        registry: client.CollectorRegistry | None = None,
+    ) -> None:
+        self._prices = prices
+        self._models, self._reasons = Labels(max_models), Labels(_MOST_REASONS)
+        self._tenants = Labels(max_tenants) if max_tenants else None
+        self._metrics = _Metrics(registry or client.REGISTRY)
+
+    def __call__(self, event: Event, /) -> None:
+        """Count `event`."""
+        metrics = self._metrics
+        if isinstance(event, RequestEnded):
+            self._count(event)
+        elif isinstance(event, events.BackendFailed):
+            metrics.failures.labels(event.backend, event.operation).inc()
+        elif isinstance(event, events.CacheEvicted):
+            metrics.evicted.labels(event.reason).inc()
+        elif isinstance(event, events.LimitRejected):
+            metrics.rejected.labels(event.tier).inc()
+        elif isinstance(event, events.ToolCallReused):
+            metrics.tool_saved.labels(self._reasons.of(event.predictor)).inc(
+                max(0.0, event.saved_s)
+            )
+
+    def _count(self, ended: RequestEnded) -> None:
+        metrics, model = self._metrics, self._models.of(ended.model)
+        # Of two names with a meaning of their own the part that is the application's is bounded.
+        reason = self._reasons.of(ended.reason)
+        tenant = "" if self._tenants is None or not ended.tenant else self._tenants.of(ended.tenant)
+        metrics.requests.labels(
+            ended.operation, ended.outcome, ended.ending, reason, model, tenant
+        ).inc()
+        took = metrics.took.labels(ended.operation, ended.outcome, ended.service_tier)
+        took.observe(ended.total_s)
+        if ended.attempts:
+            metrics.attempts.labels(model).inc(ended.attempts)
+        for part in _PARTS:
+            spent_s = getattr(ended.parts, part)
+            if spent_s:
+                metrics.parts.labels(part.removesuffix("_s"), ended.service_tier).observe(spent_s)
+        for kind, tokens in (("used", ended.used), ("saved", ended.saved)):
+            if tokens is None:
+                continue
+            metrics.tokens.labels(kind, "input", model).inc(tokens.input_tokens)
+            metrics.tokens.labels(kind, "output", model).inc(tokens.output_tokens)
+            cost = self._prices.cost(ended.model, tokens)
+            if cost is not None:
+                metrics.dollars.labels(kind, model).inc(cost)
+        if ended.saved_s is not None:
+            metrics.saved_seconds.labels(model).inc(max(0.0, ended.saved_s - ended.total_s))
+        if ended.attempts and ended.used is None and ended.ending != "failed":
+            metrics.unstated.labels(model).inc()
+
+
+class _Metrics:
+    """The metrics of one registry."""
+
+    def __init__(self, registry: client.CollectorRegistry) -> None:
+        def counter(name: str, what: str, *labels: str) -> client.Counter:
+            return client.Counter(f"accel_{name}", what, labels, registry=registry)
+
+        def histogram(name: str, what: str, *labels: str) -> client.Histogram:
+            return client.Histogram(
+                f"accel_{name}", what, labels, registry=registry, buckets=_SECONDS
+            )
+
+        self.requests = counter(
+            "requests", "Requests of the application.",
+            "operation", "outcome", "ending", "reason", "model", "tenant",
+        )  # fmt: skip
+        self.took = histogram(
+            "request_seconds", "How long requests took.", "operation", "outcome", "tier"
+        )
+        self.parts = histogram("request_part_seconds", "Where the time went.", "part", "tier")
+        self.attempts = counter("attempts", "How often providers were asked.", "model")
+        self.tokens = counter("tokens", "Tokens used and saved.", "kind", "direction", "model")
+        self.dollars = counter("dollars", "Costs spent and saved.", "kind", "model")
+        self.saved_seconds = counter("saved_seconds", "Time saved by hits.", "model")
+        self.unstated = counter("unstated_answers", "Answers without stated usage.", "model")
+        self.failures = counter("backend_failures", "Failures of backends.", "backend", "operation")
+        self.evicted = counter("evicted", "Entries that left.", "reason")
+        self.rejected = counter("limit_rejected", "Calls that a limit turned away.", "tier")
+        self.tool_saved = counter("tool_saved_seconds", "Time saved by early tools.", "predictor")
