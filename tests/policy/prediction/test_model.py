@@ -156,9 +156,7 @@ def test_what_is_mostly_copied_is_never_guessed_as_a_constant() -> None:
         "\ud800",
     ],
 )
-def test_huge_and_broken_observations_are_bounded_work(
-    desk: CallModel, observation: str
-) -> None:
+def test_huge_and_broken_observations_are_bounded_work(desk: CallModel, observation: str) -> None:
     _, free = FIELDS["workshop"]
     run = (Said("user", "x" * 100_000), Observed("machine", {}, observation, False, 0))
     assert len(desk.ranked(run, free, READERS)) <= PER_DECISION
