@@ -1,7 +1,7 @@
 """``python -m tools.tool_forests``: grow the forests that judge calls before runs are known.
 
-They are grown on made-up runs of three fields (`accel_core.testing.agent_runs`), after few and after
-many of them, so that their numbers are those of new applications and old ones.
+They are grown on made-up runs of three fields (`accel_core.testing.agent_runs`), after few of them
+and after many, so that their numbers are those of new applications and old ones.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import numpy as np
 from accel_core.policy.prediction import habits
 from accel_core.policy.prediction.calls import FEATURES, candidates
 from accel_core.policy.prediction.known import Known, canonical
-from accel_core.policy.prediction.model import CallModel, Firsts, Forests
+from accel_core.policy.prediction.model import SOON, CallModel, Firsts, Forests
 from accel_core.policy.prediction.tally import Tally
 from accel_core.prediction import boosting
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from accel_core.policy.forest import Forest
     from accel_core.policy.prediction.known import Readers
     from accel_core.policy.trajectory import Trajectory
 
@@ -78,22 +79,37 @@ def fit(
     )
     model = CallModel(grown(samples), tally)
     report(0.8)
-    events: dict[str, list[tuple[float, bool]]] = {}
+    begun: dict[str, dict[Hashable, tuple[float, bool]]] = {}
     for fold in range(_FOLDS):
         held = samples.blocks % _FOLDS == fold
         if held.all() or not held.any():
             continue
         others = boosting.grow(FEATURES, samples.numbers[~held], samples.hits[~held])
-        first = Firsts()
-        for index in np.flatnonzero(held):
-            odds = others.log_odds(samples.numbers[index].tolist())
-            if first(samples.names[index], odds):
-                model.judge(samples.tools[index], odds, used=bool(samples.hits[index]))
-                events.setdefault(samples.tools[index], []).append((odds, samples.hits[index]))
+        _judge(model, samples, others, np.flatnonzero(held), begun)
         report(0.8 + 0.2 * (fold + 1) / _FOLDS)
-    for tool, seen in events.items():
-        model.demand(tool, seen)
+    for tool, seen in begun.items():
+        model.demand(tool, list(seen.values()))
     return model
+
+
+def _judge(
+    model: CallModel,
+    samples: Samples,
+    others: Forest,
+    held: NDArray[np.int64],
+    begun: dict[str, dict[Hashable, tuple[float, bool]]],
+) -> None:
+    """Let `model` know what a forest that had not seen `held` made of them.
+
+    Of each call that may have been begun `begun` is given the highest odds, and whether it came.
+    """
+    first = Firsts()
+    for index in held:
+        numbers = samples.numbers[index].tolist()
+        odds, used = others.log_odds(numbers), bool(samples.hits[index])
+        if first(samples.names[index], odds) and model.soon(numbers) >= SOON:
+            model.judge(samples.tools[index], odds, used=used)
+            begun.setdefault(samples.tools[index], {})[samples.names[index]] = odds, used
 
 
 def grown(samples: Samples) -> Forests:

@@ -249,9 +249,7 @@ def analyst(seed: int) -> Trajectory:
         if run.chance(0.8):
             run.call("describe_source", [["id", "int"], ["at", "date"]], source=name)
     for _ in range(dice.randint(1, 3)):
-        query = (
-            f"SELECT {dice.randrange(10**6)} FROM {meant[-1]} WHERE id > {dice.randrange(10**4)}"
-        )
+        query = f"{dice.choice(['sum', 'mean', 'top'])} {dice.randrange(10**9)} of {meant[-1]}"
         run.call("run_query", [[dice.randrange(10**4)]], sql=query)
     run.answer("That many.", "Here are the figures.")
     return run.trajectory

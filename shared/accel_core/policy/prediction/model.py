@@ -39,7 +39,7 @@ _BELIEVED = 20.0
 _JUDGED_FROM = 0.3
 """What is less probable is of no use, and says nothing of what is."""
 _LEAST = 0.02
-ENOUGH_USED = 0.8
+ENOUGH_USED = 0.75
 """Share of a tool's guesses that must have come true, with 90 % confidence, for more of them."""
 _FEW = 5
 SOON = 0.1
@@ -100,7 +100,7 @@ class CallModel:
         for event in run:
             known.add(event)
         judged = [
-            (self.soon(candidate), Guess(candidate.call, self.confidence(candidate), NAME))
+            (self.soon(candidate.numbers), Guess(candidate.call, self.confidence(candidate), NAME))
             for candidate in candidates(self.tally, known, free)
         ]
         judged.sort(key=lambda item: -item[0])
@@ -109,9 +109,9 @@ class CallModel:
     def _least(self, tool: str) -> float:
         return max(_LEAST, self.tally.count(("least", tool), ""))
 
-    def soon(self, candidate: Candidate) -> float:
-        """Return the probability, in [0, 1], that a candidate is called in the next answer."""
-        return _chance(self.forests.next.log_odds(candidate.numbers))
+    def soon(self, numbers: Sequence[float]) -> float:
+        """Return the probability, in [0, 1], that the next answer has a candidate's call."""
+        return _chance(self.forests.next.log_odds(numbers))
 
     def confidence(self, candidate: Candidate) -> float:
         """Return the probability, in [0, 1], that a candidate is called before a change."""
@@ -141,7 +141,8 @@ class CallModel:
 
         Args:
             tool: its name.
-            events: log-odds that a forest gave to calls it had not seen, and whether they came.
+            events: the highest log-odds that a forest gave to each call it had not seen, and
+                whether it came.
         """
         used, least = 0, 1.0
         ranked = sorted(((_chance(odds + self._shift(tool)), hit) for odds, hit in events))
@@ -160,7 +161,9 @@ class CallModel:
                 later = habits.upcoming(run, number, free)
                 for candidate in candidates(self.tally, known, free):
                     odds = self.forests.used.log_odds(candidate.numbers)
-                    if self.soon(candidate) >= SOON and first((known.epochs, candidate.key), odds):
+                    if self.soon(candidate.numbers) >= SOON and first(
+                        (known.epochs, candidate.key), odds
+                    ):
                         self.judge(candidate.call.tool, odds, used=candidate.key in later)
             known.add(event)
         habits.learn(self.tally, run, free, readers)
