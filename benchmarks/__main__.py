@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 GROUPS = ("cache", "decision", "limits", "observability", "redis", "retrieval", "speculation")
 """Modules of this package, in the order of `--list`."""
+FILES = ("questions", "pairs", "prompts", "traces", "frugal_traces")
+"""Options that name a file."""
 
 
 def load(name: str) -> harness.Group:
@@ -35,10 +37,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 0
     if options.group is None:
         parser.error(f"name a group: {', '.join(GROUPS)}")
-    files = {name: getattr(options, name) for name in ("questions", "pairs", "prompts")}
+    files = {name: getattr(options, name) for name in FILES}
     for name, path in files.items():
         if path is not None and not path.is_file():
-            parser.error(f"--{name}: there is no file {path}")
+            parser.error(f"--{name.replace('_', '-')}: there is no file {path}")
     group = load(options.group)
     try:
         rows = group.chosen(options.rows, quick=options.quick)
@@ -65,6 +67,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--questions", type=Path, metavar="FILE", help="measure with these questions, not our own")
     add("--pairs", type=Path, metavar="FILE", help="labelled pairs: a, b, same")
     add("--prompts", type=Path, metavar="FILE", help="prompts that repeat nothing: text")
+    add("--traces", type=Path, metavar="FILE", help="runs of an agent, learned from and replayed")
+    add("--frugal-traces", type=Path, metavar="FILE", help="likewise, of one who must not waste")
     add("--seed", type=int, default=1, help="of all dice (default: 1)")
     return parser
 

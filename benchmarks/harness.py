@@ -60,6 +60,8 @@ class Context:
         questions: a file of questions to measure with; None means the package's own.
         pairs: a file of labelled pairs, for rows that need one.
         prompts: a file of prompts that repeat nothing, likewise.
+        traces: a file of an agent's runs, whose calls are to be known before.
+        frugal_traces: the same of an agent on whom little may be wasted.
         seed: of all dice.
         report: told the share of the current row that is done, in [0, 1].
     """
@@ -71,11 +73,14 @@ class Context:
         questions: Path | None = None,
         pairs: Path | None = None,
         prompts: Path | None = None,
+        traces: Path | None = None,
+        frugal_traces: Path | None = None,
         seed: int = 1,
         report: Callable[[float], None] = lambda _: None,
     ) -> None:
         self.quick, self.seed, self.report = quick, seed, report
         self.questions, self.pairs, self.prompts = questions, pairs, prompts
+        self.traces, self.frugal_traces = traces, frugal_traces
         self.versions: dict[str, str] = {}
         """Of what is not installed in this environment; rows add to it."""
         self._made: dict[Callable[[Context], object], object] = {}

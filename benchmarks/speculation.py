@@ -8,12 +8,14 @@ from benchmarks import (
     speculation_llamaindex,
     speculation_llamaindex_real,
     speculation_race,
+    speculation_served,
 )
 from benchmarks.harness import Group
 
 GROUP = Group(
     name="speculation",
     rows=[
+        *speculation_served.ROWS,
         *speculation_fuzz.ROWS,
         *speculation_langchain.ROWS,
         *speculation_llamaindex_real.ROWS,

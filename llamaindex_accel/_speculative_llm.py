@@ -98,9 +98,9 @@ def _asked_with_tools(llm: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]
     names = ("tools", "user_msg", "chat_history")
     given = {**dict(zip(names, args, strict=False)), **kwargs}
     offered = given.get("tools") or ()
-    if not offered:
-        return None
     tools = {copied.aio.name: copied for copied in map(copied_of, offered) if copied is not None}
+    if not tools:
+        return None
     last = given.get("user_msg")
     if isinstance(last, str):
         last = ChatMessage(role="user", content=last)
@@ -117,7 +117,7 @@ def _asked_in_text(llm: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -
     offered = set(_OFFERED.findall(first.content or ""))
     known: Mapping[str, Copied] = vars(llm)[_STATE].tools
     tools = {name: tool for name, tool in known.items() if name in offered}
-    return _Asked(messages, tools, _reasoned) if offered else None
+    return _Asked(messages, tools, _reasoned) if tools else None
 
 
 def _called(llm: Any, response: Any) -> Sequence[ToolCall] | None:

@@ -54,6 +54,13 @@ class Made:
         self.result: Any = None
         self.failed = False
 
+    def text(self) -> str:
+        """Return what the model reads of the result, unless the tool makes something else of it."""
+        try:
+            return str(self.result)
+        except Exception:  # an application's object
+            return ""
+
 
 class Run:
     """One run of an agent.
@@ -82,7 +89,7 @@ class Run:
 
     def read(self, messages: Sequence[Any]) -> Trajectory:
         """Return what is known, where the model is asked with `messages`."""
-        self._history.failures |= {(m.tool, str(m.result)) for m in self._made if m.failed}
+        self._history.failures |= {(m.tool, m.text()) for m in self._made if m.failed}
         self._made.clear()
         self._known = self._history.read(messages)
         return self._known
@@ -101,7 +108,7 @@ class Run:
             return
         self.ended = True
         turn = 1 + max((i.turn for i in self._known if isinstance(i, Observed)), default=-1)
-        last = [Observed(m.tool, m.arguments, str(m.result), m.failed, turn) for m in self._made]
+        last = [Observed(m.tool, m.arguments, m.text(), m.failed, turn) for m in self._made]
         said = [Said("assistant", answer)] if answer else []
         self.session.close((*self._known, *last, *said))
 

@@ -11,9 +11,13 @@ spelling, such as a workflow's context, is executed as ever.
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
 import copy
 import functools
 import inspect
+import threading
+from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -146,7 +150,8 @@ def _function_copy(tool: Any, permit: Permit | None, runs: Runs, *, barred: bool
     hidden = {*tool.partial_params, tool.ctx_param_name}
     facts = Facts(name, identity, permit, validated, hidden)
     blocking = ToolInColour(facts, _awaitable(tool._fn))
-    aio = ToolInColour(facts, tool._async_fn)
+    made_of_fn = getattr(tool._async_fn, "__module__", "") == FunctionTool.__module__
+    aio = ToolInColour(facts, _threaded(tool._fn) if made_of_fn else tool._async_fn)
     made = copy.copy(tool)
     made._fn = _passing(runs, blocking, parameters, tool._fn)
     made._async_fn = _apassing(runs, aio, parameters, tool._async_fn)
@@ -317,10 +322,24 @@ def _awaitable(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
 
 
 def _threaded(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    async def threaded(**arguments: Any) -> Any:
-        import asyncio
+    """Return `function` in a thread of its own; cancelled, that is left to end.
 
-        return await asyncio.to_thread(function, **arguments)
+    The loop's threads are for calls that were asked for: guesses that hang would keep them.
+    """
+
+    async def threaded(**arguments: Any) -> Any:
+        done: Future[Any] = Future()
+        done.set_running_or_notify_cancel()
+        in_context = functools.partial(contextvars.copy_context().run, function, **arguments)
+
+        def job() -> None:
+            try:
+                done.set_result(in_context())
+            except BaseException as error:  # told where it is awaited
+                done.set_exception(error)
+
+        threading.Thread(target=job, name="accel-guess", daemon=True).start()
+        return await asyncio.wrap_future(done)
 
     return threaded
 

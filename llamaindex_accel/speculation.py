@@ -11,6 +11,7 @@ and spans are what they would be without.
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -23,7 +24,7 @@ from llamaindex_accel._speculative_runs import Runs
 from llamaindex_accel._speculative_state import Speculation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 
     from llama_index.core.llms import LLM
     from llama_index.core.llms.function_calling import FunctionCallingLLM
@@ -42,6 +43,7 @@ def speculate(
     *,
     allowed: Iterable[BaseTool | str] = (),
     never: Collection[str] = (),
+    learned: str | os.PathLike[str] | None = None,
     predictors: Sequence[Predictor] | None = None,
     draft: FunctionCallingLLM | None = None,
 ) -> tuple[list[BaseTool], L]:
@@ -63,11 +65,14 @@ def speculate(
         allowed: names of further tools that are free of side effects, or such tools. The
             annotations of MCP servers do not reach LlamaIndex's tools: name theirs here.
         never: names of tools that are not called unasked, whatever they were declared.
-        predictors: who guesses, such as ``MinedPredictor.from_file(...)``; None: ones that learn
-            from every run that ends, and open the items of lists.
+        learned: what earlier runs have taught: a file of ``accel learn-tools``, or of
+            ``MinedPredictor.save``.
+        predictors: who guesses, in place of the default ones, which learn from every run that ends
+            and open the items of lists.
         draft: a small, fast model that is asked beside the agent's, and whose calls are guesses.
 
     Raises:
+        FileError: `learned` is not such a file.
         UnsupportedError: `draft` does not call functions.
 
     Example:
@@ -75,7 +80,7 @@ def speculate(
         >>> agent = FunctionAgent(tools=tools, llm=llm)  # doctest: +SKIP
     """
     used = accel if accel is not None else default_accel()
-    speculation = Speculation(_runs_of(used, _Guessers(predictors, draft)))
+    speculation = Speculation(_runs_of(used, _Guessers(predictors, learned, draft)))
     names = [tool if isinstance(tool, str) else tool.metadata.get_name() for tool in allowed]
     permits = used.permits, Permits(names, enabled=used.config.speculation.enabled)
     copies = [speculation.add(tool, permits, never) for tool in tools]
@@ -86,14 +91,26 @@ class _Guessers(NamedTuple):
     """Who guesses, as `speculate` was told."""
 
     predictors: Sequence[Predictor] | None
+    learned: str | os.PathLike[str] | None
     draft: Any
 
-    def key(self) -> tuple[int, ...]:
+    def key(self) -> tuple[Hashable, ...]:
         """Return what tells them from others while they live."""
-        return tuple(map(id, (*(self.predictors or (None,)), self.draft)))
+        chosen = None if self.predictors is None else tuple(map(id, self.predictors))
+        return chosen, None if self.learned is None else os.fspath(self.learned), id(self.draft)
+
+    def predict(self) -> Sequence[Predictor]:
+        """Return those who are asked at once."""
+        from accel_core.prediction.mined import FanOutPredictor, MinedPredictor
+
+        if self.predictors is not None:
+            return self.predictors
+        known = self.learned
+        mined = MinedPredictor() if known is None else MinedPredictor.from_file(known)
+        return mined, FanOutPredictor()
 
 
-_known: weakref.WeakKeyDictionary[Accel, weakref.WeakValueDictionary[tuple[int, ...], Runs]]
+_known: weakref.WeakKeyDictionary[Accel, weakref.WeakValueDictionary[tuple[Hashable, ...], Runs]]
 _known = weakref.WeakKeyDictionary()
 _lock = threading.Lock()
 
@@ -105,16 +122,7 @@ def _runs_of(accel: Accel, guessers: _Guessers) -> Runs:
         runs = beside.get(guessers.key())
         if runs is None:
             drafters = [] if guessers.draft is None else [DraftModel(guessers.draft)]
-            predictors = guessers.predictors
-            speculator = accel.speculator(
-                _default_predictors() if predictors is None else predictors, drafters=drafters
-            )
+            speculator = accel.speculator(guessers.predict(), drafters=drafters)
             runs = Runs(speculator, accel, lambda: tuple(beside.values()))
             beside[guessers.key()] = runs
         return runs
-
-
-def _default_predictors() -> Sequence[Predictor]:
-    from accel_core.prediction.mined import FanOutPredictor, MinedPredictor
-
-    return MinedPredictor(), FanOutPredictor()

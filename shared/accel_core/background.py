@@ -109,11 +109,11 @@ class Background:
         if entry.semantic or shared:
             self._writer.submit(_Write(entry, vector, shared))
 
-    def remove(self, key: bytes) -> None:
-        """Remove `key` from the shared store."""
+    def discard(self, entry: Entry) -> None:
+        """Remove `entry` from the shared store, where it is still that."""
         remote = self.remote
         if remote is not None:
-            self._writer.submit(_Job(lambda: remote.outbox.remove((key,))))
+            self._writer.submit(_Job(lambda: remote.outbox.discard((entry,))))
 
     def carry_out(self, work: Callable[[], object]) -> None:
         """Carry out `work`."""

@@ -72,6 +72,7 @@ class Execution:
         due_s: when it is to be stopped.
         waiting: how many calls wait for it.
         settled: whether it has been told what became of it; only of guesses it ever is.
+        carried: says whether whoever carries it out still does.
         stop: stops it where that can be, from anywhere; a started thread goes on.
         work: lets a thread that goes on end where it would begin another step.
         withdraw_timer: takes back what would stop it later.
@@ -79,9 +80,9 @@ class Execution:
     """
 
     __slots__ = (
-        "began_s", "due_s", "ended_s", "epoch", "flight", "key", "lost", "origin", "orphan",
-        "outcome", "settled", "static", "stop", "tool", "waiting", "waits_for", "withdraw_timer",
-        "work",
+        "began_s", "carried", "due_s", "ended_s", "epoch", "flight", "key", "lost", "origin",
+        "orphan", "outcome", "settled", "static", "stop", "tool", "waiting", "waits_for",
+        "withdraw_timer", "work",
     )  # fmt: skip
 
     def __init__(
@@ -97,6 +98,7 @@ class Execution:
         # What the agent itself asked for is no guess to be judged.
         self.settled = not origin.predictor
         self.flight = Flight(b"", None, began_s, epoch)
+        self.carried: Callable[[], bool] = lambda: True
         self.stop: Callable[[], object] = lambda: None
         self.work = Work()
         self.withdraw_timer: Callable[[], object] = lambda: None
@@ -180,14 +182,14 @@ class Executions:
             session: whose.
             inside: the execution that the call is part of.
             may_wait: whether the caller may wait for what is under way; it never may where that
-                waits for `inside`.
+                waits for `inside`, or stands in a loop that was left.
         """
         with self._lock:
             execution = self._find(key, session)
             if execution is None:
                 return None
             if execution.ended_s is None:
-                if not may_wait or _in_a_circle(execution, inside):
+                if not (may_wait and execution.carried()) or _in_a_circle(execution, inside):
                     return None
                 if inside is not None:
                     inside.waits_for.append(execution)

@@ -214,6 +214,7 @@ class Guesses:
             shared.grievances.raised(guessed.predictor, "begin", error)
             self._over(execution)
             return
+        execution.carried = guessed.io.carrier()
         self._end_in(execution, shared.timeout_s, "timeout")
         if self._closed or execution.lost:
             execution.stop()

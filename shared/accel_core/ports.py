@@ -131,6 +131,9 @@ class Store(Protocol):
     def remove(self, keys: Collection[bytes]) -> int:
         """Remove `keys` and return how many were there. Removed means gone from every reader."""
 
+    def discard(self, entries: Sequence[Entry]) -> None:
+        """Remove `entries`, and leave what was stored under a key of theirs later (`created_s`)."""
+
     def flush(self) -> None:
         """Return when everything saved so far survives the death of this process."""
 

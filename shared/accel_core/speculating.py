@@ -29,6 +29,12 @@ class SpeculationIo(Io, Protocol):
             RuntimeError: no loop runs here.
         """
 
+    def carrier(self) -> Callable[[], bool]:
+        """Return what says, later and from any thread, whether what runs here is carried on.
+
+        A loop may be left standing with its tasks; nobody should wait for these.
+        """
+
 
 class Tool(Protocol):
     """One tool of an agent, in one colour."""

@@ -229,10 +229,13 @@ class Tiers:
         self._background.write(entry, vector)
 
     def drop(self, entry: Entry) -> None:
-        """Remove `entry` from memory and index now, from the shared store in the background."""
+        """Remove `entry` from memory and index now, from the shared store in the background.
+
+        There another process may have replaced it since: what it stored stays.
+        """
         self._near.remove([entry.key])
         self._near.forget_place(entry.scope, entry.key)
-        self._background.remove(entry.key)
+        self._background.discard(entry)
 
     def forget_place(self, scope: bytes, key: bytes) -> None:
         """Remove `key` from the index."""

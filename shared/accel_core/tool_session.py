@@ -167,7 +167,7 @@ class Session:
             if result is not _MISSING:
                 found: T = result
                 return found
-        return await self._executed(key, tool, execute)
+        return await self._executed(io, key, tool, execute)
 
     async def _adopted(
         self,
@@ -244,11 +244,14 @@ class Session:
         finally:
             self._calls.changes()
 
-    async def _executed(self, key: CallKey, tool: Tool, execute: Callable[[], Awaitable[T]]) -> T:
+    async def _executed(
+        self, io: SpeculationIo, key: CallKey, tool: Tool, execute: Callable[[], Awaitable[T]]
+    ) -> T:
         origin = Origin(self._own, inside=inside.get())
         execution = self._executions.begin(key, tool, origin)
         if execution is None:
             return await self._alone(tool, execute)
+        execution.carried = io.carrier()
         outcome: Any = FAILED
         token = inside.set(execution)
         try:

@@ -646,14 +646,19 @@ def test_a_guess_runs_in_the_context_of_who_asked() -> None:
     async def scenario(rig: Rig) -> None:
         seen: list[Any] = []
 
+        gate = rig.gate()
+
         class Whose(type(rig.tool())):  # type: ignore[misc]
             async def run(self, arguments: Any) -> Any:
                 seen.append(tenancy.current())
+                await gate.wait()
+                tenancy._current.set(tenancy.Tenant("south"))
                 return []
 
         session = rig.speculator(Says(guess(1), guess(2)), at_once=1).session()
         with tenancy.tenant("north"):
             rig.think(session, Whose(rig))
+        gate.open()
         await rig.settle()
         await rig.settle()
         session.close()
@@ -661,6 +666,46 @@ def test_a_guess_runs_in_the_context_of_who_asked() -> None:
 
     for colour in ("sync", "async"):
         in_colour(colour, scenario)
+
+
+@BOTH
+def test_a_change_at_the_last_moment_is_not_missed(colour: str) -> None:
+    """Something changes after the guess was found, while its result is copied."""
+
+    async def scenario(rig: Rig) -> None:
+        session = rig.speculator(Says(guess(7))).session()
+
+        class Copying(type(rig.tool())):  # type: ignore[misc]
+            changing = False
+
+            def copied(self, result: Any) -> Any:
+                if self.changing:
+                    self.changing = False
+                    session._calls.changes()
+                return list(result)
+
+        tool = Copying(rig)
+        rig.think(session, tool)
+        await rig.settle()
+        tool.changing = True
+        assert await rig.call(session, tool, 7) == [7, 2]
+        session.close()
+
+    in_colour(colour, scenario)
+
+
+def test_a_guess_whose_run_ends_while_it_begins_is_stopped() -> None:
+    async def scenario(rig: Rig) -> None:
+        tool = rig.tool(fates=[rig.gate()])
+        speculator = rig.speculator(Says(guess(7)))
+        session = speculator.session()
+        parts = session._guesses._shared
+        session._guesses._shared = parts._replace(emit=lambda _: session.close())
+        rig.think(session, tool)
+        await rig.settle()
+        assert rig.alive() == 0
+
+    in_colour("async", scenario)
 
 
 def test_a_call_of_a_blocking_tool_on_a_loop_takes_only_what_is_done() -> None:

@@ -155,6 +155,37 @@ def _after(noted: Noted) -> ChatMessage:
     return as_message((FIRST,))
 
 
+def test_nobody_waits_for_a_loop_that_was_left(world: World) -> None:
+    """What stands unfinished in a loop that runs no more is called again, at once."""
+    called: list[str] = []
+    began = asyncio.Event()
+
+    @speculatable
+    async def look(name: str) -> str:
+        """Look."""
+        called.append(name)
+        if len(called) == 1:
+            began.set()
+            await asyncio.Event().wait()
+        return name
+
+    llm: Any = MockFunctionCallingLLM(response_generator=lambda *_, **__: as_message((FIRST,)))
+    tools, llm = world.speculate([look], llm, Foresight((FIRST,)))
+
+    async def ask() -> None:
+        await llm.achat_with_tools(tools, "Go.")
+        await began.wait()
+
+    left = asyncio.new_event_loop()
+    left.run_until_complete(ask())
+    assert called == ["first"]
+    assert world.ask.run(tools[0].acall(name="first")).content == "first"
+    for task in asyncio.all_tasks(left):
+        task.cancel()
+    left.run_until_complete(asyncio.sleep(0))
+    left.close()
+
+
 def test_predict_and_call_in_text(world: World) -> None:
     """A model that calls no functions reasons in ReAct's form, and is guessed for all the same."""
 

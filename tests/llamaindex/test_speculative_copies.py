@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,9 +14,10 @@ from llama_index.core.tools import FunctionTool, ToolMetadata, ToolOutput
 from llama_index.core.tools.types import AsyncBaseTool, BaseTool
 from llama_index.core.workflow import Context
 
-from accel_core.errors import UnsupportedError
+from accel_core.errors import FileError, UnsupportedError
 from accel_core.permits import speculatable
 from accel_core.policy.trajectory import ToolCall
+from accel_core.prediction.mined import MinedPredictor
 from accel_core.testing.model_server import ModelServer
 from llamaindex_accel import accelerate
 from llamaindex_accel.speculation import speculate
@@ -23,6 +25,7 @@ from tests.llamaindex.speculating import Foresight, said_in_turns, scripted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from llama_index.core.instrumentation.span_handlers import SimpleSpanHandler
 
@@ -204,6 +207,31 @@ def _tool_of(made: Any) -> Any:
     found = copied_of(made)
     assert found is not None
     return found.aio
+
+
+async def test_guesses_of_blocking_tools_leave_the_loop_its_threads(world: World) -> None:
+    """Each has a thread of its own, which nothing waits for at the end."""
+    threads: list[threading.Thread] = []
+
+    @speculatable
+    def where() -> str:
+        """Where."""
+        threads.append(threading.current_thread())
+        return "here"
+
+    (made,), _ = world.speculate([where], MockFunctionCallingLLM(), Foresight())
+    assert await _tool_of(made).run({}) == "here"
+    assert (await made.acall()).content == "here"
+    assert [thread.daemon for thread in threads] == [True, False]
+
+
+async def test_what_was_learned_is_read_from_a_file(world: World, tmp_path: Path) -> None:
+    """A file of `MinedPredictor.save` is where the default predictors begin; none is an error."""
+    file = tmp_path / "tools.json"
+    MinedPredictor().save(file)
+    speculate([look], MockFunctionCallingLLM(), world.accel, learned=file)
+    with pytest.raises(FileError):
+        speculate([look], MockFunctionCallingLLM(), world.accel, learned=tmp_path / "none.json")
 
 
 async def test_a_result_is_its_receivers_own(world: World) -> None:

@@ -39,7 +39,7 @@ def learn_tools(
         if not named:
             fail(f"--free {free!r}: names none of the tools called: {', '.join(sorted(called))}")
         learned = fitting.fit(
-            runs, named, file.shipped_forest(), Readers(),
+            runs, named, file.shipped_forests(), Readers(),
             report=step(f"learning from {len(runs):,} runs"),
         )  # fmt: skip
         file.save(out, learned.to_json())

@@ -122,6 +122,11 @@ class AsyncIo:
 
         return stop
 
+    def carrier(self) -> Callable[[], bool]:
+        """Return what says whether the loop that runs now still does."""
+        loop = asyncio.events._get_running_loop()  # noqa: SLF001 - None, not raised
+        return loop.is_running if loop is not None else lambda: True
+
     def later(self, delay_s: float, call: Callable[[], object]) -> Callable[[], object]:
         """Call `call` on the running loop in `delay_s` seconds, unless prevented."""
         loop = asyncio.get_running_loop()

@@ -108,6 +108,10 @@ class BlockingIo:
         threading.Thread(target=in_context, name="accel-spawned", daemon=True).start()
         return lambda: False
 
+    def carrier(self) -> Callable[[], bool]:
+        """Return what says that a thread goes on."""
+        return lambda: True
+
     def later(self, delay_s: float, call: Callable[[], object]) -> Callable[[], object]:  # noqa: ARG002
         """Do nothing: no thread can be stopped, so there is nothing to do later."""
         return lambda: None

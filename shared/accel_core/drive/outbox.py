@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from itertools import islice, takewhile
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from accel_core.errors import StoreUnavailableError
 from accel_core.policy.breaker import store_breaker
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     from accel_core.ports import Entry, Selector, Store
 
 _PAGE = 64
+
+
+class _Gone(NamedTuple):
+    """An entry to remove."""
+
+    entry: Entry
 
 
 class Outbox:
@@ -49,7 +55,7 @@ class Outbox:
     ) -> None:
         self._store, self._capacity = store, capacity
         self._on_drop, self._on_error, self._mono_now = on_drop, on_error, mono_now
-        self._owed: deque[Entry | bytes] = deque()
+        self._owed: deque[Entry | _Gone] = deque()
         self.after_fork()
 
     def __len__(self) -> int:
@@ -59,21 +65,21 @@ class Outbox:
         """Owe the store `entries`."""
         self._owe(entries)
 
-    def remove(self, keys: Iterable[bytes]) -> None:
-        """Owe the store the removal of `keys`."""
-        self._owe(keys)
+    def discard(self, entries: Iterable[Entry]) -> None:
+        """Owe the store the removal of `entries`, and of nothing stored later in their place."""
+        self._owe(map(_Gone, entries))
 
     def select(self, selector: Selector) -> list[bytes]:
         """Return the keys of the owed entries that `selector` means."""
         with self._lock:
             owed = list(self._owed)
-        return [one.key for one in owed if not isinstance(one, bytes) and selector.matches(one)]
+        return [one.key for one in owed if not isinstance(one, _Gone) and selector.matches(one)]
 
     def forget(self, keys: Collection[bytes]) -> None:
         """Owe no entry under `keys` any more; returns when none of them is on its way."""
         with self._on_its_way, self._lock:
             gone = set(keys)
-            kept = [one for one in self._owed if isinstance(one, bytes) or one.key not in gone]
+            kept = [one for one in self._owed if isinstance(one, _Gone) or one.key not in gone]
             self._owed.clear()
             self._owed.extend(kept)
 
@@ -107,7 +113,7 @@ class Outbox:
         self._owed.clear()
         self._breaker = store_breaker()
 
-    def _owe(self, more: Iterable[Entry | bytes]) -> None:
+    def _owe(self, more: Iterable[Entry | _Gone]) -> None:
         with self._lock:
             self._owed.extend(more)
             over = max(0, len(self._owed) - self._capacity)
@@ -123,12 +129,14 @@ class Outbox:
                 page = self._first_page()
             if not page:
                 return True  # forgotten since it was looked for
-            saves = not isinstance(page[0], bytes)
+            gone = [one.entry for one in page if isinstance(one, _Gone)]
             try:
-                # Entries alone, or keys alone.
-                (self._store.save if saves else self._store.remove)(page)  # type: ignore[arg-type]
+                if gone:
+                    self._store.discard(gone)
+                else:
+                    self._store.save([one for one in page if not isinstance(one, _Gone)])
             except Exception as error:  # a third party's store raises what it likes
-                self._on_error("save" if saves else "remove", error)
+                self._on_error("remove" if gone else "save", error)
                 if isinstance(error, StoreUnavailableError):
                     self._breaker.failed(self._mono_now())
                     return False
@@ -142,7 +150,8 @@ class Outbox:
                     self._owed.popleft()
         return True
 
-    def _first_page(self) -> list[Entry | bytes]:
-        kind = bool(self._owed) and isinstance(self._owed[0], bytes)
-        alike = takewhile(lambda one: isinstance(one, bytes) == kind, self._owed)
+    def _first_page(self) -> list[Entry | _Gone]:
+        """Return what is owed first: entries to save alone, or to remove alone."""
+        kind = bool(self._owed) and isinstance(self._owed[0], _Gone)
+        alike = takewhile(lambda one: isinstance(one, _Gone) == kind, self._owed)
         return list(islice(alike, _PAGE))

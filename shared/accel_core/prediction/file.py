@@ -15,9 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from accel_core.errors import FileError
 from accel_core.files import private
-from accel_core.policy.forest import Forest
-from accel_core.policy.prediction.calls import FEATURES
-from accel_core.policy.prediction.model import FORMAT, CallModel
+from accel_core.policy.prediction.model import FORMAT, CallModel, Forests
 
 if TYPE_CHECKING:
     import os
@@ -64,9 +62,7 @@ def save(path: str | os.PathLike[str], spelled: Mapping[str, Any]) -> None:
 
 
 @cache
-def shipped_forest() -> Forest:
-    """Return the forest that judges until one is grown on runs of one's own."""
-    text = resources.files("accel_core.prediction").joinpath("forest.json").read_text("utf-8")
-    forest = Forest.from_json(json.loads(text))
-    assert forest.features == tuple(FEATURES), "grow it again: python -m tools.tool_forest"
-    return forest
+def shipped_forests() -> Forests:
+    """Return the forests that judge until some are grown on runs of one's own."""
+    text = resources.files("accel_core.prediction").joinpath("forests.json").read_text("utf-8")
+    return Forests.from_json(json.loads(text))

@@ -1,4 +1,4 @@
-"""Learn a `CallModel` from traces: counts of all, and a forest grown on runs it had not counted.
+"""Learn a `CallModel` from traces: counts of all, and forests grown on runs not counted.
 
 Runs are parted into blocks in their order, which keeps runs of one customer together where traces
 are in the order of time or of customers; groups are kept together where they are known. Each block
@@ -14,8 +14,8 @@ import numpy as np
 
 from accel_core.policy.prediction import habits
 from accel_core.policy.prediction.calls import FEATURES, candidates
-from accel_core.policy.prediction.known import Known
-from accel_core.policy.prediction.model import CallModel
+from accel_core.policy.prediction.known import Known, canonical
+from accel_core.policy.prediction.model import CallModel, Firsts, Forests
 from accel_core.policy.prediction.tally import Tally
 from accel_core.prediction import boosting
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from accel_core.policy.forest import Forest
     from accel_core.policy.prediction.known import Readers
     from accel_core.policy.trajectory import Trajectory
 
@@ -47,20 +46,24 @@ class Samples(NamedTuple):
     Attributes:
         numbers: shape (samples, `FEATURES`).
         hits: whether each was called before the next change; shape (samples,).
+        nexts: whether in the very next answer; shape (samples,).
         tools: of each.
+        names: of each, its run, its epoch and what is equal for equal calls.
         blocks: in which block of runs each was; shape (samples,).
     """
 
     numbers: NDArray[np.float64]
     hits: NDArray[np.bool_]
+    nexts: NDArray[np.bool_]
     tools: list[str]
+    names: list[Hashable]
     blocks: NDArray[np.int64]
 
 
 def fit(
     runs: Sequence[Run],
     free: Collection[str],
-    shipped: Forest,
+    shipped: Forests,
     readers: Readers,
     *,
     report: Callable[[float], None] = lambda _: None,
@@ -73,21 +76,32 @@ def fit(
     samples = gather(
         parts, tally, counted, free, readers, report=lambda share: report(0.4 + share * 0.3)
     )
-    model = CallModel(
-        boosting.grow(FEATURES, samples.numbers, samples.hits,
-                      report=lambda share: report(0.7 + share * 0.1)),
-        tally,
-    )  # fmt: skip
+    model = CallModel(grown(samples), tally)
+    report(0.8)
+    events: dict[str, list[tuple[float, bool]]] = {}
     for fold in range(_FOLDS):
         held = samples.blocks % _FOLDS == fold
         if held.all() or not held.any():
             continue
-        grown = boosting.grow(FEATURES, samples.numbers[~held], samples.hits[~held])
+        others = boosting.grow(FEATURES, samples.numbers[~held], samples.hits[~held])
+        first = Firsts()
         for index in np.flatnonzero(held):
-            odds = grown.log_odds(samples.numbers[index].tolist())
-            model.judge(samples.tools[index], odds, used=bool(samples.hits[index]))
+            odds = others.log_odds(samples.numbers[index].tolist())
+            if first(samples.names[index], odds):
+                model.judge(samples.tools[index], odds, used=bool(samples.hits[index]))
+                events.setdefault(samples.tools[index], []).append((odds, samples.hits[index]))
         report(0.8 + 0.2 * (fold + 1) / _FOLDS)
+    for tool, seen in events.items():
+        model.demand(tool, seen)
     return model
+
+
+def grown(samples: Samples) -> Forests:
+    """Return forests grown on `samples`."""
+    return Forests(
+        boosting.grow(FEATURES, samples.numbers, samples.hits),
+        boosting.grow(FEATURES, samples.numbers, samples.nexts),
+    )
 
 
 def blocks(runs: Sequence[Run]) -> list[list[Trajectory]]:
@@ -146,7 +160,9 @@ def gather(
     """Return the candidates of every decision, by the counts of the other blocks."""
     numbers: list[list[float]] = []
     hits: list[bool] = []
+    nexts: list[bool] = []
     tools: list[str] = []
+    names: list[Hashable] = []
     where: list[int] = []
     for block, (part, alone) in enumerate(zip(parts, counted, strict=True)):
         total.update(alone, -1.0)
@@ -155,15 +171,22 @@ def gather(
             for number, event in enumerate(run):
                 if number in asked:
                     later = habits.upcoming(run, number, free)
+                    asked_for = {
+                        canonical(call.tool, call.arguments)
+                        for call in habits.answered(run, number)
+                    }
                     for candidate in candidates(total, known, free):
                         numbers.append(candidate.numbers)
                         hits.append(candidate.key in later)
+                        nexts.append(candidate.key in asked_for)
                         tools.append(candidate.call.tool)
+                        names.append((id(run), known.epochs, candidate.key))
                         where.append(block)
                 known.add(event)
         total.update(alone)
         report((block + 1) / len(parts))
     return Samples(
-        np.array(numbers, float).reshape(-1, len(FEATURES)), np.array(hits, bool), tools,
+        np.array(numbers, float).reshape(-1, len(FEATURES)), np.array(hits, bool),
+        np.array(nexts, bool), tools, names,
         np.array(where, int),
     )  # fmt: skip

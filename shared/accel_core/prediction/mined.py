@@ -51,7 +51,7 @@ class MinedPredictor:
     name = model.NAME
 
     def __init__(self, learned: CallModel | None = None) -> None:
-        self._model = CallModel(file.shipped_forest()) if learned is None else learned
+        self._model = CallModel(file.shipped_forests()) if learned is None else learned
         self._memory, self._lock = _Memory(), threading.Lock()
 
     @classmethod

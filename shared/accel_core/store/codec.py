@@ -103,6 +103,11 @@ def examine(data: object, seal: Seal) -> tuple[Entry | Unreadable, bool]:
     return entry if seal.verifies(data[:end], data[end:]) else "seal", sealed
 
 
+def created_s(data: bytes) -> float | None:
+    """Return when the entry that `data` should hold was stored; None where it says nothing."""
+    return float(_HEAD.unpack_from(data)[2]) if len(data) >= _HEAD.size else None
+
+
 def inspected(data: bytes, key: bytes, seal: Seal) -> Stored:
     """Return what `data`, kept under `key`, is."""
     found, sealed = examine(data, seal)

@@ -101,6 +101,14 @@ class MemoryStore:
         with self._lock:
             return sum(self._discard(key) for key in keys)
 
+    def discard(self, entries: Sequence[Entry]) -> None:
+        """Remove `entries`, and leave what was stored under a key of theirs later."""
+        with self._lock:
+            for entry in entries:
+                slot = self._slots.get(entry.key)
+                if slot is not None and slot.entry.created_s <= entry.created_s:
+                    self._discard(entry.key)
+
     def flush(self) -> None:
         """Do nothing: what lives in this process does not survive it."""
 

@@ -126,6 +126,13 @@ local function remove(key)
     if redis.call('ZREM', order, key) + there > 0 then tell_removed(key) end
     return there
 end
+local function created(body) return (struct.unpack('<d', body, {_CREATED_AT})) end
+local function is_older(key, created_s)
+    local kept = redis.pcall('HGET', entry .. key, 'body')
+    if type(kept) ~= 'string' then return false end
+    local read, kept_s = pcall(created, kept)
+    return read and kept_s > created_s
+end
 local function finish()
     if revision == began then return end
     local oldest = digits(revision - {HISTORY_REVISIONS})
@@ -157,20 +164,13 @@ local function store(key, body, print, vector, place, single, expires_ms)
     if before and before ~= place then unplace(key, before) end
     if single ~= '' then put(key, place, single, leaves_ms) end
 end
-local function created(body) return (struct.unpack('<d', body, {_CREATED_AT})) end
-local function is_older(key, body)
-    local kept = redis.pcall('HGET', entry .. key, 'body')
-    if type(kept) ~= 'string' then return false end
-    local read, kept_s = pcall(created, kept)
-    return read and kept_s > created(body)
-end
 local most, leaving, refused = tonumber(ARGV[4]), 0, 0
 for i = 5, #ARGV, 10 do
     local key, body, expires_ms, print, vector, place, single = unpack(ARGV, i, i + 6)
     local flight, token, mark = unpack(ARGV, i + 7, i + 9)
     local how = 'over'
     expires_ms = tonumber(expires_ms)
-    if is_older(key, body) then
+    if is_older(key, created(body)) then
         refused = refused + 1
         tell_removed(key)
     elseif flight ~= '' and is_outdated(key, print, tonumber(mark)) then
@@ -225,12 +225,17 @@ REMOVE = Script(
     _CHANGING,
     """
 local gone = 0
-for i = 4, #ARGV do gone = gone + remove(ARGV[i]) end
+for i = 4, #ARGV, 2 do
+    local created_s = tonumber(ARGV[i + 1])
+    if not (created_s and is_older(ARGV[i], created_s)) then gone = gone + remove(ARGV[i]) end
+end
 finish()
 return gone
 """,
 )
-"""ARGV: entry prefix, writer, set prefix or nothing, keys. Returns how many were there."""
+"""ARGV: entry prefix, writer, set prefix or nothing; keys, each with nothing, or with the moment
+after which what was stored there stays. Returns how many were removed.
+"""
 
 CHANGES = Script(
     _STATE,

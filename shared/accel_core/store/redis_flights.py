@@ -89,17 +89,19 @@ class RedisFlights:
         return claimed
 
     def claim_by(
-        self, find: Callable[..., Rows], wanted: Wanted
+        self, find: Callable[..., Rows], wanted: Wanted | None
     ) -> tuple[Rows, Lease | Landing | None]:
         """Return what `find` found, and what it claimed where that was nothing to be served.
 
         Args:
             find: searches, and takes its `claim`.
-            wanted: what is to be claimed.
+            wanted: what is to be claimed; None: nothing.
 
         Raises:
             StoreError: what `find` raised.
         """
+        if wanted is None:
+            return find(claim=Claim()), None
         name = self._names.flight(wanted.name)
         waiter, lease = Waiter(name), Lease(wanted.name, wanted.key, token_hex(8), 0)
         channel, below = self._inbox.line_up(waiter), wanted.below - _ROUNDED

@@ -75,9 +75,6 @@ class Claim(NamedTuple):
     below: float = -1.0
 
 
-UNCLAIMED = Claim()
-
-
 class Rows(NamedTuple):
     """What one question of a lookup gave.
 

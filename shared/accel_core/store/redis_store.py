@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from accel_core.errors import StoreError
@@ -35,7 +36,7 @@ from accel_core.store.redis_flights import RedisFlights
 from accel_core.store.redis_link import RedisLink
 from accel_core.store.redis_news import RedisNews
 from accel_core.store.redis_scripts import Names, expires_ms, place
-from accel_core.store.redis_search import UNCLAIMED, RedisSearch, Row, single
+from accel_core.store.redis_search import RedisSearch, Row, single
 from accel_core.store.redis_selection import SELECT, conditions, fingerprint
 
 if TYPE_CHECKING:
@@ -165,10 +166,7 @@ class RedisStore:
     ) -> Nearby:
         """Return the entries under `keys`, and those nearest to `vector`, in one round trip."""
         find = partial(self._search.find, keys, scope, encoder, vector, limit)
-        if wanted is None:
-            rows, claimed = find(claim=UNCLAIMED), None
-        else:
-            rows, claimed = self._flights.claim_by(find, wanted)
+        rows, claimed = self._flights.claim_by(find, wanted)
         if rows.swept:
             self._emit(StoreSwept("redis", 0, rows.swept))
         near = self._entries(rows.near)
@@ -219,8 +217,11 @@ class RedisStore:
 
     def remove(self, keys: Collection[bytes]) -> int:
         """Remove `keys` and return how many were there."""
-        pages = _pages(list(keys), _REMOVED)
-        return sum(self._change("remove", REMOVE, *page) for page in pages)
+        return self._remove([(key, "") for key in keys])
+
+    def discard(self, entries: Sequence[Entry]) -> None:
+        """Remove `entries`, and leave what was stored under a key of theirs later."""
+        self._remove([(entry.key, entry.created_s) for entry in entries])
 
     def stirred(self) -> bool:
         """Whether there may be changes that `changes` has not told, other than this store's own."""
@@ -334,6 +335,11 @@ class RedisStore:
             self._names.kept,
             *(self._names.entries, self._news.writer, self._search.sets, *arguments),
         )
+
+    def _remove(self, meant: Sequence[tuple[bytes, object]]) -> int:
+        """Remove entries by key, and by when they were stored where that is given."""
+        pages = _pages(meant, _REMOVED)
+        return sum(self._change("remove", REMOVE, *chain(*page)) for page in pages)
 
     def _page(self, told: int, after: int, limit: int, *, first: bool, bodies: bool) -> Page:
         most = min(limit, _READ if bodies else _LEARNED)

@@ -8,7 +8,12 @@ and one that was closed while it was idle, or has something to say, is not used 
 from __future__ import annotations
 
 import select
+import socket
 from collections import deque
+from concurrent.futures import Future
+from contextlib import suppress
+from ipaddress import ip_address
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Protocol
 
 from accel_core.forking import renewed_in_children
@@ -66,6 +71,7 @@ class Wires:
             "protocol": 2,
         }
         self._idle: deque[Wire] = deque()
+        self._looking: Future[None] | None = None
         renewed_in_children(self)
 
     def ask(self, *commands: Sequence[Any]) -> list[Any]:
@@ -96,7 +102,12 @@ class Wires:
         return answers
 
     def made(self) -> Any:
-        """Return a new connection, the caller's to close, which connects as it is used."""
+        """Return a new connection, the caller's to close, which connects as it is used.
+
+        Raises:
+            redis.TimeoutError: where its host is was not known in time.
+        """
+        self._look_up()
         return self._kind(**self._settings)
 
     def let_go(self) -> None:
@@ -106,7 +117,33 @@ class Wires:
 
     def after_fork(self) -> None:
         """Use no connection of the parent's in a child process."""
-        self._idle = deque()
+        self._idle, self._looking = deque(), None
+
+    def _look_up(self) -> None:
+        """Wait until the system knows where the host is, since its own resolver has no deadline.
+
+        What it says against it is left to the connection to say.
+        """
+        import redis
+
+        host = self._settings.get("host")
+        if host is None or _is_address(host):
+            return
+        looking = self._looking
+        if looking is None:
+            looking = self._looking = Future()
+            arguments = (host, self._settings["port"], looking)
+            Thread(target=self._ask_where, args=arguments, daemon=True).start()
+        try:
+            looking.result(self._settings["socket_connect_timeout"])
+        except TimeoutError:
+            raise redis.TimeoutError(f"nobody said in time where {host} is") from None
+
+    def _ask_where(self, host: str, port: int, looking: Future[None]) -> None:
+        with suppress(Exception):  # as it is written, a name may be none at all
+            socket.getaddrinfo(host, port)
+        self._looking = None
+        looking.set_result(None)
 
     def _rested(self, idle: deque[Wire]) -> Wire | None:
         """Return a connection that is idle and still good, the last used first."""
@@ -120,19 +157,27 @@ class Wires:
             wire.disconnect()
 
 
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
 def stirs(wire: Any) -> bool:
     """Whether something can be read from `wire`, its end included; without waiting.
 
     redis-py asks by three calls of the system and an exception what one of them tells.
     """
-    socket = wire._sock  # noqa: SLF001 - there is no other way to it
-    if socket is None:
+    end = wire._sock  # noqa: SLF001 - there is no other way to it
+    if end is None:
         return True
     if hasattr(select, "poll"):
         poll = select.poll()
-        poll.register(socket, select.POLLIN)
+        poll.register(end, select.POLLIN)
         return bool(poll.poll(0))
-    return bool(select.select([socket], [], [], 0)[0])
+    return bool(select.select([end], [], [], 0)[0])
 
 
 def _spelt(parts: Sequence[Any]) -> bytes:

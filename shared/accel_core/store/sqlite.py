@@ -26,7 +26,7 @@ from accel_core.store.sqlite_rows import SCHEMA, Ledger, query
 if TYPE_CHECKING:
     import os
     import sqlite3
-    from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 
     from accel_core.inspection import Stored
     from accel_core.ports import CorpusChanges, Entry, Observer, Selector
@@ -115,16 +115,12 @@ class SqliteStore:
 
     def remove(self, keys: Collection[bytes]) -> int:
         """Remove `keys` and return how many were there."""
-        if not keys:
-            return 0
-        with self._file.writing("remove") as connection:
-            ledger = Ledger(connection)
-            before = ledger.entries
-            for key in keys:
-                ledger.remove(key)
-            ledger.write()
-        self._note(ledger)
-        return before - ledger.entries
+        return self._remove(dict.fromkeys(keys)) if keys else 0
+
+    def discard(self, entries: Sequence[Entry]) -> None:
+        """Remove `entries`, and leave what was stored under a key of theirs later."""
+        if entries:
+            self._remove({entry.key: entry.created_s for entry in entries})
 
     def stirred(self) -> bool:
         """Whether there are changes that `changes` has not told and that are not this store's own.
@@ -228,6 +224,20 @@ class SqliteStore:
     def _tell(self, what: str) -> None:
         if self._on_event is not None:
             self._on_event(BackendFailed("sqlite", "read", what))
+
+    def _remove(self, meant: Mapping[bytes, float | None]) -> int:
+        """Remove entries by key, unless they were stored after the moment given for it."""
+        with self._file.writing("remove") as connection:
+            ledger = Ledger(connection)
+            before = ledger.entries
+            for key, until_s in meant.items():
+                body = None if until_s is None else _body(connection, key)
+                stored_s = None if body is None else codec.created_s(body)
+                if until_s is None or stored_s is None or stored_s <= until_s:
+                    ledger.remove(key)
+            ledger.write()
+        self._note(ledger)
+        return before - ledger.entries
 
     def _note(self, ledger: Ledger) -> None:
         # Only if nobody else wrote in between: their changes are still to be told.

@@ -1,8 +1,9 @@
-"""Runs of made-up agents in three fields, for tests, benchmarks, and the forest that is shipped.
+"""Runs of made-up agents in a few fields, for tests, benchmarks, and the forest that is shipped.
 
 - a *travel desk*: bookings found by their code or a surname, connections searched between places,
 - a *help desk* whose agent asks for several tools in one answer: tickets of an account, articles,
-- a *workshop*: machines of a customer, parts by the name that the customer uses for them.
+- a *workshop*: machines of a customer, parts by the name that the customer uses for them,
+- an *analyst*: queries that nobody could put for him; here guesses can only be wasted.
 
 They differ in how ids look, how observations nest, and how often agents look into what they have
 found: some open a whole list, some stop at what was named, some only answer. Everything is drawn
@@ -230,6 +231,36 @@ def workshop(seed: int) -> Trajectory:
     run.user("No.", "That was it, thanks.")
     return run.trajectory
 
+
+ANALYST_FREE = frozenset({"list_sources", "describe_source", "run_query"})
+_SOURCES = "orders visits staff rooms suppliers shifts returns batches meters routes".split()
+
+
+def analyst(seed: int) -> Trajectory:
+    """Return a run of an analyst, whose questions nobody could put for him."""
+    run = _Run(Random(seed))
+    dice = run.dice
+    sources = dice.sample(_SOURCES, dice.randint(3, 6))
+    meant = dice.sample(sources, dice.choice([1, 1, 2]))
+    run.user(f"How many {meant[0]} were there in the last month?", "What sold best, and where?")
+    if run.chance(0.9):
+        run.call("list_sources", [[name] for name in sources])
+    for name in meant:
+        if run.chance(0.8):
+            run.call("describe_source", [["id", "int"], ["at", "date"]], source=name)
+    for _ in range(dice.randint(1, 3)):
+        query = (
+            f"SELECT {dice.randrange(10**6)} FROM {meant[-1]} WHERE id > {dice.randrange(10**4)}"
+        )
+        run.call("run_query", [[dice.randrange(10**4)]], sql=query)
+    run.answer("That many.", "Here are the figures.")
+    return run.trajectory
+
+
+FRUGAL: dict[str, tuple[Callable[[int], Trajectory], frozenset[str]]] = {
+    "analyst": (analyst, ANALYST_FREE),
+}
+"""The same of fields in which hardly anything can be known before."""
 
 FIELDS: dict[str, tuple[Callable[[int], Trajectory], frozenset[str]]] = {
     "travel": (travel_desk, TRAVEL_FREE),

@@ -250,6 +250,20 @@ class StoreContract:
         assert store.remove({entry.key for entry in entries}) == len(entries)
         assert store.select(Selector()) == []
 
+    def test_discard(self, store: Store) -> None:
+        """What is given is removed, where nothing has replaced it since."""
+        gone, kept = self.make_entry("gone"), self.make_entry("kept")
+        replaced = self.make_entry("replaced")
+        newer = self.make_entry("replaced", created_s=replaced.created_s + 1)
+        store.save([gone, kept, newer])
+        store.discard([gone, replaced, self.make_entry("unknown")])
+        assert store.fetch(gone.key) is None
+        assert store.fetch(newer.key) == newer
+        store.discard([])
+        store.discard([newer])
+        assert store.fetch(newer.key) is None
+        assert store.fetch(kept.key) == kept
+
     def test_save_after_remove(self, store: Store) -> None:
         """A removed key can be saved again."""
         entry = self.make_entry()

@@ -147,6 +147,8 @@ def _tool_numbers(tally: Tally, known: Known, tool: str) -> tuple[list[float], f
 
 
 _WORD_LEAST, _WORD_PRIOR = 12, 12
+SPOKEN_RUNS, _SPOKEN_SHARE = 5, 0.1
+"""Words count that many runs have in common: what a few are about says nothing of others."""
 
 
 def _word_numbers(tally: Tally, known: Known, tool: str) -> list[float]:
@@ -154,13 +156,18 @@ def _word_numbers(tally: Tally, known: Known, tool: str) -> list[float]:
     base, heard, counts = (tally.rows((name, tool)) for name in ("words", "heard", "word"))
     offered = base.get("offered", 0.0)
     numbers: list[float] = []
-    last, ever = known.heard, list(known.heard_ever)
+    least = max(SPOKEN_RUNS, _SPOKEN_SHARE * tally.count(("runs",), ""))
+    spoken = tally.rows(("spoken",))
+    last, ever = (
+        [word for word in dict.fromkeys(words) if spoken.get(word, 0.0) >= least]
+        for words in (known.heard, known.heard_ever)
+    )
     for kind, words in (("once", last), ("more", last), ("once", ever)):
         share = (base.get(kind, 0.0) + 0.5) / (offered + 5)
         lifts = sorted(
             _log_odds((counts.get((word, kind), 0.0) + _WORD_PRIOR * share) / (n + _WORD_PRIOR))
             - _log_odds(share)
-            for word in dict.fromkeys(words)
+            for word in words
             if (n := heard.get(word, 0.0)) >= _WORD_LEAST
         )
         numbers += (

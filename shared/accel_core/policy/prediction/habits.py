@@ -146,13 +146,17 @@ def learn_standings(
     """Count in `tally` what proposals by `origins` would have been worth at each decision."""
     run = run[-EVENTS:]
     known, asked = Known(free, readers), set(decisions(run))
+    spoken: set[int] = set()
     for number, event in enumerate(run):
         if number in asked:
+            spoken.update(known.heard, known.heard_ever)
             later = list(upcoming(run, number, free).values())
             for tool in free:
                 if origins.count(("tool",), tool):
                     _learn_tool(tally, origins, tool, known, later)
         known.add(event)
+    for word in spoken:
+        tally.add(("spoken",), word)
 
 
 def _learn_tool(

@@ -1,4 +1,8 @@
-"""What a mined predictor knows: counts, a forest that judges candidates, and how far to believe it.
+"""What a mined predictor knows: counts, forests that judge candidates, and how far to believe them.
+
+Two things are judged: whether a call is made at all before the next change, which is what its
+result is worth, and whether it is made in the very next answer. What is hardly next is not guessed
+yet: more will be known when it is, and a guess made then is still in time.
 
 Confidence is the forest's probability, shifted per tool by what came of earlier ones: log-odds are
 moved until as many calls are expected as were made. Plain data: it is read from JSON, compared and
@@ -9,19 +13,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from accel_core.policy.acceptance import wilson_lower
 from accel_core.policy.forest import Forest
 from accel_core.policy.prediction import habits
 from accel_core.policy.prediction.binding import CONSTANT_RUNS, RUNS
-from accel_core.policy.prediction.calls import FEATURES, candidates
+from accel_core.policy.prediction.calls import FEATURES, SPOKEN_RUNS, candidates
 from accel_core.policy.prediction.known import Known, Readers
 from accel_core.policy.prediction.origins import CONSTANT
 from accel_core.policy.prediction.tally import Tally
 from accel_core.policy.trajectory import Guess
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Mapping
+    from collections.abc import Collection, Hashable, Mapping, Sequence
 
     from accel_core.policy.prediction.calls import Candidate
     from accel_core.policy.prediction.tally import Key
@@ -34,6 +39,34 @@ _BELIEVED = 20.0
 _JUDGED_FROM = 0.3
 """What is less probable is of no use, and says nothing of what is."""
 _LEAST = 0.02
+ENOUGH_USED = 0.8
+"""Share of a tool's guesses that must have come true, with 90 % confidence, for more of them."""
+_FEW = 5
+SOON = 0.1
+"""Probability to be next below which a guess can wait."""
+
+
+class Forests(NamedTuple):
+    """What judges candidates, over `FEATURES`: by log-odds to be used at all, and to be next."""
+
+    used: Forest
+    next: Forest
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` reads."""
+        return {"used": self.used.to_json(), "next": self.next.to_json()}
+
+    @classmethod
+    def from_json(cls, spelled: Mapping[str, Any]) -> Forests:
+        """Read forests.
+
+        Raises:
+            KeyError, TypeError, ValueError: they are none, or over other numbers.
+        """
+        forests = cls(Forest.from_json(spelled["used"]), Forest.from_json(spelled["next"]))
+        if any(forest.features != tuple(FEATURES) for forest in forests):
+            raise ValueError("its forests are over other numbers than this version's")
+        return forests
 
 
 @dataclass(slots=True)
@@ -41,29 +74,48 @@ class CallModel:
     """Everything that guesses are made of.
 
     Attributes:
-        forest: over `FEATURES`.
+        forests: what judges candidates.
         tally: what runs have taught.
     """
 
-    forest: Forest
+    forests: Forests
     tally: Tally = field(default_factory=Tally)
 
     def guesses(self, run: Trajectory, free: Collection[str], readers: Readers) -> list[Guess]:
-        """Return what may be called next, the most probable first."""
+        """Return what is worth beginning now, the most probable to be next first."""
+        return [
+            guess
+            for soon, guess in self._judged(run, free, readers)
+            if soon >= SOON and guess.confidence >= self._least(guess.call.tool)
+        ]
+
+    def ranked(self, run: Trajectory, free: Collection[str], readers: Readers) -> list[Guess]:
+        """Return all that may come, worth beginning or not, the most probable to be next first."""
+        return [guess for _, guess in self._judged(run, free, readers)]
+
+    def _judged(
+        self, run: Trajectory, free: Collection[str], readers: Readers
+    ) -> list[tuple[float, Guess]]:
         known = Known(free, readers)
         for event in run:
             known.add(event)
         judged = [
-            Guess(candidate.call, confidence, NAME)
+            (self.soon(candidate), Guess(candidate.call, self.confidence(candidate), NAME))
             for candidate in candidates(self.tally, known, free)
-            if (confidence := self.confidence(candidate)) >= _LEAST
         ]
-        judged.sort(key=lambda guess: -guess.confidence)
+        judged.sort(key=lambda item: -item[0])
         return judged
+
+    def _least(self, tool: str) -> float:
+        return max(_LEAST, self.tally.count(("least", tool), ""))
+
+    def soon(self, candidate: Candidate) -> float:
+        """Return the probability, in [0, 1], that a candidate is called in the next answer."""
+        return _chance(self.forests.next.log_odds(candidate.numbers))
 
     def confidence(self, candidate: Candidate) -> float:
         """Return the probability, in [0, 1], that a candidate is called before a change."""
-        odds = self.forest.log_odds(candidate.numbers)
+        odds = self.forests.used.log_odds(candidate.numbers)
         return _chance(odds + self._shift(candidate.call.tool))
 
     def _shift(self, tool: str) -> float:
@@ -77,24 +129,39 @@ class CallModel:
         return _log_odds(observed) - _log_odds(share)
 
     def judge(self, tool: str, odds: float, *, used: bool) -> None:
-        """Take note of what came of a candidate that the forest gave `odds`."""
+        """Take note of what came of a candidate when the forest first gave it `odds`."""
         chance = _chance(odds)
-        if chance >= _JUDGED_FROM:
-            self.tally.add(("judged", tool), "offered")
-            self.tally.add(("judged", tool), "expected", chance)
-            if used:
-                self.tally.add(("judged", tool), "used")
+        self.tally.add(("judged", tool), "offered")
+        self.tally.add(("judged", tool), "expected", chance)
+        if used:
+            self.tally.add(("judged", tool), "used")
+
+    def demand(self, tool: str, events: Sequence[tuple[float, bool]]) -> None:
+        """Set the least confidence of a tool's guesses: from there on enough of them come true.
+
+        Args:
+            tool: its name.
+            events: log-odds that a forest gave to calls it had not seen, and whether they came.
+        """
+        used, least = 0, 1.0
+        ranked = sorted(((_chance(odds + self._shift(tool)), hit) for odds, hit in events))
+        for number, (confidence, hit) in enumerate(reversed(ranked), 1):
+            used += hit
+            if wilson_lower(used, number) >= ENOUGH_USED or number < _FEW:
+                least = confidence
+        self.tally.add(("least", tool), "", least)
 
     def learn(self, run: Trajectory, free: Collection[str], readers: Readers) -> None:
         """Take note of a run that has ended: how good guesses were, then what it teaches."""
         run = run[-habits.EVENTS :]
-        known, asked = Known(free, readers), set(habits.decisions(run))
+        known, asked, first = Known(free, readers), set(habits.decisions(run)), Firsts()
         for number, event in enumerate(run):
             if number in asked:
                 later = habits.upcoming(run, number, free)
                 for candidate in candidates(self.tally, known, free):
-                    odds = self.forest.log_odds(candidate.numbers)
-                    self.judge(candidate.call.tool, odds, used=candidate.key in later)
+                    odds = self.forests.used.log_odds(candidate.numbers)
+                    if self.soon(candidate) >= SOON and first((known.epochs, candidate.key), odds):
+                        self.judge(candidate.call.tool, odds, used=candidate.key in later)
             known.add(event)
         habits.learn(self.tally, run, free, readers)
 
@@ -103,7 +170,7 @@ class CallModel:
         lone = _Lone(self.tally)
         return {
             "format": FORMAT,
-            "forest": self.forest.to_json(),
+            "forests": self.forests.to_json(),
             "tally": self.tally.without(lone).to_json(),
         }
 
@@ -116,10 +183,25 @@ class CallModel:
         """
         if spelled["format"] != FORMAT:
             raise ValueError(f"format {spelled['format']!r} is not {FORMAT}")
-        forest = Forest.from_json(spelled["forest"])
-        if forest.features != tuple(FEATURES):
-            raise ValueError("its forest is over other numbers than this version's")
-        return cls(forest, Tally.from_json(spelled["tally"]))
+        return cls(Forests.from_json(spelled["forests"]), Tally.from_json(spelled["tally"]))
+
+
+class Firsts:
+    """Tells when a candidate is likelier than ever before: the moments at which it may be begun.
+
+    What comes of guesses is judged at those alone. One that is never called stays a candidate for
+    long, and counted again and again it would make all look worse than they are when begun.
+    """
+
+    def __init__(self) -> None:
+        self._most: dict[Hashable, float] = {}
+
+    def __call__(self, name: Hashable, odds: float) -> bool:
+        """Whether `name` is likely, and more so than at any call before."""
+        if _chance(odds) < _JUDGED_FROM or odds <= self._most.get(name, -math.inf):
+            return False
+        self._most[name] = odds
+        return True
 
 
 class _Lone:
@@ -133,6 +215,10 @@ class _Lone:
             return self._rare(table[1], table[2], row)
         if table[0] in ("cell", "outline"):
             return self._rare(table[1], table[2], table[3])
+        if table[0] == "heard":
+            return self._tally.count(("spoken",), row) < SPOKEN_RUNS
+        if table[0] == "word":
+            return self._tally.count(("spoken",), row[0]) < SPOKEN_RUNS  # type: ignore[index]
         return False
 
     def _rare(self, tool: Hashable, name: Hashable, origin: Any) -> bool:

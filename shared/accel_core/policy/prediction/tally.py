@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 Key = tuple["Hashable", ...]
 
 TABLES = 60_000
-ROWS = 512
+ROWS = 10_000
 
 _NONE: Mapping[Hashable, float] = {}
 
