@@ -73,11 +73,13 @@ class Call:
             raise
 
     def _found(self, found: Hit | Miss) -> Hit | None:
+        record = self.record
+        if record is not None:
+            record.lookup_s = record.mono_now() - record.began_s
         if isinstance(found, Hit):
             return found
-        self.flight, record = found.flight, self.record
+        self.flight = found.flight
         if record is not None and self._request is not None:
-            record.lookup_s = record.mono_now() - record.began_s
             record.miss, record.similarity = found.reason, found.similarity
             record.tenant, record.model = self._request.tenant, self._request.source
         return None

@@ -37,7 +37,7 @@ class Parts(NamedTuple):
     ``lookup_s``: until the cache had answered. Of it, ``encode_s`` for the question's vector,
     ``shared_s`` waiting for whoever asked the same before, ``verify_s`` for a verifier.
     ``queue_s``: waiting for room within the provider's limits; ``backoff_s``: pauses between
-    attempts. ``model_s``: what the model, or the retriever, took beside those. Of a stream,
+    attempts. ``model_s``: what the model took beside those. Of a stream,
     ``first_token_s`` is from the sending of the last attempt to the first part, and ``stream_s``
     from the first part to the last.
     """
@@ -54,10 +54,10 @@ class Parts(NamedTuple):
 
 
 class RequestEnded(NamedTuple):
-    """A request of the application's came to its end; one event for each, whatever became of it.
+    """A call of an application's model came to its end; one event for each, whatever became of it.
 
     Attributes:
-        operation: ``chat``, ``text_completion``, ``embeddings`` or ``retrieval``.
+        operation: ``chat`` or ``text_completion``.
         outcome: ``hit``, ``miss`` or ``bypass`` of the cache.
         ending: ``answered``, ``failed``, or ``cancelled``, as is a stream that was given up.
         reason: of a hit, ``exact`` or as of `CacheExplored`; of a miss as of `CacheMiss`; of a

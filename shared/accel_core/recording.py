@@ -126,7 +126,11 @@ class Record:
             # Foreign objects raise what they like when they are read: their usage is not stated.
             with suppress(Exception):
                 used = read()
-        self._put(functools.partial(self._as_asked, *used, error or sys.exception()))
+        raised = error or sys.exception()
+        # Its class alone: an error holds the frames that it passed through.
+        self._put(
+            functools.partial(self._as_asked, *used, None if raised is None else type(raised))
+        )
 
     def model_s(self, now_s: float) -> float:
         """Return how long the model has been at it, waits left out; 0: it was not asked."""
@@ -170,14 +174,15 @@ class Record:
         self,
         used: Tokens | None,
         seen_tokens: float,
-        error: BaseException | None,
+        raised: type[BaseException] | None,
         now_s: float,
         ended_s: float,
     ) -> RequestEnded:
         provider, tags = self._told()
         ending: Literal["answered", "failed", "cancelled"] = "answered"
         if not self.answered:
-            ending = "cancelled" if error is None or isinstance(error, _CANCELLED) else "failed"
+            given_up = raised is None or issubclass(raised, _CANCELLED)
+            ending = "cancelled" if given_up else "failed"
         return RequestEnded(
             operation=self.operation,
             outcome="bypass" if self.bypass else "miss",
@@ -196,7 +201,7 @@ class Record:
             attempts=int(self.asked_s is not None) if self.attempts is None else self.attempts,
             used=used,
             seen_tokens=0.0 if used is not None else seen_tokens,
-            error="" if ending != "failed" else type(error).__name__,
+            error=raised.__name__ if raised is not None and ending == "failed" else "",
         )
 
     def _told(self) -> tuple[str, tuple[str, ...]]:

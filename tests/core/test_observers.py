@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import threading
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +23,7 @@ from accel_core.accel import Accel
 from accel_core.ended import Parts, RequestEnded, Tokens
 from accel_core.errors import ConfigError
 from accel_core.events import BackendFailed, CacheEvicted, CacheInvalidated
+from accel_core.observer.ledger import Ledger
 from accel_core.observer.otel import OtelObserver
 from accel_core.observer.prices import load_prices
 from accel_core.observer.prometheus import PrometheusObserver
@@ -133,6 +136,76 @@ def test_a_closed_observer_is_told_of_what_came_before() -> None:
     queued(EVENT)
     assert len(seen) == 5
     assert queued.dropped == 1
+
+
+def an_end(ended_s: float, wall_s: float) -> RequestEnded:
+    """Make the event of a request that ends at `ended_s`."""
+    return HIT._replace(total_s=ended_s, ended_s=wall_s)
+
+
+def a_ledger(*queued: Queued) -> Ledger:
+    totals = RequestTotals(10, PriceTable)
+    return Ledger(totals, None, queued, wall_now=lambda: 1_000.0, mono_now=lambda: 5.0)
+
+
+def test_whoever_looks_sees_every_request_so_far() -> None:
+    """What was put down is in the totals at once, by whichever thread it is entered."""
+    ledger = a_ledger()
+
+    def put() -> None:
+        for _ in range(2_500):
+            ledger.put(an_end)
+
+    threads = [threading.Thread(target=put) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert ledger.snapshot().total.requests == 10_000
+    ledger.close()
+
+
+def test_requests_are_entered_without_anybody_looking() -> None:
+    """A thread enters what was put down, with the moment it was, and what its caller captured."""
+    told: list[tuple[Event, object]] = []
+    done = threading.Event()
+
+    class Capturing:
+        def capture(self) -> str:
+            return threading.current_thread().name
+
+        def __call__(self, event: Event, captured: object = None, /) -> None:
+            told.append((event, captured))
+            done.set()
+
+    queued = Queued(Capturing())
+    ledger = a_ledger(queued)
+    ledger.put(an_end)
+    assert done.wait(WAIT_S)
+    ((event, captured),) = told
+    assert isinstance(event, RequestEnded)
+    assert (event.total_s, event.ended_s) == (5.0, 1_000.0)
+    assert captured == threading.current_thread().name
+    ledger.close()
+    queued.close(WAIT_S)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform does not fork")
+def test_a_forked_child_starts_anew() -> None:
+    """A child enters and tells its own requests, though no thread of its parent's lives in it."""
+    seen: list[Event] = []
+    with Accel(observers=[seen.append]) as accel:
+        accel._observers.ledger.put(an_end)
+        accel.flush()
+        before = len(seen)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            accel._observers.ledger.put(an_end)
+            accel.flush()
+            os._exit(0 if len(seen) == before + 1 else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 @given(st.lists(st.floats(1e-6, 1e4), min_size=1, max_size=200))

@@ -596,6 +596,7 @@ class Namer:
         self.model = Silent(model="gpt-4o-mini", api_key="any")  # type: ignore[arg-type]
         self.fast = accelerate(self.model, self.accel)
         self._seen: list[Request] = []
+        self.accel.cache.at_once = lambda *_: None  # type: ignore[method-assign]
         self.accel.cache.lookup = self._lookup  # type: ignore[method-assign]
 
     def _lookup(self, request: Request, *_: Any) -> Miss:

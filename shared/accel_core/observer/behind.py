@@ -7,6 +7,7 @@ change of threads. It is started when it is first needed, and sleeps where there
 from __future__ import annotations
 
 import threading
+from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ class Behind:
     def __init__(self, name: str, work: Callable[[], None]) -> None:
         self._name, self._work = name, work
         self._lock = threading.Lock()
-        self._signal, self._hurry = threading.Event(), threading.Event()
+        # Of this queue alone `put` may be called while garbage is collected in the midst of `get`:
+        # streams end then, and with them requests.
+        self._wanted: SimpleQueue[None] = SimpleQueue()
+        self._hurry = threading.Event()
         self._thread: threading.Thread | None = None
         self.stirred = self._closed = False
 
@@ -40,7 +44,7 @@ class Behind:
             if self._thread is None and not self._closed:
                 self._thread = threading.Thread(target=self._run, name=self._name, daemon=True)
                 self._thread.start()
-        self._signal.set()
+        self._wanted.put(None)
 
     def hurry(self) -> None:
         """Let it begin now."""
@@ -55,14 +59,13 @@ class Behind:
         """End the thread, after what it does just now."""
         self._closed = True
         self._hurry.set()
-        self._signal.set()
+        self._wanted.put(None)
 
     def _run(self) -> None:
         while not self._closed:
-            self._signal.wait()
+            self._wanted.get()
             self._hurry.wait(_GATHERING_S)
             self._hurry.clear()
-            self._signal.clear()
             # Before looking: what is put down after that stirs again.
             self.stirred = False
             self._work()
