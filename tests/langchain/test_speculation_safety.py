@@ -14,12 +14,13 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_core.runnables.config import ensure_config
-from langchain_core.tools import StructuredTool, tool
+from langchain_core.tools import BaseTool, StructuredTool, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
 from langgraph.types import Command, interrupt
 from langsmith.run_helpers import tracing_context
 from langsmith.utils import tracing_is_enabled
+from pydantic import PrivateAttr
 
 from accel_core.events import ToolCallReused
 from langchain_accel import SpeculativeTools
@@ -311,3 +312,28 @@ def test_edited_calls_are_made_as_edited(accel: Accel, colour: Colour, mode: str
     results = [str(m.content) for m in messages if isinstance(m, ToolMessage)]
     assert results[0] == "<a>"
     assert "<b>" in results[1]
+
+
+def test_a_tool_with_a_state_of_its_own(accel: Accel, colour: Colour) -> None:
+    """What the application sets on its tool is seen by calls, and what they set by it."""
+
+    class Greets(BaseTool):
+        name: str = "greet"
+        description: str = "Greet."
+        user: str = "ann"
+        greeted: int = 0
+        _last: str = PrivateAttr("")
+
+        def _run(self, key: str) -> str:
+            self.greeted += 1
+            self._last = key
+            return f"<{self.user}>"
+
+    greets = Greets()
+    agent = create_agent(
+        Scripted(turns=[[("greet", {"key": "a"})]]), [greets], middleware=[guessing(accel)]
+    )
+    assert told(colour.invoke(agent, QUESTION)["messages"]) == "<ann>"
+    greets.user = "bob"
+    assert told(colour.invoke(agent, QUESTION)["messages"]) == "<bob>"
+    assert (greets.greeted, greets._last) == (2, "a")
