@@ -20,7 +20,7 @@ from langgraph.config import get_stream_writer
 from langgraph.types import Command, interrupt
 from langsmith.run_helpers import tracing_context
 from langsmith.utils import tracing_is_enabled
-from pydantic import PrivateAttr
+from pydantic import BaseModel, PrivateAttr, model_validator
 
 from accel_core.events import ToolCallReused
 from langchain_accel import SpeculativeTools
@@ -337,3 +337,29 @@ def test_a_tool_with_a_state_of_its_own(accel: Accel, colour: Colour) -> None:
     greets.user = "bob"
     assert told(colour.invoke(agent, QUESTION)["messages"]) == "<bob>"
     assert (greets.greeted, greets._last) == (2, "a")
+
+
+def test_validators_that_write_into_arguments(accel: Accel, colour: Colour) -> None:
+    """They see what the model wrote, and the message keeps what they made of it, as ever."""
+
+    class Asked(BaseModel):
+        query: dict[str, Any]
+
+        @model_validator(mode="before")
+        @classmethod
+        def counted(cls, data: Any) -> Any:
+            data["query"]["seen"] = data["query"].get("seen", 0) + 1
+            return data
+
+    @tool("lookup", args_schema=Asked)
+    def look(query: dict[str, Any]) -> str:
+        """Look something up."""
+        return str(query["seen"])
+
+    def said(*middleware: Any) -> tuple[str, Any]:
+        wanted = ("lookup", {"query": {"of": "a"}})
+        agent = create_agent(Scripted(turns=[[wanted]]), [look], middleware=middleware)
+        messages = colour.invoke(agent, QUESTION)["messages"]
+        return told(messages), messages[1].tool_calls[0]["args"]
+
+    assert said(guessing(accel, ("lookup", {"query": {"of": "a"}}))) == said()
