@@ -363,3 +363,37 @@ def test_validators_that_write_into_arguments(accel: Accel, colour: Colour) -> N
         return told(messages), messages[1].tool_calls[0]["args"]
 
     assert said(guessing(accel, ("lookup", {"query": {"of": "a"}}))) == said()
+
+
+def test_settings_that_hold_themselves(accel: Accel, colour: Colour) -> None:
+    """What cannot be spelled is told apart by which object it is, and breaks no run."""
+    lookup = Lookup()
+    loop: dict[str, Any] = {}
+    loop["itself"] = loop
+    agent = create_agent(Scripted(turns=[[A]]), [lookup.tool], middleware=[guessing(accel)])
+    for settings in (loop, loop, {"itself": loop}):
+        state = colour.invoke(agent, QUESTION, {"configurable": {"settings": settings}})
+        assert told(state["messages"]) == "<a>"
+    assert lookup.begun == ["a", "a"]
+
+
+def test_a_tool_that_reads_the_runs_metadata(accel: Accel, colour: Colour) -> None:
+    """A guess reads what the call would read, and runs that differ in it share nothing."""
+    begun = threading.Event()
+
+    @tool("lookup")
+    def look(key: str) -> str:
+        """Look something up."""
+        users.append(ensure_config()["metadata"].get("user", "nobody"))
+        begun.set()
+        return f"<{users[-1]}>"
+
+    users: list[str] = []
+    agent = create_agent(
+        Scripted(turns=[[A]], before=thinking(begun)), [look], middleware=[guessing(accel, A)]
+    )
+    for user in ("ann", "bob"):
+        begun.clear()
+        state = colour.invoke(agent, QUESTION, {"metadata": {"user": user}})
+        assert told(state["messages"]) == f"<{user}>"
+    assert users == ["ann", "bob"]
