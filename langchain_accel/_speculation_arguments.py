@@ -6,6 +6,7 @@ field that is left out of dumps, a secret that is printed as stars) is refused i
 
 from __future__ import annotations
 
+import copy
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
@@ -56,8 +57,8 @@ def validated(tool: BaseTool, given: Mapping[str, Any]) -> Arguments | None:
     if isinstance(given, Arguments):
         return given
     try:
-        # LangChain writes into what it is given.
-        args, kwargs = tool._to_args_and_kwargs(dict(given), None)
+        # LangChain writes into what it is given, and validators into what is inside.
+        args, kwargs = tool._to_args_and_kwargs(copy.deepcopy(dict(given)), None)
     except Exception:  # a schema raises what it likes; the real call will meet it
         return None
     return Arguments(args, kwargs)

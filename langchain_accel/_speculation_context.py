@@ -34,6 +34,8 @@ _RUNTIME = "__pregel_runtime"
 _SCRATCHPAD = "__pregel_scratchpad"
 _OF_ONE_RUN = ("thread_id", "run_id", "langgraph_request_id")
 """Tell one run from another, and nothing that a tool rests on."""
+_OF_A_NODE = ("langgraph_", "checkpoint_", "ls_", "lc_", "__")
+"""Begin the names of what LangChain notes of a step: the model's are not the tools'."""
 
 
 @contextmanager
@@ -50,7 +52,10 @@ def muted(config: RunnableConfig) -> contextvars.Context:
     """Return a context for one guess in the run that `config` is of."""
     context = contextvars.copy_context()
     quiet = RunnableConfig(
-        callbacks=[], tags=["nostream"], metadata={}, configurable=_public(config)
+        callbacks=[],
+        tags=["nostream"],
+        metadata=dict(config.get("metadata") or {}),
+        configurable=_public(config),
     )
     context.run(var_child_runnable_config.set, quiet)
     context.run(_listener.set, None)
@@ -65,10 +70,12 @@ def around(config: RunnableConfig) -> Hashable:
     Settings narrow who shares a result, and never widen it: they may come from a client.
     """
     configurable = config.get("configurable") or {}
+    given = (_public(config), config.get("metadata") or {})
     settings = tuple(
         (name, _comparable(value))
-        for name, value in sorted(_public(config).items())
-        if name not in _OF_ONE_RUN
+        for values in given
+        for name, value in sorted(values.items(), key=lambda item: str(item[0]))
+        if name not in _OF_ONE_RUN and not str(name).startswith(_OF_A_NODE)
     )
     return settings, _comparable(getattr(configurable.get(_RUNTIME), "context", None))
 
@@ -96,5 +103,5 @@ def _comparable(value: Any) -> Hashable:
     """Return what is equal for equal JSON, and else for the very same object."""
     try:
         return repr(plain(value))
-    except (Unidentifiable, RecursionError):
+    except (Unidentifiable, RecursionError):  # of an unknown kind, or inside itself
         return Same(value)

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 TAG = "speculated"
 """On the run of a tool whose call was begun before it was asked for."""
 _MARK = "__accel_speculation__"
+_STATE = ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+"""All that an instance of a Pydantic model holds."""
 _MOST = 1_000
 
 
@@ -100,8 +102,7 @@ class Copies:
             if known is not None:
                 return known[1]
             try:
-                made = tool.model_copy()
-                object.__setattr__(made, "__class__", self._subclass(type(tool)))
+                made = _view(tool, self._subclass(type(tool)))
             except Exception as error:  # somebody's class: its calls are made as ever
                 detail = f"{tool.name}: {type(error).__name__}: {error}"
                 self._runs.emit(events.BackendFailed("speculation", "copy", detail))
@@ -136,6 +137,14 @@ class Copies:
         if made is None:
             made = self._generated[base] = _subclass(base, self)
         return made
+
+
+def _view(tool: BaseTool, kind: type[BaseTool]) -> BaseTool:
+    """Return a `kind` that is `tool` otherwise: what is set on one of them is set on both."""
+    made = object.__new__(kind)
+    for name in _STATE:
+        object.__setattr__(made, name, getattr(tool, name))
+    return made
 
 
 def _own(tool: BaseTool) -> BaseTool:

@@ -14,12 +14,13 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage, ToolMessage
 from langchain_core.runnables import RunnableLambda
 from langchain_core.runnables.config import ensure_config
-from langchain_core.tools import StructuredTool, tool
+from langchain_core.tools import BaseTool, StructuredTool, tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.config import get_stream_writer
 from langgraph.types import Command, interrupt
 from langsmith.run_helpers import tracing_context
 from langsmith.utils import tracing_is_enabled
+from pydantic import BaseModel, PrivateAttr, model_validator
 
 from accel_core.events import ToolCallReused
 from langchain_accel import SpeculativeTools
@@ -311,3 +312,88 @@ def test_edited_calls_are_made_as_edited(accel: Accel, colour: Colour, mode: str
     results = [str(m.content) for m in messages if isinstance(m, ToolMessage)]
     assert results[0] == "<a>"
     assert "<b>" in results[1]
+
+
+def test_a_tool_with_a_state_of_its_own(accel: Accel, colour: Colour) -> None:
+    """What the application sets on its tool is seen by calls, and what they set by it."""
+
+    class Greets(BaseTool):
+        name: str = "greet"
+        description: str = "Greet."
+        user: str = "ann"
+        greeted: int = 0
+        _last: str = PrivateAttr("")
+
+        def _run(self, key: str) -> str:
+            self.greeted += 1
+            self._last = key
+            return f"<{self.user}>"
+
+    greets = Greets()
+    agent = create_agent(
+        Scripted(turns=[[("greet", {"key": "a"})]]), [greets], middleware=[guessing(accel)]
+    )
+    assert told(colour.invoke(agent, QUESTION)["messages"]) == "<ann>"
+    greets.user = "bob"
+    assert told(colour.invoke(agent, QUESTION)["messages"]) == "<bob>"
+    assert (greets.greeted, greets._last) == (2, "a")
+
+
+def test_validators_that_write_into_arguments(accel: Accel, colour: Colour) -> None:
+    """They see what the model wrote, and the message keeps what they made of it, as ever."""
+
+    class Asked(BaseModel):
+        query: dict[str, Any]
+
+        @model_validator(mode="before")
+        @classmethod
+        def counted(cls, data: Any) -> Any:
+            data["query"]["seen"] = data["query"].get("seen", 0) + 1
+            return data
+
+    @tool("lookup", args_schema=Asked)
+    def look(query: dict[str, Any]) -> str:
+        """Look something up."""
+        return str(query["seen"])
+
+    def said(*middleware: Any) -> tuple[str, Any]:
+        wanted = ("lookup", {"query": {"of": "a"}})
+        agent = create_agent(Scripted(turns=[[wanted]]), [look], middleware=middleware)
+        messages = colour.invoke(agent, QUESTION)["messages"]
+        return told(messages), messages[1].tool_calls[0]["args"]
+
+    assert said(guessing(accel, ("lookup", {"query": {"of": "a"}}))) == said()
+
+
+def test_settings_that_hold_themselves(accel: Accel, colour: Colour) -> None:
+    """What cannot be spelled is told apart by which object it is, and breaks no run."""
+    lookup = Lookup()
+    loop: dict[str, Any] = {}
+    loop["itself"] = loop
+    agent = create_agent(Scripted(turns=[[A]]), [lookup.tool], middleware=[guessing(accel)])
+    for settings in (loop, loop, {"itself": loop}):
+        state = colour.invoke(agent, QUESTION, {"configurable": {"settings": settings}})
+        assert told(state["messages"]) == "<a>"
+    assert lookup.begun == ["a", "a"]
+
+
+def test_a_tool_that_reads_the_runs_metadata(accel: Accel, colour: Colour) -> None:
+    """A guess reads what the call would read, and runs that differ in it share nothing."""
+    begun = threading.Event()
+
+    @tool("lookup")
+    def look(key: str) -> str:
+        """Look something up."""
+        users.append(ensure_config()["metadata"].get("user", "nobody"))
+        begun.set()
+        return f"<{users[-1]}>"
+
+    users: list[str] = []
+    agent = create_agent(
+        Scripted(turns=[[A]], before=thinking(begun)), [look], middleware=[guessing(accel, A)]
+    )
+    for user in ("ann", "bob"):
+        begun.clear()
+        state = colour.invoke(agent, QUESTION, {"metadata": {"user": user}})
+        assert told(state["messages"]) == f"<{user}>"
+    assert users == ["ann", "bob"]
