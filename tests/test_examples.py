@@ -59,9 +59,13 @@ def test_pages_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from langchain_openai import ChatOpenAI
     from llama_index.core import Document, MockEmbedding, Settings, VectorStoreIndex
     from llama_index.llms.openai import OpenAI
+    from llama_index_instrumentation import root_dispatcher
 
     from accel_core.accel import default_accel
 
+    # What a page adds is heard by later tests otherwise.
+    for kind in ("event_handlers", "span_handlers"):
+        monkeypatch.setattr(root_dispatcher, kind, list(getattr(root_dispatcher, kind)))
     fences = python_of(page)
     monkeypatch.chdir(ROOT / "examples")
     Settings.tokenizer = str.split
