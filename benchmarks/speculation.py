@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from benchmarks import (
+    speculation_draft,
     speculation_fuzz,
     speculation_langchain,
     speculation_llamaindex,
@@ -20,6 +21,7 @@ GROUP = Group(
         *speculation_langchain.ROWS,
         *speculation_llamaindex_real.ROWS,
         *speculation_llamaindex.ROWS,
+        *speculation_draft.ROWS,
         *speculation_race.ROWS,
     ],
     packages=("llm-accel", "langchain", "langchain-core", "langgraph", "llama-index-core"),
