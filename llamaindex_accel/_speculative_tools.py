@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llama_index.core.tools import AsyncBaseTool, FunctionTool
+from llama_index.core.tools.function_tool import sync_to_async
 from llama_index.core.tools.types import BaseToolAsyncAdapter
 
 from accel_core.subclasses import generated, subclass
@@ -168,13 +169,16 @@ def _function_copy(tool: Any, permit: Permit | None, runs: Runs, *, barred: bool
     aio = ToolInColour(facts, _threaded(tool._fn) if made_of_fn else tool._async_fn)
     made = copy.copy(tool)
     made._fn = _passing(runs, blocking, parameters, tool._fn)
-    made._async_fn = _apassing(runs, aio, parameters, tool._async_fn)
+    ends_unseen = made_of_fn and permit is None
+    waited = sync_to_async(_ending(runs, tool._fn)) if ends_unseen else tool._async_fn
+    made._async_fn = _apassing(runs, aio, parameters, waited)
     vars(made)[_COPIED] = Copied(tool, runs, blocking, aio)
     return made  # type: ignore[no-any-return]
 
 
 def _method_copy(tool: Any, permit: Permit | None, runs: Runs, *, barred: bool) -> BaseTool:
-    quiet = _quiet(tool)
+    made = copy.copy(tool)
+    quiet = _quiet(made)
     waits = isinstance(tool, AsyncBaseTool)
     call = quiet.call if waits else quiet.__call__
     acall = quiet.acall if waits else _threaded(call)
@@ -188,7 +192,6 @@ def _method_copy(tool: Any, permit: Permit | None, runs: Runs, *, barred: bool) 
     facts = Facts(tool.metadata.get_name(), _Itself(tool), permit, validated)
     blocking = ToolInColour(facts, _succeeding(_awaitable(call)))
     aio = ToolInColour(facts, _succeeding(acall))
-    made = copy.copy(tool)
     kind: type = generated(runs.accel, (_COPIED, type(tool)), lambda: _subclass(type(tool)))
     object.__setattr__(made, "__class__", kind)  # a frozen model would refuse
     vars(made)[_COPIED] = Copied(tool, runs, blocking, aio)
@@ -222,8 +225,9 @@ def _subclass(base: Any) -> type:
 
 
 def _quiet(tool: Any) -> Any:
-    """Return a copy of `tool` whose calls, of one another too, are in no span."""
+    """Return a view of `tool` whose calls, of one another too, are in no span."""
     quiet = copy.copy(tool)
+    object.__setattr__(quiet, "__dict__", vars(tool))
     kind: Any = type(tool)
     methods = {name: _unspanned(kind, name) for name in _CALLS if hasattr(kind, name)}
     object.__setattr__(quiet, "__class__", subclass(kind, methods))
@@ -270,6 +274,19 @@ def _apassing(
         return made.result
 
     return passing
+
+
+def _ending(runs: Runs, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function`, whose end in a thread is a change: who asked may have left before."""
+
+    @functools.wraps(function)
+    def ending(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        finally:
+            runs.change()
+
+    return ending
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import pickle
 import threading
@@ -76,6 +77,15 @@ class Simple(BaseTool):
     def __call__(self, input: Any) -> ToolOutput:  # noqa: A002
         CALLED.append(input)
         return ToolOutput("look", f"saw {input}", raw_input={"input": input}, raw_output=input)
+
+
+class Kept(Simple):
+    """A tool with a state of its own."""
+
+    kept = "own"
+
+    def __call__(self, input: Any) -> ToolOutput:  # noqa: A002
+        return ToolOutput("look", self.kept, raw_input={"input": input}, raw_output=input)
 
 
 class Loud(FunctionTool):
@@ -261,6 +271,42 @@ async def test_validators_write_into_no_call(world: World) -> None:
     tool = FunctionTool.from_defaults(find, fn_schema=Asked)
     (made,), _ = world.speculate([tool], MockFunctionCallingLLM(), None, allowed=["find"])
     assert (await made.acall(query={"of": "a"})).content == "{'of': 'a'}"
+
+
+async def test_a_change_that_nobody_waits_for(world: World) -> None:
+    """What is found while a thread goes on, whose call was given up, is worthless when it ends."""
+    stock, begun, goes_on = [1], threading.Event(), threading.Event()
+
+    def sell(name: str) -> str:
+        """Sell one."""
+        begun.set()
+        goes_on.wait(5)
+        stock[0] = 0
+        return name
+
+    def count(name: str) -> str:
+        """Count."""
+        return str(stock[0])
+
+    (selling, counting), _ = world.speculate(
+        [sell, count], MockFunctionCallingLLM(), None, allowed=["count"]
+    )
+    call = asyncio.create_task(selling.acall(name="n"))
+    await asyncio.to_thread(begun.wait, 5)
+    call.cancel()
+    await asyncio.wait([call])
+    assert (await counting.acall(name="n")).content == "1"
+    goes_on.set()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert counting.call(name="n").content == "0"
+
+
+async def test_a_guess_sees_what_is_set_on_the_tool(world: World) -> None:
+    """A tool of the application's own class is one object, guessed or called."""
+    (made,), _ = world.speculate([Kept()], MockFunctionCallingLLM(), None, allowed=["look"])
+    vars(made)["kept"] = "changed"
+    assert (await _tool_of(made).run({"input": "n"})).content == "changed"
+    assert made("n").content == "changed"
 
 
 def _tool_of(made: Any) -> Any:
