@@ -17,18 +17,20 @@ import copy
 import functools
 import inspect
 import threading
+from collections.abc import Mapping
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llama_index.core.tools import AsyncBaseTool, FunctionTool
+from llama_index.core.tools.function_tool import sync_to_async
 from llama_index.core.tools.types import BaseToolAsyncAdapter
 
 from accel_core.subclasses import generated, subclass
 from llamaindex_accel._speculative_view import Facts, ToolInColour
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Hashable, Iterator
 
     from llama_index.core.tools.types import BaseTool
 
@@ -130,11 +132,22 @@ def _fits(tool: BaseTool, arguments: Mapping[str, Any], hidden: Mapping[str, Any
     schema = tool.metadata.fn_schema
     if schema is None:
         return True
+    told = {key: arguments[key] for key in arguments if key not in hidden}
     try:
-        schema.model_validate({key: arguments[key] for key in arguments if key not in hidden})
+        # Validators may write into what is inside.
+        schema.model_validate(copy.deepcopy(told))
     except Exception:  # an application's validators raise what they like
         return False
     return True
+
+
+def _spelled(value: Any) -> bool:
+    """Whether the spelling of `value` tells all of it: a model leaves out fields, stars secrets."""
+    if isinstance(value, Mapping):
+        return all(map(_spelled, value.values()))
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return all(map(_spelled, value))
+    return not (hasattr(value, "model_dump") or isinstance(value, type))
 
 
 def _function_copy(tool: Any, permit: Permit | None, runs: Runs, *, barred: bool) -> BaseTool:
@@ -144,23 +157,28 @@ def _function_copy(tool: Any, permit: Permit | None, runs: Runs, *, barred: bool
         given = {**tool._field_defaults, **tool.partial_params, **arguments}
         if barred or not _fits(tool, given, tool.partial_params):
             return None
-        return parameters.named((), given)
+        named = parameters.named((), given)
+        return named if _spelled(named) else None
 
-    name, identity = tool.metadata.get_name(), _identity(tool.real_fn, tool)
+    made_of_fn = getattr(tool._async_fn, "__module__", "") == FunctionTool.__module__
+    functions = (tool.real_fn,) if made_of_fn else (tool.real_fn, tool._async_fn)
+    name, identity = tool.metadata.get_name(), _identity(functions, tool)
     hidden = {*tool.partial_params, tool.ctx_param_name}
     facts = Facts(name, identity, permit, validated, hidden)
     blocking = ToolInColour(facts, _awaitable(tool._fn))
-    made_of_fn = getattr(tool._async_fn, "__module__", "") == FunctionTool.__module__
     aio = ToolInColour(facts, _threaded(tool._fn) if made_of_fn else tool._async_fn)
     made = copy.copy(tool)
     made._fn = _passing(runs, blocking, parameters, tool._fn)
-    made._async_fn = _apassing(runs, aio, parameters, tool._async_fn)
+    ends_unseen = made_of_fn and permit is None
+    waited = sync_to_async(_ending(runs, tool._fn)) if ends_unseen else tool._async_fn
+    made._async_fn = _apassing(runs, aio, parameters, waited)
     vars(made)[_COPIED] = Copied(tool, runs, blocking, aio)
     return made  # type: ignore[no-any-return]
 
 
 def _method_copy(tool: Any, permit: Permit | None, runs: Runs, *, barred: bool) -> BaseTool:
-    quiet = _quiet(tool)
+    made = copy.copy(tool)
+    quiet = _quiet(made)
     waits = isinstance(tool, AsyncBaseTool)
     call = quiet.call if waits else quiet.__call__
     acall = quiet.acall if waits else _threaded(call)
@@ -171,10 +189,9 @@ def _method_copy(tool: Any, permit: Permit | None, runs: Runs, *, barred: bool) 
             return None
         return parameters.named((), arguments)
 
-    facts = Facts(tool.metadata.get_name(), _identity(None, tool), permit, validated)
+    facts = Facts(tool.metadata.get_name(), _Itself(tool), permit, validated)
     blocking = ToolInColour(facts, _succeeding(_awaitable(call)))
     aio = ToolInColour(facts, _succeeding(acall))
-    made = copy.copy(tool)
     kind: type = generated(runs.accel, (_COPIED, type(tool)), lambda: _subclass(type(tool)))
     object.__setattr__(made, "__class__", kind)  # a frozen model would refuse
     vars(made)[_COPIED] = Copied(tool, runs, blocking, aio)
@@ -208,8 +225,9 @@ def _subclass(base: Any) -> type:
 
 
 def _quiet(tool: Any) -> Any:
-    """Return a copy of `tool` whose calls, of one another too, are in no span."""
+    """Return a view of `tool` whose calls, of one another too, are in no span."""
     quiet = copy.copy(tool)
+    object.__setattr__(quiet, "__dict__", vars(tool))
     kind: Any = type(tool)
     methods = {name: _unspanned(kind, name) for name in _CALLS if hasattr(kind, name)}
     object.__setattr__(quiet, "__class__", subclass(kind, methods))
@@ -258,6 +276,19 @@ def _apassing(
     return passing
 
 
+def _ending(runs: Runs, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return `function`, whose end in a thread is a change: who asked may have left before."""
+
+    @functools.wraps(function)
+    def ending(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        finally:
+            runs.change()
+
+    return ending
+
+
 @contextmanager
 def _calling(
     runs: Runs,
@@ -277,13 +308,13 @@ def _calling(
                 yield None, made
 
 
-def _identity(function: Any, tool: object) -> Hashable:
-    """Return what tells the tool from others: its function, which two tools may share, or itself.
+def _identity(functions: tuple[Any, ...], tool: object) -> Hashable:
+    """Return what tells the tool from others: its functions, which two may share, or itself.
 
     Methods are equal where their objects are the very same.
     """
-    if inspect.isfunction(function) or inspect.ismethod(function):
-        return function
+    if all(inspect.isfunction(each) or inspect.ismethod(each) for each in functions):
+        return functions
     return _Itself(tool)
 
 

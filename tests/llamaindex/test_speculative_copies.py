@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import pickle
 import threading
@@ -13,6 +14,7 @@ from llama_index.core.llms.mock import MockFunctionCallingLLM
 from llama_index.core.tools import FunctionTool, ToolMetadata, ToolOutput
 from llama_index.core.tools.types import AsyncBaseTool, BaseTool
 from llama_index.core.workflow import Context
+from pydantic import BaseModel, Field, SecretStr, model_validator
 
 from accel_core.errors import FileError, UnsupportedError
 from accel_core.permits import speculatable
@@ -75,6 +77,15 @@ class Simple(BaseTool):
     def __call__(self, input: Any) -> ToolOutput:  # noqa: A002
         CALLED.append(input)
         return ToolOutput("look", f"saw {input}", raw_input={"input": input}, raw_output=input)
+
+
+class Kept(Simple):
+    """A tool with a state of its own."""
+
+    kept = "own"
+
+    def __call__(self, input: Any) -> ToolOutput:  # noqa: A002
+        return ToolOutput("look", self.kept, raw_input={"input": input}, raw_output=input)
 
 
 class Loud(FunctionTool):
@@ -199,6 +210,103 @@ def test_arguments_are_those_that_the_function_sees(world: World) -> None:
     assert partial({"name": "n"}) == {"name": "n", "times": 3}
     for wrong in ({}, {"name": 1}, {"name": "n", "times": "x"}, {"name": "n", "more": 1}):
         assert plain(wrong) is None
+
+
+async def test_tools_that_share_a_function_are_two(world: World) -> None:
+    """One function for threads, which only says that there is none, tells no two tools apart."""
+
+    def waits(name: str) -> str:
+        """Say no."""
+        raise NotImplementedError
+
+    def made(name: str) -> FunctionTool:
+        async def found(name: str) -> str:
+            return f"{name} by {label}"
+
+        label = name
+        return FunctionTool.from_defaults(waits, name=name, async_fn=found)
+
+    tools = [made("one"), made("two")]
+    copies, _ = world.speculate(tools, MockFunctionCallingLLM(), None, allowed=["one", "two"])
+    found = [(await each.acall(name="n")).content for each in copies]
+    assert found == ["n by one", "n by two"]
+
+
+async def test_nothing_crosses_what_a_model_hides(world: World) -> None:
+    """Partial parameters of which a part is secret, or in no dump, are not spelled."""
+
+    class User(BaseModel):
+        token: SecretStr
+        name: str = Field(exclude=True)
+
+    def mine(query: str, users: list[User]) -> str:
+        """Look up what is mine."""
+        return f"{query} of {users[0].name}, {users[0].token.get_secret_value()}"
+
+    seen = []
+    for name in ("ann", "bob"):
+        users = [User(token=SecretStr(name), name=name)]
+        tool = FunctionTool.from_defaults(mine, partial_params={"users": users})
+        (made,), _ = world.speculate([tool], MockFunctionCallingLLM(), None, allowed=["mine"])
+        seen.append((await made.acall(query="q")).content)
+    assert seen == ["q of ann, ann", "q of bob, bob"]
+
+
+async def test_validators_write_into_no_call(world: World) -> None:
+    """The function gets what it was called with, though a validator changes what it looks at."""
+
+    class Asked(BaseModel):
+        query: dict[str, Any]
+
+        @model_validator(mode="before")
+        @classmethod
+        def emptied(cls, data: Any) -> Any:
+            data["query"].clear()
+            return data
+
+    def find(query: dict[str, Any]) -> str:
+        """Find."""
+        return str(query)
+
+    tool = FunctionTool.from_defaults(find, fn_schema=Asked)
+    (made,), _ = world.speculate([tool], MockFunctionCallingLLM(), None, allowed=["find"])
+    assert (await made.acall(query={"of": "a"})).content == "{'of': 'a'}"
+
+
+async def test_a_change_that_nobody_waits_for(world: World) -> None:
+    """What is found while a thread goes on, whose call was given up, is worthless when it ends."""
+    stock, begun, goes_on = [1], threading.Event(), threading.Event()
+
+    def sell(name: str) -> str:
+        """Sell one."""
+        begun.set()
+        goes_on.wait(5)
+        stock[0] = 0
+        return name
+
+    def count(name: str) -> str:
+        """Count."""
+        return str(stock[0])
+
+    (selling, counting), _ = world.speculate(
+        [sell, count], MockFunctionCallingLLM(), None, allowed=["count"]
+    )
+    call = asyncio.create_task(selling.acall(name="n"))
+    await asyncio.to_thread(begun.wait, 5)
+    call.cancel()
+    await asyncio.wait([call])
+    assert (await counting.acall(name="n")).content == "1"
+    goes_on.set()
+    await asyncio.get_running_loop().shutdown_default_executor()
+    assert counting.call(name="n").content == "0"
+
+
+async def test_a_guess_sees_what_is_set_on_the_tool(world: World) -> None:
+    """A tool of the application's own class is one object, guessed or called."""
+    (made,), _ = world.speculate([Kept()], MockFunctionCallingLLM(), None, allowed=["look"])
+    vars(made)["kept"] = "changed"
+    assert (await _tool_of(made).run({"input": "n"})).content == "changed"
+    assert made("n").content == "changed"
 
 
 def _tool_of(made: Any) -> Any:
