@@ -21,7 +21,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from accel_core.accel import Accel
-from accel_core.ended import Parts, RequestEnded, Tokens
+from accel_core.events.requests import Parts, RequestEnded, Tokens
 from accel_core.observer.otel import OtelObserver
 from accel_core.observer.prices import load_prices
 from accel_core.observer.prometheus import PrometheusObserver

@@ -17,7 +17,7 @@ from llama_index.llms.openai import OpenAI
 from pydantic import SecretStr
 
 from accel_core.accel import Accel
-from accel_core.ended import RequestEnded
+from accel_core.events.requests import RequestEnded
 from accel_core.limited_call import Retries
 from accel_core.limiter import Limiter
 from accel_core.policy.limits.retry import RetryPolicy

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from accel_core.ended import Tokens
+from accel_core.events.requests import Tokens
 from accel_core.model_calls import switch_off_retries
 from accel_core.policy.limits.charge import Usage
 from accel_core.policy.limits.model_request import model_request

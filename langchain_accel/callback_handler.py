@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from langchain_core.callbacks import BaseCallbackHandler
 
 from accel_core import tenancy
-from accel_core.ended import Tokens, read_tokens
+from accel_core.events.requests import Tokens, read_tokens
 from accel_core.observer.prices import load_prices
 from accel_core.policy.labels import Labels
 from accel_core.policy.spending import Spending, saved, spent

@@ -18,7 +18,7 @@ from llama_index.core.base.llms.types import (
     ToolCallBlock,
 )
 
-from accel_core.ended import Tokens
+from accel_core.events.requests import Tokens
 from accel_core.policy.limits.token_estimate import text_tokens
 from accel_core.policy.limits.usage_reader import usage_of
 from llamaindex_accel import _answers

@@ -40,7 +40,7 @@ class CacheHitEvent(BaseEvent):
         entry_id: the entry's id, as ``Accel.invalidate`` takes it.
         model: that had answered; ``""`` where several did.
         saved_s: how long that had taken, in seconds; None: not known.
-        saved_tokens: what its answer had used, by the names of `accel_core.ended.Tokens`; None: not
+        saved_tokens: what its answer used, by the names of `accel_core.events.Tokens`; None: not
             known, or no model's answer.
     """
 

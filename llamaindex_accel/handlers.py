@@ -30,7 +30,7 @@ from llama_index_instrumentation.span_handlers import NullSpanHandler
 from pydantic import PrivateAttr
 
 from accel_core import tenancy
-from accel_core.ended import Tokens, read_tokens
+from accel_core.events.requests import Tokens, read_tokens
 from accel_core.observer.prices import load_prices
 from accel_core.policy.histogram import Histogram
 from accel_core.policy.labels import Labels

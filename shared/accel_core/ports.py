@@ -326,9 +326,7 @@ Judge = Callable[[str, str, str], bool | None]
 
 Comparer = Callable[[str, str, str], bool | None]
 """Whether two answers say the same: question, stored answer, new answer; None: cannot say.
-
-Called in the background writer's thread, one at a time; while it waits, nothing is written.
-"""
+Called in the background writer's thread, one at a time; while it waits, nothing is written."""
 
 
 class GateDecision(NamedTuple):

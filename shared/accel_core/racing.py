@@ -20,12 +20,12 @@ from accel_core import events
 from accel_core.drive import aio, blocking, work
 from accel_core.drive.colour import is_async
 from accel_core.errors import ConfigError, UnsupportedError
+from accel_core.events.races import PathRun, PathsRaced
 from accel_core.policy.race import Race
-from accel_core.race_events import PathRun, PathsRaced
 
 if TYPE_CHECKING:
+    from accel_core.events.races import PathOutcome
     from accel_core.ports import Io, Observer
-    from accel_core.race_events import PathOutcome
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from accel_core.ended import Parts, RequestEnded, Tokens, read_tokens
+from accel_core.events.requests import Parts, RequestEnded, Tokens, read_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

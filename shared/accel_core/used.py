@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from accel_core.ended import Tokens
+from accel_core.events.requests import Tokens
 from accel_core.policy.limits.token_estimate import text_tokens
 
 if TYPE_CHECKING:

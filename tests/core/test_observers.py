@@ -20,9 +20,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry
 
 from accel_core.accel import Accel
-from accel_core.ended import Parts, RequestEnded, Tokens
 from accel_core.errors import ConfigError
 from accel_core.events import BackendFailed, CacheEvicted, CacheInvalidated
+from accel_core.events.requests import Parts, RequestEnded, Tokens
 from accel_core.observer.ledger import Ledger
 from accel_core.observer.otel import OtelObserver
 from accel_core.observer.prices import load_prices

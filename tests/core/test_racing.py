@@ -13,7 +13,7 @@ import pytest
 from accel_core import events, tenancy
 from accel_core.drive import work
 from accel_core.errors import ConfigError, UnsupportedError
-from accel_core.race_events import PathsRaced
+from accel_core.events.races import PathsRaced
 from accel_core.racing import Path, Racing, named, terms
 from accel_core.testing.doubles import RecordingObserver
 from benchmarks import virtual_time

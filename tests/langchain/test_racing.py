@@ -17,7 +17,7 @@ from langchain_core.tracers.base import BaseTracer
 
 from accel_core import Limiter
 from accel_core.errors import ConfigError, UnsupportedError
-from accel_core.race_events import PathsRaced
+from accel_core.events.races import PathsRaced
 from accel_core.testing.replies import Reply, echo, last_user_text
 from langchain_accel import accelerate, race
 from langchain_accel.racing import RunnableRace

@@ -10,7 +10,7 @@ import pytest
 from langchain_core.callbacks import get_usage_metadata_callback
 
 from accel_core import Limiter, Retries, RetryPolicy
-from accel_core.ended import RequestEnded, Tokens
+from accel_core.events.requests import RequestEnded, Tokens
 from accel_core.testing.replies import Reply, echo
 from langchain_accel import AccelCache, accelerate
 

@@ -17,7 +17,7 @@ from llama_index.core.workflow import StartEvent, StopEvent, Workflow, step
 
 from accel_core import Limiter
 from accel_core.errors import ConfigError, UnsupportedError
-from accel_core.race_events import PathsRaced
+from accel_core.events.races import PathsRaced
 from accel_core.testing.replies import Reply, echo
 from llamaindex_accel import accelerate, race
 from tests.llamaindex.support import text_of, user

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import openai
 import pytest
 
-from accel_core.ended import RequestEnded, Tokens
+from accel_core.events.requests import RequestEnded, Tokens
 from accel_core.testing.replies import Reply
 from llamaindex_accel import accelerate
 from tests.llamaindex.support import ALL_METHODS, QUESTION, user

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from accel_core.policy.race import Race
 
 if TYPE_CHECKING:
-    from accel_core.race_events import PathOutcome
+    from accel_core.events.races import PathOutcome
 
 TIMEOUT_S = 8.0
 ENDS: list[PathOutcome] = ["won", "refused", "failed"]

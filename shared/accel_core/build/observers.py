@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from accel_core.ended import RequestEnded
 from accel_core.errors import MissingExtraError
+from accel_core.events.requests import RequestEnded
 from accel_core.observer.fanout import Fanout
 from accel_core.observer.ledger import Ledger
 from accel_core.observer.log import LoggingObserver

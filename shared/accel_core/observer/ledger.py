@@ -19,7 +19,7 @@ from accel_core.observer.behind import Behind
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from accel_core.ended import RequestEnded
+    from accel_core.events.requests import RequestEnded
     from accel_core.observer.queued import Queued
     from accel_core.observer.requests import Requests, RequestTotals
     from accel_core.ports import Observer

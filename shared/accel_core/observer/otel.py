@@ -17,7 +17,7 @@ from opentelemetry import metrics as meters
 from opentelemetry import trace as traces
 from opentelemetry.trace import SpanKind, StatusCode
 
-from accel_core.ended import RequestEnded
+from accel_core.events.requests import RequestEnded
 from accel_core.policy.labels import OTHER, Labels
 
 if TYPE_CHECKING:

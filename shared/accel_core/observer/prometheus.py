@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import prometheus_client as client
 
 from accel_core import events
-from accel_core.ended import RequestEnded
+from accel_core.events.requests import RequestEnded
 from accel_core.policy.labels import Labels
 
 if TYPE_CHECKING:

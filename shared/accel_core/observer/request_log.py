@@ -10,7 +10,7 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
-from accel_core.ended import RequestEnded
+from accel_core.events.requests import RequestEnded
 
 if TYPE_CHECKING:
     from accel_core.events import Event

@@ -9,14 +9,14 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from accel_core.ended import Tokens
+from accel_core.events.requests import Tokens
 from accel_core.policy.histogram import Histogram
 from accel_core.policy.labels import Labels
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from accel_core.ended import RequestEnded
+    from accel_core.events.requests import RequestEnded
     from accel_core.policy.histogram import Quantiles
     from accel_core.policy.prices import PriceTable
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from accel_core import events
+from accel_core.events.races import PathsRaced
 from accel_core.observer.requests import Requests
 from accel_core.observer.statistics_html import tables
-from accel_core.race_events import PathsRaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,7 +51,7 @@ class Statistics:
         tool_guesses_wasted: of them, those that never will, by reason.
         tool_calls_reused: tool calls answered by a guess, or by another call.
         tool_wait_saved_s: how much sooner they were answered, together, in seconds.
-        raced: paths of races, by ``name.outcome`` (`race_events.PathRun`).
+        raced: paths of races, by ``name.outcome`` (`events.PathRun`).
         requests: what the application's requests came to: tokens, costs, times.
         observers: events that never reached an observer in the background, or that it failed on,
             by observer; only of those that have any.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from accel_core.ended import Tokens
+    from accel_core.events.requests import Tokens
 
 _MILLION = 1e6
 
@@ -46,7 +46,7 @@ class PriceTable:
     def cost(self, model: str, tokens: Tokens) -> float | None:
         """Return what `tokens` of `model` cost, in US dollars; None: that is not known.
 
-        >>> from accel_core.ended import Tokens
+        >>> from accel_core.events.requests import Tokens
         >>> table = PriceTable([Price("m", 2.0, 8.0, 0.5, "2026-06-21", "https://example.org")])
         >>> table.cost("m", Tokens(1_000_000, 500_000, 400_000))
         5.4

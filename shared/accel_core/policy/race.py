@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from accel_core.race_events import PathOutcome
+    from accel_core.events.races import PathOutcome
 
 
 class Step(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from accel_core.ended import Tokens
+from accel_core.events.requests import Tokens
 
 if TYPE_CHECKING:
     from accel_core.policy.prices import PriceTable
