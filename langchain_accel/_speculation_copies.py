@@ -15,7 +15,7 @@ import functools
 import threading
 from collections import OrderedDict
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.runnables.config import ensure_config
@@ -60,6 +60,7 @@ class _Call(NamedTuple):
     def made(self) -> Iterator[None]:
         """Let what the tool's own method calls pass; a tool that asks somebody is barred."""
         token = _calling.set(None)
+        before = copy_context()  # the tool may set another tenant
         error: BaseException | None = None
         if not self.tool.harmless:
             self.runs.changed()
@@ -71,6 +72,7 @@ class _Call(NamedTuple):
         finally:
             _calling.reset(token)
             if not self.tool.harmless:
+                before.run(self.runs.changed)
                 self.runs.changed()
             elif paused(self.config, error):
                 self.known.bar([self.tool.name])

@@ -14,7 +14,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, deque
 from contextlib import contextmanager
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import TYPE_CHECKING, Any
 
 from accel_core.forking import renewed_in_children
@@ -173,11 +173,13 @@ class Runs:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Let every speculator know of a call that may change something."""
+        """Let every speculator know of a call that may change something; it may set a tenant."""
+        before = copy_context()
         self.change()
         try:
             yield
         finally:
+            before.run(self.change)
             self.change()
 
     def change(self) -> None:

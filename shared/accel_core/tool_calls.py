@@ -6,6 +6,7 @@ that cannot be told, or a tool cannot be asked, the call is named nothing and sh
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core.errors import TenantRequiredError
@@ -13,7 +14,7 @@ from accel_core.executions import CallKey
 from accel_core.policy.canonical import Unidentifiable, canonical_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from accel_core.executions import Executions
     from accel_core.guessers import Grievances
@@ -71,8 +72,23 @@ class ToolCalls:
 
     def changes(self) -> None:
         """Note that something of who is asking may change now, or has."""
+        self._executions.change(self._changer())
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Note that something of who is asking may change: now, and of who is asking at the end."""
+        before = self._changer()
+        self._executions.change(before)
         try:
-            tenant = self._whose()
+            yield
+        finally:
+            self._executions.change(before)
+            after = self._changer()
+            if after != before:
+                self._executions.change(after)
+
+    def _changer(self) -> Tenant | None:
+        try:
+            return self._whose()
         except TenantRequiredError:
-            tenant = None
-        self._executions.change(tenant)
+            return None

@@ -7,7 +7,7 @@ real one is shared no more.
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter, OrderedDict, deque
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from accel_core import events
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from accel_core.policy.acceptance import AcceptanceTerms
     from accel_core.ports import Observer
 
+_MOST_TOOLS = 1_000
+"""Remembered; some applications name tools anew for every request."""
 _LATELY, _KNOWN = 16, 8
 _PATIENCE, _LEAST_PATIENCE_S = 4.0, 1.0
 """Generous: who stops waiting for a call that is only slow has waited in vain."""
@@ -104,7 +106,7 @@ class ToolRecords:
         self._terms, self._budget = terms, budget
         self._emit, self._mono_now, self._new_lock = emit, mono_now, lock
         self._lock = lock()
-        self._records: dict[str, _Record] = {}
+        self._records: OrderedDict[str, _Record] = OrderedDict()
         self._guesses = 0
         self._minute = Quota(budget.per_minute, 60.0)
 
@@ -228,7 +230,17 @@ class ToolRecords:
         record = self._records.get(tool)
         if record is None:
             record = self._records[tool] = _Record(self._terms)
+            if len(self._records) > _MOST_TOOLS:
+                self._forget_one()
+        self._records.move_to_end(tool)
         return record
+
+    def _forget_one(self) -> None:
+        """Forget the longest unused of those of which nothing is under way, and nothing is held."""
+        for name, record in self._records.items():
+            if not (record.real or record.guesses or record.off == "different"):
+                del self._records[name]
+                return
 
 
 def _state(record: _Record, now_s: float) -> ToolState:

@@ -238,11 +238,8 @@ class Session:
         return result
 
     async def _changing(self, execute: Callable[[], Awaitable[T]]) -> T:
-        self._calls.changes()
-        try:
+        with self._calls.changing():
             return await execute()
-        finally:
-            self._calls.changes()
 
     async def _executed(
         self, io: SpeculationIo, key: CallKey, tool: Tool, execute: Callable[[], Awaitable[T]]

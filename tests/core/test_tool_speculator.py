@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import threading
 from typing import TYPE_CHECKING, Any
@@ -168,6 +169,53 @@ def test_runs_share_a_call_within_the_reuse_window(colour: str) -> None:
         assert await rig.call(other, tool, 7) == [7, 2]
         one.close()
         other.close()
+
+    in_colour(colour, scenario)
+
+
+@BOTH
+def test_a_change_that_sets_another_tenant_is_one_of_both(colour: str) -> None:
+    """What was found while it was under way is worthless to both."""
+
+    async def scenario(rig: Rig) -> None:
+        tool, change = rig.tool(), rig.tool("change", free=False)
+        session = rig.speculator().session()
+
+        async def asked(tenant: str) -> Any:
+            with tenancy.tenant(tenant):
+                return await rig.call(session, tool, 7)
+
+        with contextlib.ExitStack() as stack:
+
+            async def moves(_: Any) -> None:
+                assert [await asked("a"), await asked("b")] == [[7, 1], [7, 2]]
+                stack.enter_context(tenancy.tenant("b"))
+
+            change.run = moves  # type: ignore[method-assign]
+            with tenancy.tenant("a"):
+                await rig.call(session, change)
+                stack.close()
+        assert [await asked("a"), await asked("b")] == [[7, 3], [7, 4]]
+        session.close()
+
+    in_colour(colour, scenario)
+
+
+@BOTH
+def test_tools_named_anew_are_forgotten(colour: str) -> None:
+    """What is known of tools stays bounded, and one that was found out stays known."""
+
+    async def scenario(rig: Rig) -> None:
+        speculator = rig.speculator()
+        session = speculator.session()
+        speculator._records.switch_off("found out", "different")
+        for number in range(1_100):
+            await rig.call(session, rig.tool(f"tool_{number}"))
+        known = speculator.state().tools
+        assert len(known) <= 1_000
+        assert {"found out", "tool_1099"} <= set(known)
+        assert "tool_0" not in known
+        session.close()
 
     in_colour(colour, scenario)
 
