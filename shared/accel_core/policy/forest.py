@@ -8,7 +8,7 @@ each.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -31,18 +31,21 @@ class Forest:
     features: tuple[str, ...]
     bias: float
     trees: tuple[tuple[Node | float, ...], ...]
+    _roots: tuple[tuple[Any, ...], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_roots", tuple(map(_nested, self.trees)))
 
     def log_odds(self, numbers: Sequence[float]) -> float:
         """Return the sum of the leaves that `numbers` lead to; NaN is a missing number."""
         total = self.bias
-        for tree in self.trees:
-            node = tree[0]
-            while isinstance(node, tuple):
-                feature, threshold, left, right, missing_left = node
+        for node in self._roots:
+            feature, threshold, left, right, missing_left = node
+            while left is not None:
                 number = numbers[feature]
                 goes_left = missing_left if number != number else number <= threshold  # noqa: PLR0124
-                node = tree[left if goes_left else right]
-            total += node
+                feature, threshold, left, right, missing_left = left if goes_left else right
+            total += threshold
         return total
 
     def to_json(self) -> dict[str, Any]:
@@ -58,6 +61,19 @@ class Forest:
         """
         trees = tuple(_tree(tree, len(spelled["features"])) for tree in spelled["trees"])
         return cls(tuple(map(str, spelled["features"])), _finite(spelled["bias"]), trees)
+
+
+def _nested(tree: Sequence[Node | float]) -> tuple[Any, ...]:
+    """Return the root with its children in it, for walking; of a leaf the value comes second."""
+    walked: list[tuple[Any, ...]] = [()] * len(tree)
+    for place in range(len(tree) - 1, -1, -1):  # children come after their parent
+        node = tree[place]
+        if isinstance(node, tuple):
+            feature, threshold, left, right, missing_left = node
+            walked[place] = feature, threshold, walked[left], walked[right], missing_left
+        else:
+            walked[place] = 0, node, None, None, True
+    return walked[0]
 
 
 def _tree(spelled: Sequence[Any], features: int) -> tuple[Node | float, ...]:

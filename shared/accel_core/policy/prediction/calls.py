@@ -153,28 +153,35 @@ SPOKEN_RUNS, _SPOKEN_SHARE = 5, 0.1
 
 def _word_numbers(tally: Tally, known: Known, tool: str) -> list[float]:
     """Return by how much the last words raise, and lower, the odds of one call, and of several."""
-    base, heard, counts = (tally.rows((name, tool)) for name in ("words", "heard", "word"))
-    offered = base.get("offered", 0.0)
     numbers: list[float] = []
-    least = max(SPOKEN_RUNS, _SPOKEN_SHARE * tally.count(("runs",), ""))
-    spoken = tally.rows(("spoken",))
-    last, ever = (
-        [word for word in dict.fromkeys(words) if spoken.get(word, 0.0) >= least]
-        for words in (known.heard, known.heard_ever)
-    )
-    for kind, words in (("once", last), ("more", last), ("once", ever)):
-        share = (base.get(kind, 0.0) + 0.5) / (offered + 5)
-        lifts = sorted(
-            _log_odds((counts.get((word, kind), 0.0) + _WORD_PRIOR * share) / (n + _WORD_PRIOR))
-            - _log_odds(share)
-            for word in words
-            if (n := heard.get(word, 0.0)) >= _WORD_LEAST
-        )
+    once, more = (_lifts(tally, tool, kind) for kind in ("once", "more"))
+    last = dict.fromkeys(known.heard)
+    for by_word, words in ((once, last), (more, last), (once, known.heard_ever)):
+        lifts = sorted([by_word[word] for word in words if word in by_word])
         numbers += (
-            sum(lifts), sum(lift for lift in lifts[-3:] if lift > 0),
-            sum(lift for lift in lifts[:3] if lift < 0),
+            sum(lifts), sum([lift for lift in lifts[-3:] if lift > 0]),
+            sum([lift for lift in lifts[:3] if lift < 0]),
         )  # fmt: skip
     return numbers
+
+
+def _lifts(tally: Tally, tool: str, kind: str) -> dict[Any, float]:
+    """Return by how much each word that counts changes the odds of `tool`."""
+    name = ("lifts", tool, kind)
+    found: dict[Any, float] | None = tally.derived.get(name)
+    if found is None:
+        base, heard, counts = (tally.rows((rows, tool)) for rows in ("words", "heard", "word"))
+        share = (base.get(kind, 0.0) + 0.5) / (base.get("offered", 0.0) + 5)
+        least = max(SPOKEN_RUNS, _SPOKEN_SHARE * tally.count(("runs",), ""))
+        found = tally.derived[name] = {
+            word: _log_odds(
+                (counts.get((word, kind), 0.0) + _WORD_PRIOR * share) / (heard[word] + _WORD_PRIOR)
+            )
+            - _log_odds(share)
+            for word, runs in tally.rows(("spoken",)).items()
+            if runs >= least and heard.get(word, 0.0) >= _WORD_LEAST
+        }
+    return found
 
 
 def _call_numbers(known: Known, tool: str, key: tuple[str, str], bound: _Bound) -> list[float]:

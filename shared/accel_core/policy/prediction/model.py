@@ -85,26 +85,25 @@ class CallModel:
         """Return what is worth beginning now, the most probable to be next first."""
         return [
             guess
-            for soon, guess in self._judged(run, free, readers)
-            if soon >= SOON and guess.confidence >= self._least(guess.call.tool)
+            for guess in self._judged(run, free, readers, soon=SOON)
+            if guess.confidence >= self._least(guess.call.tool)
         ]
 
     def ranked(self, run: Trajectory, free: Collection[str], readers: Readers) -> list[Guess]:
         """Return all that may come, worth beginning or not, the most probable to be next first."""
-        return [guess for _, guess in self._judged(run, free, readers)]
+        return self._judged(run, free, readers, soon=0.0)
 
     def _judged(
-        self, run: Trajectory, free: Collection[str], readers: Readers
-    ) -> list[tuple[float, Guess]]:
+        self, run: Trajectory, free: Collection[str], readers: Readers, *, soon: float
+    ) -> list[Guess]:
         known = Known(free, readers)
         for event in run:
             known.add(event)
-        judged = [
-            (self.soon(candidate.numbers), Guess(candidate.call, self.confidence(candidate), NAME))
-            for candidate in candidates(self.tally, known, free)
+        found = [(self.soon(one.numbers), one) for one in candidates(self.tally, known, free)]
+        found.sort(key=lambda item: -item[0])
+        return [
+            Guess(one.call, self.confidence(one), NAME) for chance, one in found if chance >= soon
         ]
-        judged.sort(key=lambda item: -item[0])
-        return judged
 
     def _least(self, tool: str) -> float:
         return max(_LEAST, self.tally.count(("least", tool), ""))

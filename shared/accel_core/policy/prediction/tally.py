@@ -19,16 +19,23 @@ _NONE: Mapping[Hashable, float] = {}
 
 
 class Tally:
-    """Counts by table and row; what is not there has been counted zero times."""
+    """Counts by table and row; what is not there has been counted zero times.
+
+    Attributes:
+        derived: what has been computed of the counts, by name; forgotten when anything is counted.
+    """
 
     def __init__(self) -> None:
         self._tables: dict[Key, dict[Hashable, float]] = {}
+        self.derived: dict[Key, Any] = {}
 
     def __len__(self) -> int:
         return len(self._tables)
 
     def add(self, table: Key, row: Hashable, count: float = 1.0) -> None:
         """Count `row` of `table`."""
+        if self.derived:
+            self.derived.clear()
         rows = self._tables.get(table)
         if rows is None:
             if len(self._tables) >= TABLES:
@@ -57,6 +64,7 @@ class Tally:
                 self._prune(table)
 
     def _prune(self, table: Key) -> None:
+        self.derived.clear()
         left = {row: count for row, count in self._tables[table].items() if count > 0}
         if left:
             self._tables[table] = left
