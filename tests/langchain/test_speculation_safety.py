@@ -22,6 +22,7 @@ from langsmith.run_helpers import tracing_context
 from langsmith.utils import tracing_is_enabled
 from pydantic import BaseModel, PrivateAttr, model_validator
 
+from accel_core import tenancy
 from accel_core.events import ToolCallReused
 from langchain_accel import SpeculativeTools
 from langchain_accel._speculation_context import muted
@@ -397,3 +398,32 @@ def test_a_tool_that_reads_the_runs_metadata(accel: Accel, colour: Colour) -> No
         state = colour.invoke(agent, QUESTION, {"metadata": {"user": user}})
         assert told(state["messages"]) == f"<{user}>"
     assert users == ["ann", "bob"]
+
+
+def test_a_change_that_sets_another_tenant(accel: Accel, colour: Colour) -> None:
+    """It is one of who called for it too, whoever guesses for the agents that read."""
+    stock = {"a": 1}
+
+    @tool("lookup")
+    def look(key: str) -> str:
+        """Look something up."""
+        return str(stock[key])
+
+    reader = create_agent(Scripted(turns=[[A]]), [look], middleware=[guessing(accel)])
+
+    @tool
+    def sell(key: str) -> str:
+        """Sell one, after a look, for somebody else."""
+        seen.append(told(reader.invoke(QUESTION)["messages"]))
+        tenancy._current.set(tenancy.Tenant("bob"))
+        stock[key] -= 1
+        return "sold"
+
+    seen: list[str] = []
+    seller = create_agent(
+        Scripted(turns=[[("sell", {"key": "a"})]]), [sell], middleware=[guessing(accel)]
+    )
+    with accel.tenant("ann"):
+        colour.invoke(seller, QUESTION)
+        seen.append(told(colour.invoke(reader, QUESTION)["messages"]))
+    assert seen == ["1", "0"]
