@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from accel_core.policy.forest import Forest
     from accel_core.policy.prediction.known import Readers
     from accel_core.policy.trajectory import Trajectory
 
@@ -60,6 +59,14 @@ class Samples(NamedTuple):
     names: list[Hashable]
     blocks: NDArray[np.int64]
 
+    def where(self, chosen: NDArray[np.bool_]) -> Samples:
+        """Return the `chosen` ones; shape (samples,)."""
+        at = np.flatnonzero(chosen)
+        return Samples(
+            self.numbers[at], self.hits[at], self.nexts[at], [self.tools[i] for i in at],
+            [self.names[i] for i in at], self.blocks[at],
+        )  # fmt: skip
+
 
 def fit(
     runs: Sequence[Run],
@@ -84,30 +91,32 @@ def fit(
         held = samples.blocks % _FOLDS == fold
         if held.all() or not held.any():
             continue
-        others = boosting.grow(FEATURES, samples.numbers[~held], samples.hits[~held])
+        others = grown(samples.where(~held))
         _judge(model, samples, others, np.flatnonzero(held), begun)
         report(0.8 + 0.2 * (fold + 1) / _FOLDS)
-    for tool, seen in begun.items():
-        model.demand(tool, list(seen.values()))
+    events = {tool: list(seen.values()) for tool, seen in begun.items()}
+    for tool, seen in events.items():
+        model.demand(tool, seen)
+    model.promise(events)
     return model
 
 
 def _judge(
     model: CallModel,
     samples: Samples,
-    others: Forest,
+    others: Forests,
     held: NDArray[np.int64],
     begun: dict[str, dict[Hashable, tuple[float, bool]]],
 ) -> None:
-    """Let `model` know what a forest that had not seen `held` made of them.
+    """Let `model` know what forests that had not seen `held` made of them.
 
     Of each call that may have been begun `begun` is given the highest odds, and whether it came.
     """
     first = Firsts()
     for index in held:
         numbers = samples.numbers[index].tolist()
-        odds, used = others.log_odds(numbers), bool(samples.hits[index])
-        if first(samples.names[index], odds) and model.soon(numbers) >= SOON:
+        odds, used = others.used.log_odds(numbers), bool(samples.hits[index])
+        if others.soon(numbers) >= SOON and first(samples.names[index], odds):
             model.judge(samples.tools[index], odds, used=used)
             begun.setdefault(samples.tools[index], {})[samples.names[index]] = odds, used
 

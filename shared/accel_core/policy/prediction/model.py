@@ -4,9 +4,11 @@ Two things are judged: whether a call is made at all before the next change, whi
 result is worth, and whether it is made in the very next answer. What is hardly next is not guessed
 yet: more will be known when it is, and a guess made then is still in time.
 
-Confidence is the forest's probability, shifted per tool by what came of earlier ones: log-odds are
-moved until as many calls are expected as were made. Plain data: it is read from JSON, compared and
-shipped, and loading it runs nothing.
+A probability is the forest's, shifted per tool by what came of earlier ones: log-odds are moved
+until as many calls are expected as were made. Confidence is that probability moved once more, for
+all tools alike: whoever begins the guesses of confidence `THRESHOLD` and more has begun, in runs
+held back, as many as he can of which `PROMISED` came true. Plain data: it is read from JSON,
+compared and shipped, and loading it runs nothing.
 """
 
 from __future__ import annotations
@@ -42,6 +44,11 @@ _LEAST = 0.02
 ENOUGH_USED = 0.75
 """Share of a tool's guesses that must have come true, with 90 % confidence, for more of them."""
 _FEW = 5
+THRESHOLD = 0.7
+PROMISED = 0.87
+"""Share of guesses held back that came true: what is wanted is 0.85, and new runs differ."""
+_ENOUGH = 50
+"""Guesses held back below which confidence is the probability as it is."""
 SOON = 0.1
 """Probability to be next below which a guess can wait."""
 
@@ -51,6 +58,10 @@ class Forests(NamedTuple):
 
     used: Forest
     next: Forest
+
+    def soon(self, numbers: Sequence[float]) -> float:
+        """Return the probability, in [0, 1], that the next answer has a candidate's call."""
+        return _chance(self.next.log_odds(numbers))
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
@@ -86,7 +97,7 @@ class CallModel:
         return [
             guess
             for guess in self._judged(run, free, readers, soon=SOON)
-            if guess.confidence >= self._least(guess.call.tool)
+            if guess.confidence >= self._demanded(guess.call.tool)
         ]
 
     def ranked(self, run: Trajectory, free: Collection[str], readers: Readers) -> list[Guess]:
@@ -99,23 +110,27 @@ class CallModel:
         known = Known(free, readers)
         for event in run:
             known.add(event)
-        found = [(self.soon(one.numbers), one) for one in candidates(self.tally, known, free)]
+        come = candidates(self.tally, known, free)
+        found = [(self.forests.soon(one.numbers), one) for one in come]
         found.sort(key=lambda item: -item[0])
         return [
             Guess(one.call, self.confidence(one), NAME) for chance, one in found if chance >= soon
         ]
 
+    def _demanded(self, tool: str) -> float:
+        return _chance(_log_odds(self._least(tool)) + self._moved())
+
     def _least(self, tool: str) -> float:
         return max(_LEAST, self.tally.count(("least", tool), ""))
 
-    def soon(self, numbers: Sequence[float]) -> float:
-        """Return the probability, in [0, 1], that the next answer has a candidate's call."""
-        return _chance(self.forests.next.log_odds(numbers))
-
     def confidence(self, candidate: Candidate) -> float:
-        """Return the probability, in [0, 1], that a candidate is called before a change."""
+        """Return how sure it is, in [0, 1], that a candidate is called before a change."""
         odds = self.forests.used.log_odds(candidate.numbers)
-        return _chance(odds + self._shift(candidate.call.tool))
+        return _chance(odds + self._shift(candidate.call.tool) + self._moved())
+
+    def _moved(self) -> float:
+        least = self.tally.count(("promised",), "")
+        return _log_odds(THRESHOLD) - _log_odds(least) if least else 0.0
 
     def _shift(self, tool: str) -> float:
         rows = self.tally.rows(("judged", tool))
@@ -145,11 +160,34 @@ class CallModel:
         """
         used, least = 0, 1.0
         ranked = sorted(((_chance(odds + self._shift(tool)), hit) for odds, hit in events))
-        for number, (confidence, hit) in enumerate(reversed(ranked), 1):
+        for number, (chance, hit) in enumerate(reversed(ranked), 1):
             used += hit
             if wilson_lower(used, number) >= ENOUGH_USED or number < _FEW:
-                least = confidence
+                least = chance
         self.tally.add(("least", tool), "", least)
+
+    def promise(self, events: Mapping[str, Sequence[tuple[float, bool]]]) -> None:
+        """Set the probability from which on guesses of all tools come true often enough.
+
+        Args:
+            events: by tool, as of `demand`, which was called before.
+        """
+        begun = sorted(
+            (
+                (chance, hit)
+                for tool, seen in events.items()
+                for odds, hit in seen
+                if (chance := _chance(odds + self._shift(tool))) >= self._least(tool)
+            ),
+            reverse=True,
+        )
+        used, least = 0, 0.0
+        for number, (chance, hit) in enumerate(begun, 1):
+            used += hit
+            if number >= _ENOUGH and used >= PROMISED * number:
+                least = chance
+        if least:
+            self.tally.add(("promised",), "", least)
 
     def learn(self, run: Trajectory, free: Collection[str], readers: Readers) -> None:
         """Take note of a run that has ended: how good guesses were, then what it teaches."""
@@ -160,7 +198,7 @@ class CallModel:
                 later = habits.upcoming(run, number, free)
                 for candidate in candidates(self.tally, known, free):
                     odds = self.forests.used.log_odds(candidate.numbers)
-                    if self.soon(candidate.numbers) >= SOON and first(
+                    if self.forests.soon(candidate.numbers) >= SOON and first(
                         (known.epochs, candidate.key), odds
                     ):
                         self.judge(candidate.call.tool, odds, used=candidate.key in later)
