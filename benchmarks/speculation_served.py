@@ -2,8 +2,8 @@
 
 Runs are parted by group, such as the customer, so that nobody replayed has been learned from; what
 is replayed is not learned either. Settings are the default ones, for all agents and seeds: what
-confidence means was learned from runs held back among those to learn from. Made-up agents stand in
-for recorded ones where no ``--traces`` or ``--frugal-traces`` are given; they are easier than real people.
+confidence means was learned from runs held back among those to learn from. Made-up agents stand
+in for recorded ones where no ``--traces`` or ``--frugal-traces`` are given.
 """
 
 from __future__ import annotations

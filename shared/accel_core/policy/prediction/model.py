@@ -49,8 +49,8 @@ PROMISED = 0.87
 """Share of guesses held back that came true: what is wanted is 0.85, and new runs differ."""
 _ENOUGH = 50
 """Guesses held back below which confidence is the probability as it is."""
-SOON = 0.1
-"""Probability to be next below which a guess can wait."""
+SOON = (0.1, 0.15, 0.2, 0.3)
+"""Probabilities to be next below which a guess can wait: the first, until one is found best."""
 
 
 class Forests(NamedTuple):
@@ -92,11 +92,16 @@ class CallModel:
     forests: Forests
     tally: Tally = field(default_factory=Tally)
 
+    @property
+    def soon(self) -> float:
+        """Probability to be next below which a guess can wait."""
+        return self.tally.count(("soon",), "") or SOON[0]
+
     def guesses(self, run: Trajectory, free: Collection[str], readers: Readers) -> list[Guess]:
         """Return what is worth beginning now, the most probable to be next first."""
         return [
             guess
-            for guess in self._judged(run, free, readers, soon=SOON)
+            for guess in self._judged(run, free, readers, soon=self.soon)
             if guess.confidence >= self._demanded(guess.call.tool)
         ]
 
@@ -166,11 +171,13 @@ class CallModel:
                 least = chance
         self.tally.add(("least", tool), "", least)
 
-    def promise(self, events: Mapping[str, Sequence[tuple[float, bool]]]) -> None:
+    def promise(self, events: Mapping[str, Sequence[tuple[float, bool]]]) -> int:
         """Set the probability from which on guesses of all tools come true often enough.
 
         Args:
             events: by tool, as of `demand`, which was called before.
+
+        Returns: how many came true from there on; 0 where nothing could be promised.
         """
         begun = sorted(
             (
@@ -181,13 +188,14 @@ class CallModel:
             ),
             reverse=True,
         )
-        used, least = 0, 0.0
+        used, kept, least = 0, 0, 0.0
         for number, (chance, hit) in enumerate(begun, 1):
             used += hit
             if number >= _ENOUGH and used >= PROMISED * number:
-                least = chance
+                kept, least = used, chance
         if least:
             self.tally.add(("promised",), "", least)
+        return kept
 
     def learn(self, run: Trajectory, free: Collection[str], readers: Readers) -> None:
         """Take note of a run that has ended: how good guesses were, then what it teaches."""
@@ -198,7 +206,7 @@ class CallModel:
                 later = habits.upcoming(run, number, free)
                 for candidate in candidates(self.tally, known, free):
                     odds = self.forests.used.log_odds(candidate.numbers)
-                    if self.forests.soon(candidate.numbers) >= SOON and first(
+                    if self.forests.soon(candidate.numbers) >= self.soon and first(
                         (known.epochs, candidate.key), odds
                     ):
                         self.judge(candidate.call.tool, odds, used=candidate.key in later)
