@@ -23,7 +23,7 @@ from accel_core.policy.prediction import habits
 from accel_core.policy.prediction.binding import CONSTANT_RUNS, RUNS
 from accel_core.policy.prediction.calls import FEATURES, SPOKEN_RUNS, candidates
 from accel_core.policy.prediction.known import Known, Readers
-from accel_core.policy.prediction.origins import CONSTANT
+from accel_core.policy.prediction.origins import CONSTANT, theirs
 from accel_core.policy.prediction.tally import Tally
 from accel_core.policy.trajectory import Guess
 
@@ -214,7 +214,7 @@ class CallModel:
         habits.learn(self.tally, run, free, readers)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` reads; what only one run has shown is left out."""
+        """Return what `from_json` reads, without what one run has shown or one tenant gave."""
         lone = _Lone(self.tally)
         return {
             "format": FORMAT,
@@ -270,6 +270,8 @@ class _Lone:
         return False
 
     def _rare(self, tool: Hashable, name: Hashable, origin: Any) -> bool:
+        if theirs(origin, ""):
+            return True
         least = CONSTANT_RUNS if origin[0] == CONSTANT else RUNS
         return self._tally.count(("runs", tool, name), origin) < least
 
