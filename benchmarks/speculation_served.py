@@ -1,9 +1,9 @@
 """What predictors mined from runs serve and waste, replayed through the speculator.
 
 Runs are parted by group, such as the customer, so that nobody replayed has been learned from; what
-is replayed is not learned either. One threshold, `THRESHOLD`, for all agents and seeds: confidence
-is a probability, so it is no property of a data set. Made-up agents stand in for recorded ones
-where no ``--traces`` or ``--frugal-traces`` are given; they are easier than real people.
+is replayed is not learned either. Settings are the default ones, for all agents and seeds: what
+confidence means was learned from runs held back among those to learn from. Made-up agents stand
+in for recorded ones where no ``--traces`` or ``--frugal-traces`` are given.
 """
 
 from __future__ import annotations
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from benchmarks.speculation_replay import Tally
     from benchmarks.speculation_traces import Traces
 
-THRESHOLD = 0.45
 _FEW = 10
 
 
@@ -68,7 +67,7 @@ def _replayed(judged: list[Judged], pace: Pace = Pace()) -> list[Tally]:  # noqa
     return [
         replay(
             each.runs, [each.predictor], each.traces.reads, each.traces.free,
-            pace=pace, threshold=THRESHOLD,
+            pace=pace,
         )
         for each in judged
     ]  # fmt: skip

@@ -120,7 +120,9 @@ class Session:
 
     def learn(self, trajectory: Trajectory) -> None:
         """Let predictors learn from the run, which has ended; it takes them some ten ms."""
-        self._shared.guessers.learn(trajectory, self._free)
+        # An ending may be told of where the run's context is not: its tenant is who taught this.
+        context = copy_context() if self._thinking is None else self._thinking.context.copy()
+        context.run(self._shared.guessers.learn, trajectory, self._free)
 
     async def aclose(self, trajectory: Trajectory = ()) -> None:
         """As `close`; what was cancelled has ended then, or had a second to."""
@@ -291,7 +293,7 @@ class Thinking:
     ) -> None:
         self._shared, self._guesses = shared, guesses
         self._io, self._tools = io, tools
-        self._context = copy_context()
+        self.context = copy_context()
         self._drafts: list[Callable[[], object]] = []
         self._still_drafting: set[Asked] = set()
         self._done = False
@@ -356,4 +358,4 @@ class Thinking:
         named = calls.named(tool, call.arguments)
         if named is None:
             return None
-        return Guessed(self._context, self._io, tool, *named, predictor, confidence)
+        return Guessed(self.context, self._io, tool, *named, predictor, confidence)

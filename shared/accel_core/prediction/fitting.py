@@ -8,6 +8,7 @@ whom nobody has met.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from accel_core.policy.forest import Forest
     from accel_core.policy.prediction.known import Readers
     from accel_core.policy.trajectory import Trajectory
 
@@ -60,6 +60,14 @@ class Samples(NamedTuple):
     names: list[Hashable]
     blocks: NDArray[np.int64]
 
+    def where(self, chosen: NDArray[np.bool_]) -> Samples:
+        """Return the `chosen` ones; shape (samples,)."""
+        at = np.flatnonzero(chosen)
+        return Samples(
+            self.numbers[at], self.hits[at], self.nexts[at], [self.tools[i] for i in at],
+            [self.names[i] for i in at], self.blocks[at],
+        )  # fmt: skip
+
 
 def fit(
     runs: Sequence[Run],
@@ -79,37 +87,54 @@ def fit(
     )
     model = CallModel(grown(samples), tally)
     report(0.8)
-    begun: dict[str, dict[Hashable, tuple[float, bool]]] = {}
-    for fold in range(_FOLDS):
-        held = samples.blocks % _FOLDS == fold
-        if held.all() or not held.any():
-            continue
-        others = boosting.grow(FEATURES, samples.numbers[~held], samples.hits[~held])
-        _judge(model, samples, others, np.flatnonzero(held), begun)
-        report(0.8 + 0.2 * (fold + 1) / _FOLDS)
-    for tool, seen in begun.items():
-        model.demand(tool, list(seen.values()))
+    seen = _unseen(samples, report=lambda share: report(0.8 + 0.2 * share))
+    tally.update(max((_judged(model.forests, samples, seen, soon) for soon in SOON), key=_kept)[1])
     return model
 
 
-def _judge(
-    model: CallModel,
-    samples: Samples,
-    others: Forest,
-    held: NDArray[np.int64],
-    begun: dict[str, dict[Hashable, tuple[float, bool]]],
-) -> None:
-    """Let `model` know what a forest that had not seen `held` made of them.
+def _kept(judged: tuple[int, Tally]) -> int:
+    return judged[0]
 
-    Of each call that may have been begun `begun` is given the highest odds, and whether it came.
+
+def _unseen(samples: Samples, *, report: Callable[[float], None]) -> list[tuple[float, float]]:
+    """Return of each sample the log-odds to be used, and the probability to be next.
+
+    Both are of forests that have not seen the sample; of folds that cannot be held back, there is
+    nothing to be told: they are (-inf, 0).
     """
-    first = Firsts()
-    for index in held:
-        numbers = samples.numbers[index].tolist()
-        odds, used = others.log_odds(numbers), bool(samples.hits[index])
-        if first(samples.names[index], odds) and model.soon(numbers) >= SOON:
-            model.judge(samples.tools[index], odds, used=used)
-            begun.setdefault(samples.tools[index], {})[samples.names[index]] = odds, used
+    seen = [(-math.inf, 0.0)] * len(samples.hits)
+    for fold in range(_FOLDS):
+        held = samples.blocks % _FOLDS == fold
+        if not held.all() and held.any():
+            others = grown(samples.where(~held))
+            for index in np.flatnonzero(held):
+                numbers = samples.numbers[index].tolist()
+                seen[index] = others.used.log_odds(numbers), others.soon(numbers)
+        report((fold + 1) / _FOLDS)
+    return seen
+
+
+def _judged(
+    forests: Forests, samples: Samples, seen: Sequence[tuple[float, float]], soon: float
+) -> tuple[int, Tally]:
+    """Return how many guesses come true if those wait that are next less probably than `soon`.
+
+    With them comes what a model has to know for it: how far its forests are to be believed. A guess
+    once begun stays until something changes, so of each call the highest odds count.
+    """
+    model, first = CallModel(forests), Firsts()
+    begun: dict[str, dict[Hashable, tuple[float, bool]]] = {}
+    for index, (odds, chance) in enumerate(seen):
+        if chance >= soon and first(samples.names[index], odds):
+            tool, used = samples.tools[index], bool(samples.hits[index])
+            model.judge(tool, odds, used=used)
+            begun.setdefault(tool, {})[samples.names[index]] = odds, used
+    events = {tool: list(calls.values()) for tool, calls in begun.items()}
+    for tool, calls in events.items():
+        model.demand(tool, calls)
+    kept = model.promise(events)
+    model.tally.add(("soon",), "", soon)
+    return kept, model.tally
 
 
 def grown(samples: Samples) -> Forests:

@@ -2,7 +2,8 @@
 
 Both are safe to call from several threads: a lock is held while counts are read or changed, which
 takes milliseconds. What was read of recent observations and texts is remembered, up to a bound, and
-forgotten on request; it never reaches a file.
+forgotten on request; it never reaches a file. Tenants teach one another what follows what and where
+arguments are found, never an argument: a constant that one of them gave is proposed to him alone.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import threading
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from accel_core import tenancy
 from accel_core.policy.prediction import lists, model
 from accel_core.policy.prediction.known import Readers
 from accel_core.policy.prediction.model import CallModel
@@ -36,9 +38,18 @@ class _Memory:
         self._texts = lru_cache(_TEXTS)(words)
         self.readers = Readers(self._observations, self._texts)
 
+    def read_for(self, tenant: str) -> Readers:
+        """Return readers of a run of a tenant."""
+        return self.readers._replace(tenant=tenant)
+
     def clear(self) -> None:
         self._observations.cache_clear()
         self._texts.cache_clear()
+
+
+def _tenant() -> str:
+    asking = tenancy.current()
+    return asking.id if asking else ""
 
 
 class MinedPredictor:
@@ -76,12 +87,12 @@ class MinedPredictor:
     def predict(self, trajectory: Trajectory, free: Collection[str]) -> Sequence[Guess]:
         """Return calls that may be made before the next change, likely ones first."""
         with self._lock:
-            return self._model.guesses(trajectory, free, self._memory.readers)
+            return self._model.guesses(trajectory, free, self._memory.read_for(_tenant()))
 
     def learn(self, trajectory: Trajectory, free: Collection[str]) -> None:
         """Take note of a run that has ended."""
         with self._lock:
-            self._model.learn(trajectory, free, self._memory.readers)
+            self._model.learn(trajectory, free, self._memory.read_for(_tenant()))
 
     def forget_read(self) -> None:
         """Forget what was read of observations and texts; what was counted holds none of it."""

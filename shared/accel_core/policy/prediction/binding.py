@@ -20,6 +20,7 @@ from accel_core.policy.prediction.origins import (
     Place,
     shape_of,
     spans,
+    theirs,
     transformed,
 )
 from accel_core.policy.prediction.words import bare, outline
@@ -94,7 +95,7 @@ def proposals(tally: Tally, tool: str, name: str, known: Known) -> dict[str, Pro
     found: dict[str, Proposal] = {}
     used = known.used.get((tool, name), set())
     last = known.symbols[-1] if known.symbols else ""
-    for share, origin in _origins(tally, tool, name):
+    for share, origin in _origins(tally, tool, name, known.tenant):
         for proposal in _from(tally, (tool, name), (share, origin), known):
             have = found.get(proposal.text)
             if have is None and len(found) >= PER_ARGUMENT:
@@ -121,7 +122,9 @@ def _standing(proposal: Proposal) -> tuple[Any, ...]:
     )  # fmt: skip
 
 
-def _origins(tally: Tally, tool: str, name: str) -> list[tuple[float, Origin]]:
+def _origins(
+    tally: Tally, tool: str, name: str, tenant: str | None
+) -> list[tuple[float, Origin]]:  # fmt: skip
     calls = max(1.0, tally.count(("tool",), tool))
     runs = tally.rows(("runs", tool, name))
     rows: Mapping[Any, float] = tally.rows(("origin", tool, name))
@@ -131,7 +134,9 @@ def _origins(tally: Tally, tool: str, name: str) -> list[tuple[float, Origin]]:
     found = [
         (count / calls, origin)
         for origin, count in rows.items()
-        if runs.get(origin, 0) >= least.get(origin[0], RUNS) and count >= _LEAST_SHARE * calls
+        if runs.get(origin, 0) >= least.get(origin[0], RUNS)
+        and count >= _LEAST_SHARE * calls
+        and not theirs(origin, tenant)
     ]
     found.sort(key=lambda item: (-item[0], str(item[1])))
     return found[:_ORIGINS]

@@ -27,6 +27,8 @@ PER_TOOL, PER_DECISION = 8, 20
 _BEAM, _VALUES, _SIGNATURES = 10, 10, 2
 _PLACES = 4
 _TOOLS = 40
+_LEAST = math.log(0.01)
+"""Tools less probable than that before the next change are not bound."""
 
 FEATURES: Final = (
     "next answer reached0 reached1 reached2 reached3 reached4 more1 more2 more4 called "
@@ -67,6 +69,8 @@ def _of_tool(
     tally: Tally, known: Known, tool: str, whole: list[float]
 ) -> list[tuple[float, Candidate]]:  # fmt: skip
     about, probability = _tool_numbers(tally, known, tool)
+    if probability < _LEAST:
+        return []
     bound = _bindings(tally, known, tool)
     found: list[tuple[float, Candidate]] = []
     for binding in bound:

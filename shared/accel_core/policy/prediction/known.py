@@ -39,10 +39,17 @@ class Source(NamedTuple):
 
 
 class Readers(NamedTuple):
-    """What reads observations and texts."""
+    """What reads observations and texts, and for whom.
+
+    Attributes:
+        observation, text: what reads them.
+        tenant: whose run it is, "" of nobody in particular: what one gave as a constant is proposed
+            to no other. None: what the run teaches is for everybody.
+    """
 
     observation: Callable[[str], Reading] = read
     text: Callable[[str], Words] = words
+    tenant: str | None = None
 
 
 def spelled(value: Any) -> str:
@@ -71,10 +78,12 @@ class Known:
         used: values by tool and name, since then.
         said, literal: when a stem, or a bare token, was last said by the user: number of message.
         told: bare tokens that the assistant wrote.
+        tenant: as `Readers` says.
     """
 
     def __init__(self, free: Collection[str], readers: Readers = Readers()) -> None:  # noqa: B008
         self._free, self._readers = free, readers
+        self.tenant = readers.tenant
         self.events = self.users = self.epochs = self.epoch_began = 0
         self.symbols: list[str] = []
         self.observed: list[Source] = []

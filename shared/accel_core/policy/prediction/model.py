@@ -4,9 +4,11 @@ Two things are judged: whether a call is made at all before the next change, whi
 result is worth, and whether it is made in the very next answer. What is hardly next is not guessed
 yet: more will be known when it is, and a guess made then is still in time.
 
-Confidence is the forest's probability, shifted per tool by what came of earlier ones: log-odds are
-moved until as many calls are expected as were made. Plain data: it is read from JSON, compared and
-shipped, and loading it runs nothing.
+A probability is the forest's, shifted per tool by what came of earlier ones: log-odds are moved
+until as many calls are expected as were made. Confidence is that probability moved once more, for
+all tools alike: whoever begins the guesses of confidence `THRESHOLD` and more has begun, in runs
+held back, as many as he can of which `PROMISED` came true. Plain data: it is read from JSON,
+compared and shipped, and loading it runs nothing.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from accel_core.policy.prediction import habits
 from accel_core.policy.prediction.binding import CONSTANT_RUNS, RUNS
 from accel_core.policy.prediction.calls import FEATURES, SPOKEN_RUNS, candidates
 from accel_core.policy.prediction.known import Known, Readers
-from accel_core.policy.prediction.origins import CONSTANT
+from accel_core.policy.prediction.origins import CONSTANT, theirs
 from accel_core.policy.prediction.tally import Tally
 from accel_core.policy.trajectory import Guess
 
@@ -42,8 +44,13 @@ _LEAST = 0.02
 ENOUGH_USED = 0.75
 """Share of a tool's guesses that must have come true, with 90 % confidence, for more of them."""
 _FEW = 5
-SOON = 0.1
-"""Probability to be next below which a guess can wait."""
+THRESHOLD = 0.7
+PROMISED = 0.87
+"""Share of guesses held back that came true: what is wanted is 0.85, and new runs differ."""
+_ENOUGH = 50
+"""Guesses held back below which confidence is the probability as it is."""
+SOON = (0.1, 0.15, 0.2, 0.3)
+"""Probabilities to be next below which a guess can wait: the first, until one is found best."""
 
 
 class Forests(NamedTuple):
@@ -51,6 +58,10 @@ class Forests(NamedTuple):
 
     used: Forest
     next: Forest
+
+    def soon(self, numbers: Sequence[float]) -> float:
+        """Return the probability, in [0, 1], that the next answer has a candidate's call."""
+        return _chance(self.next.log_odds(numbers))
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
@@ -81,12 +92,17 @@ class CallModel:
     forests: Forests
     tally: Tally = field(default_factory=Tally)
 
+    @property
+    def soon(self) -> float:
+        """Probability to be next below which a guess can wait."""
+        return self.tally.count(("soon",), "") or SOON[0]
+
     def guesses(self, run: Trajectory, free: Collection[str], readers: Readers) -> list[Guess]:
         """Return what is worth beginning now, the most probable to be next first."""
         return [
             guess
-            for guess in self._judged(run, free, readers, soon=SOON)
-            if guess.confidence >= self._least(guess.call.tool)
+            for guess in self._judged(run, free, readers, soon=self.soon)
+            if guess.confidence >= self._demanded(guess.call.tool)
         ]
 
     def ranked(self, run: Trajectory, free: Collection[str], readers: Readers) -> list[Guess]:
@@ -99,23 +115,27 @@ class CallModel:
         known = Known(free, readers)
         for event in run:
             known.add(event)
-        found = [(self.soon(one.numbers), one) for one in candidates(self.tally, known, free)]
+        come = candidates(self.tally, known, free)
+        found = [(self.forests.soon(one.numbers), one) for one in come]
         found.sort(key=lambda item: -item[0])
         return [
             Guess(one.call, self.confidence(one), NAME) for chance, one in found if chance >= soon
         ]
 
+    def _demanded(self, tool: str) -> float:
+        return _chance(_log_odds(self._least(tool)) + self._moved())
+
     def _least(self, tool: str) -> float:
         return max(_LEAST, self.tally.count(("least", tool), ""))
 
-    def soon(self, numbers: Sequence[float]) -> float:
-        """Return the probability, in [0, 1], that the next answer has a candidate's call."""
-        return _chance(self.forests.next.log_odds(numbers))
-
     def confidence(self, candidate: Candidate) -> float:
-        """Return the probability, in [0, 1], that a candidate is called before a change."""
+        """Return how sure it is, in [0, 1], that a candidate is called before a change."""
         odds = self.forests.used.log_odds(candidate.numbers)
-        return _chance(odds + self._shift(candidate.call.tool))
+        return _chance(odds + self._shift(candidate.call.tool) + self._moved())
+
+    def _moved(self) -> float:
+        least = self.tally.count(("promised",), "")
+        return _log_odds(THRESHOLD) - _log_odds(least) if least else 0.0
 
     def _shift(self, tool: str) -> float:
         rows = self.tally.rows(("judged", tool))
@@ -145,11 +165,37 @@ class CallModel:
         """
         used, least = 0, 1.0
         ranked = sorted(((_chance(odds + self._shift(tool)), hit) for odds, hit in events))
-        for number, (confidence, hit) in enumerate(reversed(ranked), 1):
+        for number, (chance, hit) in enumerate(reversed(ranked), 1):
             used += hit
             if wilson_lower(used, number) >= ENOUGH_USED or number < _FEW:
-                least = confidence
+                least = chance
         self.tally.add(("least", tool), "", least)
+
+    def promise(self, events: Mapping[str, Sequence[tuple[float, bool]]]) -> int:
+        """Set the probability from which on guesses of all tools come true often enough.
+
+        Args:
+            events: by tool, as of `demand`, which was called before.
+
+        Returns: how many came true from there on; 0 where nothing could be promised.
+        """
+        begun = sorted(
+            (
+                (chance, hit)
+                for tool, seen in events.items()
+                for odds, hit in seen
+                if (chance := _chance(odds + self._shift(tool))) >= self._least(tool)
+            ),
+            reverse=True,
+        )
+        used, kept, least = 0, 0, 0.0
+        for number, (chance, hit) in enumerate(begun, 1):
+            used += hit
+            if number >= _ENOUGH and used >= PROMISED * number:
+                kept, least = used, chance
+        if least:
+            self.tally.add(("promised",), "", least)
+        return kept
 
     def learn(self, run: Trajectory, free: Collection[str], readers: Readers) -> None:
         """Take note of a run that has ended: how good guesses were, then what it teaches."""
@@ -160,7 +206,7 @@ class CallModel:
                 later = habits.upcoming(run, number, free)
                 for candidate in candidates(self.tally, known, free):
                     odds = self.forests.used.log_odds(candidate.numbers)
-                    if self.soon(candidate.numbers) >= SOON and first(
+                    if self.forests.soon(candidate.numbers) >= self.soon and first(
                         (known.epochs, candidate.key), odds
                     ):
                         self.judge(candidate.call.tool, odds, used=candidate.key in later)
@@ -168,7 +214,7 @@ class CallModel:
         habits.learn(self.tally, run, free, readers)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` reads; what only one run has shown is left out."""
+        """Return what `from_json` reads, without what one run has shown or one tenant gave."""
         lone = _Lone(self.tally)
         return {
             "format": FORMAT,
@@ -224,6 +270,8 @@ class _Lone:
         return False
 
     def _rare(self, tool: Hashable, name: Hashable, origin: Any) -> bool:
+        if theirs(origin, ""):
+            return True
         least = CONSTANT_RUNS if origin[0] == CONSTANT else RUNS
         return self._tally.count(("runs", tool, name), origin) < least
 

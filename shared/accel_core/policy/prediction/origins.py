@@ -6,7 +6,8 @@ An origin is data, so that it can be counted and saved:
 - ``("argument", tool, name)``: an argument of an earlier call,
 - ``("text", who, shape, transform)``: tokens of that shape in what somebody said, or in an
   observation that is no JSON (``tool:`` before its name),
-- ``("constant", value)``: always the same; only what none of the others explains.
+- ``("constant", value)``: always the same; only what none of the others explains. With a third
+  part, the tenant who gave it: his alone.
 
 A transform is ``=``, ``lower``, ``upper``, ``title``, or ``+`` and ``-`` with what is put around or
 taken off, which holds no digit.
@@ -58,8 +59,13 @@ def explain(value: str, known: Known) -> dict[Origin, list[Place]]:
         found.setdefault(origin, []).append(place)
     constant = len(value) <= _CONSTANT_CHARACTERS and digits(value) <= _CONSTANT_DIGITS
     if not found and constant:
-        found[CONSTANT, value] = []
+        found[(CONSTANT, value) if known.tenant is None else (CONSTANT, value, known.tenant)] = []
     return found
+
+
+def theirs(origin: Origin, tenant: str | None) -> bool:
+    """Whether an origin is another tenant's: a value that he gave."""
+    return origin[0] == CONSTANT and len(origin) > 2 and origin[2] != tenant
 
 
 def _copied(value: str, known: Known) -> Iterator[tuple[Origin, Place]]:
