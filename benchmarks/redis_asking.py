@@ -77,7 +77,7 @@ class Asking:
             said = await self._said(text)
             call.store(lambda: Answer(json.dumps(said).encode(), said))
         finally:
-            call.abandon()
+            call.end()
 
     async def _said(self, text: str) -> str:
         """Ask the model."""

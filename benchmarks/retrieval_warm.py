@@ -75,15 +75,20 @@ def interrupted_twice(count: int) -> Outcome:
 
     outcome = Outcome(Counter(), [], [], count)
 
-    def note(event: object) -> None:
-        if isinstance(event, CacheStored):
-            outcome.expires_s.append(asyncio.get_running_loop().time() + event.ttl_s)
+    class Expiries:
+        """Notes when what is stored expires, as it is stored."""
+
+        inline = True
+
+        def __call__(self, event: object, /) -> None:
+            if isinstance(event, CacheStored):
+                outcome.expires_s.append(asyncio.get_running_loop().time() + event.ttl_s)
 
     asked = [f"Question number {number}?" for number in range(count)]
     settings = {"ttl": {"base_s": _TTL_S}, "semantic": {"enabled": False}}
     with (
         tempfile.TemporaryDirectory() as folder,
-        Accel.from_mapping({"cache": settings}, observers=[note]) as accel,
+        Accel.from_mapping({"cache": settings}, observers=[Expiries()]) as accel,
     ):
         model = accelerate(_model_class()(), accel)
         progress = Path(folder, "warm.progress")

@@ -15,7 +15,7 @@ import threading
 import time
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import (
@@ -65,6 +65,8 @@ class Refused(Exception):  # noqa: N818 - what a tool or a model says, not a def
 @dataclass
 class Counts:
     """What happened, and what must not."""
+
+    inline: ClassVar[bool] = True
 
     runs: int = 0
     observations: int = 0

@@ -12,7 +12,7 @@ import asyncio
 import random
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
 from llama_index.core.base.llms.types import ChatMessage
@@ -37,6 +37,8 @@ _TICKS = 20
 @dataclass
 class Counts:
     """What happened, and what must not."""
+
+    inline: ClassVar[bool] = True
 
     runs: int = 0
     turns: int = 0

@@ -12,7 +12,7 @@ from llama_index.core.base.base_retriever import BaseRetriever
 from llama_index.core.instrumentation.event_handlers import BaseEventHandler
 from llama_index.core.instrumentation.span_handlers import BaseSpanHandler
 from llama_index.core.retrievers import VectorIndexRetriever
-from llama_index_instrumentation import get_dispatcher
+from llama_index_instrumentation import get_dispatcher, root_dispatcher
 from llama_index_instrumentation.dispatcher import instrument_tags
 from llama_index_instrumentation.span import active_span_id
 
@@ -163,6 +163,8 @@ def test_unheard_spans_cost_nothing(
     accel: Accel, retrieve: Retrieve, plain: BaseRetriever, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While nobody handles spans, no hit reads a signature for them."""
+    for kind in ("event_handlers", "span_handlers"):  # those of earlier tests
+        monkeypatch.setattr(root_dispatcher, kind, [])
     fast = accelerate(plain, accel)
     retrieve(fast, QUESTION)
     read: list[object] = []
