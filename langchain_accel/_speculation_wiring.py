@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 from langchain_core.tools import BaseTool
 
 from accel_core.accel import default_accel
-from accel_core.permits import Permits
-from accel_core.prediction.mined import FanOutPredictor, MinedPredictor
+from accel_core.errors import UnsupportedError
+from accel_core.permits import Permits, names_of
+from accel_core.prediction.mined import chosen_predictors
 from langchain_accel._speculation import Speculation
 from langchain_accel._speculation_runs import runs_of
 from langchain_accel.draft_model import DraftModel
@@ -41,17 +42,20 @@ def speculation_of(
         accel: the configured object; None takes this process's default.
 
     Raises:
+        ConfigError: both `predictors` and `learned` are given.
         FileError: `learned` is not such a file.
+        UnsupportedError: `allowed` lists what is no tool, or `draft` is no chat model.
     """
+    if draft is not None and not hasattr(draft, "bind_tools"):
+        msg = f"draft= takes a chat model, such as ChatOpenAI(...); got {type(draft).__name__}"
+        raise UnsupportedError(msg)
     used = accel if accel is not None else default_accel()
-    names = [tool.name if isinstance(tool, BaseTool) else tool for tool in allowed]
+    names = names_of("allowed", allowed, name_of)
     given = None if predictors is None else tuple(predictors)
 
     def make() -> ToolSpeculator:
         drafters = [] if draft is None else [DraftModel(draft)]
-        return used.speculator(
-            _default_predictors(learned) if given is None else given, drafters=drafters
-        )
+        return used.speculator(chosen_predictors(given, learned), drafters=drafters)
 
     own = None if given is None else tuple(map(id, given))
     runs = runs_of(used, (own, str(learned), id(draft)), make)
@@ -59,7 +63,6 @@ def speculation_of(
     return Speculation(runs, (used.permits, permits))
 
 
-def _default_predictors(learned: str | os.PathLike[str] | None) -> list[Predictor]:
-    """Return those that learn from every run, beginning with what a file knows, or with nothing."""
-    mined = MinedPredictor() if learned is None else MinedPredictor.from_file(learned)
-    return [mined, FanOutPredictor()]
+def name_of(tool: object) -> str | None:
+    """Return what models call `tool` by; None: it is no tool."""
+    return tool.name if isinstance(tool, BaseTool) else None

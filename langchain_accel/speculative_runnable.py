@@ -12,10 +12,13 @@ from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.runnables.base import RunnableBindingBase
+from langchain_core.tools import BaseTool
 from pydantic import PrivateAttr
 
+from accel_core.errors import UnsupportedError
+from accel_core.permits import names_of
 from langchain_accel._speculation_context import heard_by
-from langchain_accel._speculation_wiring import speculation_of
+from langchain_accel._speculation_wiring import name_of, speculation_of
 
 if TYPE_CHECKING:
     import os
@@ -31,7 +34,6 @@ if TYPE_CHECKING:
 
     from langchain_core.language_models.chat_models import BaseChatModel
     from langchain_core.runnables import Runnable, RunnableConfig
-    from langchain_core.tools import BaseTool
 
     from accel_core.accel import Accel
     from accel_core.speculating import Predictor
@@ -52,15 +54,17 @@ class SpeculativeToolRunnable(RunnableBindingBase[Any, Any]):
         runnable: a chat model with tools bound to it, or a chain around one.
         tools: all that the loop calls.
         allowed: names of further tools that are free of side effects, or such tools.
-        never: names of tools that are not called unasked, whatever they were declared: those that
-            the loop asks somebody to approve.
+        never: names of tools, or tools, that are not called unasked, whatever they were declared:
+            those that the loop asks somebody to approve.
         predictors: who guesses; None: who learns from every run that ends.
         learned: a file of what they know already, as ``accel learn-tools`` writes it.
         draft: a small, fast model that is asked beside the agent's, and whose calls are guesses.
         accel: the configured object; None takes this process's default.
 
     Raises:
+        ConfigError: both `predictors` and `learned` are given.
         FileError: `learned` is not such a file.
+        UnsupportedError: an argument is of the wrong kind; the message names what works.
 
     Example:
         >>> model = SpeculativeToolRunnable(llm.bind_tools(tools), tools)  # doctest: +SKIP
@@ -76,7 +80,7 @@ class SpeculativeToolRunnable(RunnableBindingBase[Any, Any]):
         tools: Iterable[BaseTool],
         *,
         allowed: Iterable[BaseTool | str] = (),
-        never: Iterable[str] = (),
+        never: Iterable[BaseTool | str] = (),
         predictors: Iterable[Predictor] | None = None,
         learned: str | os.PathLike[str] | None = None,
         draft: BaseChatModel | None = None,
@@ -84,8 +88,8 @@ class SpeculativeToolRunnable(RunnableBindingBase[Any, Any]):
     ) -> None:
         super().__init__(bound=runnable)
         self._speculation = speculation_of(allowed, predictors, learned, draft, accel)
-        self._speculation.bar(never)
-        self._tools = tuple(map(self._speculation.copied, tools))
+        self._speculation.bar(names_of("never", never, name_of))
+        self._tools = tuple(self._speculation.copied(_tool(tool)) for tool in tools)
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
@@ -170,6 +174,13 @@ class SpeculativeToolRunnable(RunnableBindingBase[Any, Any]):
 
     def _listener(self, config: Any, *, looped: bool = False) -> Listener:
         return self._speculation.listener(self._tools, self._merge_configs(config), looped=looped)
+
+
+def _tool(given: object) -> BaseTool:
+    if isinstance(given, BaseTool):
+        return given
+    msg = f"tools= takes tools; make one of a function by @tool; got {given!r}"
+    raise UnsupportedError(msg)
 
 
 def _heard(listener: Listener, stream: Iterator[Any]) -> Generator[Any]:

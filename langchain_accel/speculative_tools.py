@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from langchain.agents.middleware import AgentMiddleware
 
+from accel_core.permits import names_of
 from langchain_accel._speculation_beside import being_made
-from langchain_accel._speculation_wiring import speculation_of
+from langchain_accel._speculation_wiring import name_of, speculation_of
 
 if TYPE_CHECKING:
     import os
@@ -47,14 +48,16 @@ class SpeculativeTools(AgentMiddleware):
 
     Args:
         allowed: names of further tools that are free of side effects, or such tools.
-        never: names of tools that are not called unasked, whatever they were declared.
+        never: names of tools, or tools, that are not called unasked, whatever they were declared.
         predictors: who guesses; None: who learns from every run that ends.
         learned: a file of what they know already, as ``accel learn-tools`` writes it.
         draft: a small, fast model that is asked beside the agent's, and whose calls are guesses.
         accel: the configured object; None takes this process's default.
 
     Raises:
+        ConfigError: both `predictors` and `learned` are given.
         FileError: `learned` is not such a file.
+        UnsupportedError: an argument is of the wrong kind; the message names what works.
 
     Example:
         >>> agent = create_agent(model, tools, middleware=[SpeculativeTools()])  # doctest: +SKIP
@@ -64,7 +67,7 @@ class SpeculativeTools(AgentMiddleware):
         self,
         allowed: Iterable[BaseTool | str] = (),
         *,
-        never: Iterable[str] = (),
+        never: Iterable[BaseTool | str] = (),
         predictors: Iterable[Predictor] | None = None,
         learned: str | os.PathLike[str] | None = None,
         draft: BaseChatModel | None = None,
@@ -73,7 +76,7 @@ class SpeculativeTools(AgentMiddleware):
         super().__init__()
         self.tools = []
         self._speculation = speculation_of(allowed, predictors, learned, draft, accel)
-        self._speculation.bar(never)
+        self._speculation.bar(names_of("never", never, name_of))
         self._seen = self._paused = False
 
     @property

@@ -11,6 +11,7 @@ from llama_index.core.tools import FunctionTool
 from llama_index.core.tools.types import BaseTool
 
 from accel_core import events
+from accel_core.errors import UnsupportedError
 from llamaindex_accel._speculative_draft import AtHand, at_hand
 from llamaindex_accel._speculative_tools import copied_of, copy_of, original_of
 from llamaindex_accel._speculative_turn import Turn
@@ -45,6 +46,8 @@ class Speculation:
             permits: say whether it may be called unasked; one is enough.
             never: names of tools that are not, whatever they were declared.
         """
+        if not callable(tool):
+            raise UnsupportedError(f"tools= takes tools and functions; got {tool!r}")
         made = tool if isinstance(tool, BaseTool) else FunctionTool.from_defaults(tool)
         own = original_of(made)
         name = own.metadata.get_name()

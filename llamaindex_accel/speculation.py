@@ -16,24 +16,26 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from llama_index.core.llms import LLM
+from llama_index.core.tools.types import BaseTool
+
 from accel_core.accel import default_accel
-from accel_core.permits import Permits
+from accel_core.errors import UnsupportedError
+from accel_core.permits import Permits, names_of
 from llamaindex_accel._speculative_draft import DraftModel
 from llamaindex_accel._speculative_llm import speculative_llm
 from llamaindex_accel._speculative_runs import Runs
 from llamaindex_accel._speculative_state import Speculation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
-    from llama_index.core.llms import LLM
     from llama_index.core.llms.function_calling import FunctionCallingLLM
-    from llama_index.core.tools.types import BaseTool
 
     from accel_core.accel import Accel
     from accel_core.speculating import Predictor
 
-L = TypeVar("L", bound="LLM")
+L = TypeVar("L", bound=LLM)
 
 
 def speculate(
@@ -42,7 +44,7 @@ def speculate(
     accel: Accel | None = None,
     *,
     allowed: Iterable[BaseTool | str] = (),
-    never: Collection[str] = (),
+    never: Iterable[BaseTool | str] = (),
     learned: str | os.PathLike[str] | None = None,
     predictors: Sequence[Predictor] | None = None,
     draft: FunctionCallingLLM | None = None,
@@ -64,7 +66,7 @@ def speculate(
         accel: the configured object; None takes this process's default.
         allowed: names of further tools that are free of side effects, or such tools. The
             annotations of MCP servers do not reach LlamaIndex's tools: name theirs here.
-        never: names of tools that are not called unasked, whatever they were declared.
+        never: names of tools, or tools, that are not called unasked, whatever they were declared.
         learned: what earlier runs have taught: a file of ``accel learn-tools``, or of
             ``MinedPredictor.save``.
         predictors: who guesses, in place of the default ones, which learn from every run that ends
@@ -72,19 +74,33 @@ def speculate(
         draft: a small, fast model that is asked beside the agent's, and whose calls are guesses.
 
     Raises:
+        ConfigError: both `predictors` and `learned` are given.
         FileError: `learned` is not such a file.
-        UnsupportedError: `draft` does not call functions.
+        UnsupportedError: an argument is of the wrong kind, such as a `draft` that does not call
+            functions; the message names what works.
 
     Example:
         >>> tools, llm = speculate([order_status], OpenAI())  # doctest: +SKIP
         >>> agent = FunctionAgent(tools=tools, llm=llm)  # doctest: +SKIP
     """
+    _check_llm(llm)
     used = accel if accel is not None else default_accel()
     speculation = Speculation(_runs_of(used, _Guessers(predictors, learned, draft)))
-    names = [tool if isinstance(tool, str) else tool.metadata.get_name() for tool in allowed]
+    names = names_of("allowed", allowed, _name)
+    barred = names_of("never", never, _name)
     permits = used.permits, Permits(names, enabled=used.config.speculation.enabled)
-    copies = [speculation.add(tool, permits, never) for tool in tools]
+    copies = [speculation.add(tool, permits, barred) for tool in tools]
     return copies, speculative_llm(llm, speculation, used)
+
+
+def _check_llm(given: object) -> None:
+    if not isinstance(given, LLM):
+        msg = f"speculate(tools, llm) takes an LLM, such as OpenAI(...); got {type(given).__name__}"
+        raise UnsupportedError(msg)
+
+
+def _name(tool: object) -> str | None:
+    return tool.metadata.get_name() if isinstance(tool, BaseTool) else None
 
 
 class _Guessers(NamedTuple):
@@ -101,13 +117,9 @@ class _Guessers(NamedTuple):
 
     def predict(self) -> Sequence[Predictor]:
         """Return those who are asked at once."""
-        from accel_core.prediction.mined import FanOutPredictor, MinedPredictor
+        from accel_core.prediction.mined import chosen_predictors
 
-        if self.predictors is not None:
-            return self.predictors
-        known = self.learned
-        mined = MinedPredictor() if known is None else MinedPredictor.from_file(known)
-        return mined, FanOutPredictor()
+        return chosen_predictors(self.predictors, self.learned)
 
 
 _known: weakref.WeakKeyDictionary[Accel, weakref.WeakValueDictionary[tuple[Hashable, ...], Runs]]

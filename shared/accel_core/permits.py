@@ -11,8 +11,10 @@ import types
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
+from accel_core.errors import UnsupportedError
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
 T = TypeVar("T")
 
@@ -90,6 +92,33 @@ def permit_of(tool: object) -> Permit | None:
         return None
     found = getattr(tool, "__dict__", {}).get(_MARK)
     return found if isinstance(found, Permit) else None
+
+
+def names_of(
+    argument: str, given: Iterable[object], named: Callable[[Any], str | None]
+) -> list[str]:
+    """Return the names that an argument lists, as texts or as tools.
+
+    Args:
+        argument: what it is called, for the error.
+        given: what it lists.
+        named: returns a tool's name; None: it is no tool.
+
+    Raises:
+        UnsupportedError: it is one text, whose letters would be taken for names, or holds what is
+            neither a name nor a tool.
+    """
+    if isinstance(given, str):
+        msg = f"{argument}= takes a list of names, such as [{given!r}]; got the text {given!r}"
+        raise UnsupportedError(msg)
+    found = []
+    for each in given:
+        name = each if isinstance(each, str) else named(each)
+        if name is None:
+            msg = f"{argument}= takes names of tools, or tools; got {each!r}"
+            raise UnsupportedError(msg)
+        found.append(name)
+    return found
 
 
 class Permits:

@@ -81,7 +81,7 @@ def terms(paths: int, accept: Accept, timeout_s: float, after_s: Sequence[float]
         raise ConfigError("race.paths", paths, "must be two paths or more, the standard one last")
     if not 0 < timeout_s < math.inf:
         raise ConfigError("race.timeout_s", timeout_s, "must be a number of seconds above 0")
-    times = tuple(after_s) or (0.0,) * paths
+    times = (after_s,) if isinstance(after_s, int | float) else tuple(after_s) or (0.0,) * paths
     if len(times) != paths or not all(0 <= one < timeout_s for one in times):
         expected = f"must be {paths} numbers of seconds, one a path, from 0 to below {timeout_s:g}"
         raise ConfigError("race.after_s", after_s, expected)

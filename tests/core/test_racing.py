@@ -456,13 +456,14 @@ def test_a_coroutine_is_a_verdict_of_an_async_race(hidden: bool) -> None:
         (2, float("inf"), (), "race.timeout_s"),
         (2, float("nan"), (), "race.timeout_s"),
         (2, 1.0, (0.0,), "race.after_s"),
+        (2, 1.0, 0.5, "race.after_s"),
         (2, 1.0, (0.0, -1.0), "race.after_s"),
         (2, 1.0, (0.0, 1.0), "race.after_s"),
         (2, 1.0, (0.0, float("nan")), "race.after_s"),
     ],
 )
 def test_terms_out_of_range_are_refused(
-    paths: int, timeout_s: float, after_s: tuple[float, ...], place: str
+    paths: int, timeout_s: float, after_s: Any, place: str
 ) -> None:
     """What cannot be raced by is said by its place."""
     with pytest.raises(ConfigError) as raised:

@@ -66,4 +66,4 @@ def _explain(
                 f"  {tool}: of {rows['offered']:.0f} likely guesses {rows.get('used', 0):.0f} came"
                 f" true, {rows['expected']:.0f} were expected to"
             )
-    told.print(f'  To use it: [bold]MinedPredictor.from_file("{out}")[/]')
+    told.print(f'  To use it: [bold]learned="{out}"[/], of SpeculativeTools or speculate')

@@ -112,6 +112,12 @@ class Statistics:
         yield "hits, exact and semantic", f"{self.exact_hits}, {self.semantic_hits}"
         for reason, count in sorted(self.misses.items(), key=lambda miss: -miss[1]):
             yield f"misses: {reason}", str(count)
+        if self.tool_guesses:
+            yield (
+                "tool calls begun unasked, and reused",
+                (f"{self.tool_guesses}, {self.tool_calls_reused}"),
+            )
+            yield "waiting for tools saved", f"{self.tool_wait_saved_s:.1f} s"
         for observer, lost in self.observers.items():
             yield f"events lost by {observer}", str(lost)
 

@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from accel_core import tenancy
+from accel_core.errors import ConfigError
 from accel_core.policy.prediction import lists, model
 from accel_core.policy.prediction.known import Readers
 from accel_core.policy.prediction.model import CallModel
@@ -23,9 +24,10 @@ from accel_core.prediction import file
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from accel_core.policy.trajectory import Guess, Trajectory
+    from accel_core.speculating import Predictor
 
 _OBSERVATIONS, _TEXTS = 128, 512
 
@@ -130,3 +132,25 @@ class FanOutPredictor:
 
     def __repr__(self) -> str:
         return "FanOutPredictor()"
+
+
+def chosen_predictors(
+    given: Iterable[Predictor] | None, learned: str | os.PathLike[str] | None
+) -> tuple[Predictor, ...]:
+    """Return who guesses: those `given`, or else the default ones, which learn from every run.
+
+    Args:
+        given: an application's own; None: the default ones.
+        learned: a file of what the default ones know already.
+
+    Raises:
+        ConfigError: both are given.
+        FileError: `learned` is not such a file.
+    """
+    if given is None:
+        mined = MinedPredictor() if learned is None else MinedPredictor.from_file(learned)
+        return mined, FanOutPredictor()
+    if learned is not None:
+        expected = "must be left out beside predictors=: put MinedPredictor.from_file(...) in there"
+        raise ConfigError("learned", learned, expected)
+    return tuple(given)

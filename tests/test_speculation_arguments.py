@@ -1,0 +1,108 @@
+"""What speculation is given wrongly is refused where it is given, in words that say what works."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from langchain_core.tools import tool
+from langchain_openai import ChatOpenAI
+from llama_index.core.tools import FunctionTool
+from llama_index.llms.openai import OpenAI
+
+from accel_core.accel import Accel
+from accel_core.errors import ConfigError, UnsupportedError
+from accel_core.prediction.mined import FanOutPredictor, MinedPredictor
+from langchain_accel import SpeculativeToolRunnable, SpeculativeTools
+from llamaindex_accel import speculate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    Speculates = Callable[..., Any]
+
+
+def find(key: str) -> str:
+    """Find."""
+    return key
+
+
+@pytest.fixture
+def accel() -> Iterator[Accel]:
+    with Accel() as made:
+        yield made
+
+
+@pytest.fixture(params=["middleware", "runnable", "llamaindex"])
+def speculates(request: pytest.FixtureRequest, accel: Accel) -> Speculates:
+    """Return what takes the arguments that all of them have."""
+    if request.param == "middleware":
+        return lambda **given: SpeculativeTools(accel=accel, **given)
+    if request.param == "runnable":
+        model = ChatOpenAI(model="gpt-4o-mini", api_key="none")
+        return lambda **given: SpeculativeToolRunnable(model, [tool(find)], accel=accel, **given)
+    llm = OpenAI(model="gpt-4o-mini", api_key="none")
+    return lambda **given: speculate([find], llm, accel, **given)
+
+
+@pytest.mark.parametrize("argument", ["allowed", "never"])
+def test_a_name_that_is_no_list_is_refused(speculates: Speculates, argument: str) -> None:
+    """One text would be read letter by letter, and bar or allow nothing that anybody meant."""
+    with pytest.raises(UnsupportedError, match=rf"{argument}= takes a list .*\['find'\]"):
+        speculates(**{argument: "find"})
+    with pytest.raises(UnsupportedError, match=f"{argument}= takes names of tools, or tools"):
+        speculates(**{argument: [3]})
+
+
+def test_tools_may_be_named_by_themselves(accel: Accel) -> None:
+    """A tool in `never` is barred as its name is, though its name is allowed."""
+    from accel_core.permits import names_of
+    from langchain_accel._speculation_wiring import name_of
+    from llamaindex_accel._speculative_tools import copied_of
+
+    assert names_of("never", ["a", tool(find)], name_of) == ["a", "find"]
+    (barred,), _ = speculate(
+        [find],
+        OpenAI(model="gpt-4o-mini", api_key="none"),
+        accel,
+        allowed=["find"],
+        never=[FunctionTool.from_defaults(find)],
+    )
+    (free,), _ = speculate(
+        [find], OpenAI(model="gpt-4o-mini", api_key="none"), accel, allowed=["find"]
+    )
+    known, other = copied_of(barred), copied_of(free)
+    assert known is not None
+    assert other is not None
+    assert known.blocking.validated({"key": "a"}) is None
+    assert other.blocking.validated({"key": "a"}) is not None
+
+
+def test_a_file_beside_predictors_of_ones_own_is_refused(
+    speculates: Speculates, tmp_path: Path
+) -> None:
+    """Nobody would read it."""
+    MinedPredictor().save(tmp_path / "tools.json")
+    with pytest.raises(ConfigError, match=r"learned: must be left out beside predictors="):
+        speculates(learned=tmp_path / "tools.json", predictors=[FanOutPredictor()])
+
+
+def test_a_draft_is_a_model(speculates: Speculates) -> None:
+    """A model's name is refused at once, not at every turn."""
+    with pytest.raises(UnsupportedError, match=r"draft= takes .* such as (OpenAI|ChatOpenAI)"):
+        speculates(draft="gpt-4o-mini")
+
+
+def test_what_is_no_tool_and_no_model_is_refused(accel: Accel) -> None:
+    """Arguments in the wrong order are named, too."""
+    llm: Any = OpenAI(model="gpt-4o-mini", api_key="none")
+    with pytest.raises(UnsupportedError, match=r"takes an LLM, .* got str"):
+        speculate([find], "gpt-4o-mini", accel)  # type: ignore[type-var]
+    with pytest.raises(UnsupportedError, match=r"takes an LLM, .* got list"):
+        speculate(llm, [find], accel)  # type: ignore[type-var]
+    with pytest.raises(UnsupportedError, match=r"tools= takes tools and functions; got 'find'"):
+        speculate(["find"], llm, accel)  # type: ignore[list-item]
+    model = ChatOpenAI(model="gpt-4o-mini", api_key="none")
+    with pytest.raises(UnsupportedError, match=r"make one of a function by @tool"):
+        SpeculativeToolRunnable(model, [find], accel=accel)  # type: ignore[list-item]
