@@ -46,6 +46,7 @@ class Origin(NamedTuple):
         confidence: of the guess.
         exact: whether the model had asked for it already.
         inside: the execution that it is part of.
+        again: whether the session was given this very call's result a turn ago.
     """
 
     session: object
@@ -53,6 +54,7 @@ class Origin(NamedTuple):
     confidence: float = 1.0
     exact: bool = False
     inside: Execution | None = None
+    again: bool = False
 
     def alone(self) -> Origin:
         """Return it without what it was part of, which need not live as long."""
@@ -167,13 +169,19 @@ class Executions:
         with self._lock:
             return self._holds(execution)
 
-    def find(self, key: CallKey, session: object) -> Execution | None:
-        """Return what would answer a call of `session`, done or under way."""
+    def find(self, key: CallKey, session: object, *, again: bool = False) -> Execution | None:
+        """Return what would answer a call of `session`; `again` as of `claim`."""
         with self._lock:
-            return self._find(key, session)
+            return self._find(key, session, again=again)
 
     def claim(
-        self, key: CallKey, session: object, inside: Execution | None, *, may_wait: bool
+        self,
+        key: CallKey,
+        session: object,
+        inside: Execution | None,
+        *,
+        may_wait: bool,
+        again: bool = False,
     ) -> Execution | None:
         """Return what answers a call; the caller says `left` when it waits no longer.
 
@@ -183,9 +191,11 @@ class Executions:
             inside: the execution that the call is part of.
             may_wait: whether the caller may wait for what is under way; it never may where that
                 waits for `inside`, or stands in a loop that was left.
+            again: whether the session was given this call's result a turn ago: who asks anew at
+                once wants to know whether it has changed, so only `reuse_s` count then.
         """
         with self._lock:
-            execution = self._find(key, session)
+            execution = self._find(key, session, again=again)
             if execution is None:
                 return None
             if execution.ended_s is None:
@@ -222,7 +232,7 @@ class Executions:
     def begin(self, key: CallKey, tool: Tool, origin: Origin) -> Execution | None:
         """Note an execution that begins now; None: another one answers such a call, or will."""
         with self._lock:
-            if self._find(key, origin.session) is not None:
+            if self._find(key, origin.session, again=origin.again) is not None:
                 return None
             displaced = self._table.get(key)
             if displaced is not None:
@@ -305,14 +315,15 @@ class Executions:
     def _holds(self, execution: Execution) -> bool:
         return execution.static or self._epochs.holds(execution.key.epoch_of, execution.epoch)
 
-    def _find(self, key: CallKey, session: object) -> Execution | None:
+    def _find(self, key: CallKey, session: object, *, again: bool) -> Execution | None:
         execution = self._table.get(key)
         if execution is None or not self._holds(execution):
             return None
-        return execution if self._age_left_s(execution, session) >= 0 else None
+        own = execution.origin.session is session and not again
+        return execution if self._age_left_s(execution, own=own) >= 0 else None
 
-    def _age_left_s(self, execution: Execution, session: object) -> float:
-        """Return how long it still answers calls of `session`."""
+    def _age_left_s(self, execution: Execution, *, own: bool) -> float:
+        """Return how long it still answers calls: of its `own` session, or at all."""
         times, now_s = self._lifetimes, self.mono_now()
         if execution.ended_s is None:
             return times.timeout_s - (now_s - execution.began_s)
@@ -320,7 +331,7 @@ class Executions:
             times.static_ttl_s
             if execution.static
             else times.ttl_s
-            if execution.origin.session is session
+            if own
             else times.reuse_s
         )
         return fresh_s - (now_s - execution.ended_s)
@@ -332,7 +343,7 @@ class Executions:
         while self._table:
             oldest = next(iter(self._table.values()))
             useless = not self._holds(oldest) or (
-                self._age_left_s(oldest, oldest.origin.session) < 0
+                self._age_left_s(oldest, own=True) < 0
             )
             if not useless and len(self._table) <= self._most:
                 break

@@ -63,6 +63,9 @@ class Session:
         self._own = object()
         self._guesses = Guesses(shared.guesses, self._own)
         self._free: frozenset[str] = frozenset()
+        # What was given in this turn, and in the one before.
+        self._given: set[CallKey] = set()
+        self._given_before: set[CallKey] = set()
         self._thinking: Thinking | None = None
         self._closed = False
         self._finalizer = weakref.finalize(self, self._guesses.abandon)
@@ -104,7 +107,10 @@ class Session:
         if not self._calls.free(tool):
             return False
         named = self._calls.named(tool, arguments)
-        return named is not None and self._executions.find(named.key, self._own) is not None
+        if named is None:
+            return False
+        again = named.key in self._given_before
+        return self._executions.find(named.key, self._own, again=again) is not None
 
     def close(self, trajectory: Trajectory = ()) -> None:
         """End the run: stop what nobody wants, and let predictors learn from `trajectory`."""
@@ -134,6 +140,7 @@ class Session:
     ) -> Thinking:
         if self._thinking is not None:
             self._thinking.end()
+        self._given_before, self._given = self._given, set()
         # Nor does anybody want any longer what was asked for and never claimed.
         self._guesses.answered(())
         free = frozenset(name for name, tool in tools.items() if self._calls.free(tool))
@@ -160,7 +167,11 @@ class Session:
         if named is None:
             return await self._alone(tool, execute)
         key, within = named.key, inside.get()
-        execution = self._executions.claim(key, self._own, within, may_wait=io.may_wait())
+        self._given.add(key)
+        again = key in self._given_before
+        execution = self._executions.claim(
+            key, self._own, within, may_wait=io.may_wait(), again=again
+        )
         if execution is not None:
             try:
                 result = await self._adopted(io, tool, execution, execute)
@@ -246,8 +257,10 @@ class Session:
     async def _executed(
         self, io: SpeculationIo, key: CallKey, tool: Tool, execute: Callable[[], Awaitable[T]]
     ) -> T:
-        origin = Origin(self._own, inside=inside.get())
-        execution = self._executions.begin(key, tool, origin)
+        again = key in self._given_before
+        execution = self._executions.begin(
+            key, tool, Origin(self._own, inside=inside.get(), again=again)
+        )
         if execution is None:
             return await self._alone(tool, execute)
         execution.carried = io.carrier()

@@ -795,3 +795,22 @@ def test_where_no_thread_can_be_had_the_run_goes_on(monkeypatch: pytest.MonkeyPa
         assert [name for name, _ in rig.fates()].count("PredictorFailed") == 1
 
     in_colour("sync", scenario)
+
+
+@BOTH
+def test_a_call_that_is_repeated_at_once_is_made_anew(colour: str) -> None:
+    """Who polls is told what is; who comes back to a call after another is told what was."""
+
+    async def scenario(rig: Rig) -> None:
+        speculator, tool = rig.speculator(reuse_s=2.0, ttl_s=30.0), rig.tool()
+        session = speculator.session()
+        seen = []
+        for asked in (7, 7, 8, 7):
+            rig.think(session, tool)
+            assert session.holds(tool, {"id": asked}) is (len(seen) == 3)
+            seen.append(await rig.call(session, tool, asked))
+            await rig.pass_s(2.5)
+        assert seen == [[7, 1], [7, 2], [8, 3], [7, 2]]
+        session.close()
+
+    in_colour(colour, scenario)

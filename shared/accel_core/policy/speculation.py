@@ -29,7 +29,8 @@ class SpeculationSettings:
             answered.
         timeout_s: how long a guess may take, and whoever waits for another's call may wait.
         ttl_s: how long a result is used by its own session.
-        reuse_s: how long by another.
+        reuse_s: how long by another, and by its own for a call that it repeats in its next turn:
+            who asks anew at once wants to know whether something has changed.
         static_ttl_s: how long that of a static tool.
         kept: results kept.
     """
