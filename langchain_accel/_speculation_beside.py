@@ -23,7 +23,8 @@ class Beside(NamedTuple):
 
     Attributes:
         held_back: names of tools that need an approval, or whose calls are counted.
-        paused: whether the agent stops before its tools, so that somebody may look.
+        paused: whether the agent stops before its tools, so that somebody may look, or the calls of
+            all of them are counted.
     """
 
     held_back: frozenset[str]
@@ -39,7 +40,9 @@ def being_made() -> Beside | None:
         given = frame.f_locals
         if frame.f_code.co_name == "create_agent" and "middleware" in given:
             pauses = (given.get("interrupt_before"), given.get("interrupt_after"))
-            return Beside(held_back(given["middleware"]), any(map(_before_tools, pauses)))
+            middlewares = given["middleware"]
+            paused = any(map(_before_tools, pauses)) or any(map(_counts_all, middlewares))
+            return Beside(held_back(middlewares), paused)
         frame = frame.f_back
     return None
 
@@ -55,6 +58,11 @@ def held_back(middlewares: Iterable[Any]) -> frozenset[str]:
         if isinstance(counted, str):
             names.add(counted)
     return frozenset(names)
+
+
+def _counts_all(middleware: Any) -> bool:
+    """Whether it is a `ToolCallLimitMiddleware` of every tool."""
+    return hasattr(middleware, "run_limit") and getattr(middleware, "tool_name", "") is None
 
 
 def _before_tools(nodes: Any) -> bool:

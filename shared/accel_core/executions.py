@@ -327,13 +327,7 @@ class Executions:
         times, now_s = self._lifetimes, self.mono_now()
         if execution.ended_s is None:
             return times.timeout_s - (now_s - execution.began_s)
-        fresh_s = (
-            times.static_ttl_s
-            if execution.static
-            else times.ttl_s
-            if own
-            else times.reuse_s
-        )
+        fresh_s = times.static_ttl_s if execution.static else times.ttl_s if own else times.reuse_s
         return fresh_s - (now_s - execution.ended_s)
 
     def _tidied(self) -> tuple[list[Execution], list[Execution]]:
@@ -342,9 +336,7 @@ class Executions:
         evicted: list[Execution] = []
         while self._table:
             oldest = next(iter(self._table.values()))
-            useless = not self._holds(oldest) or (
-                self._age_left_s(oldest, own=True) < 0
-            )
+            useless = not self._holds(oldest) or (self._age_left_s(oldest, own=True) < 0)
             if not useless and len(self._table) <= self._most:
                 break
             (expired if useless else evicted).append(oldest)

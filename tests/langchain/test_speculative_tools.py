@@ -438,7 +438,7 @@ def test_counted_tools_are_not_guessed(
             create_agent(
                 Scripted(turns=[[A], [B]]),
                 [lookup.tool],
-                middleware=[speculative(B if kind else A), limit],
+                middleware=[speculative(B), limit],
             ),
         )
         assert lookup.begun == ["a"]
