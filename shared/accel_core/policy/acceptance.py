@@ -3,9 +3,10 @@
 A guess is *used* or *wasted*. Both are counted by the confidence it was made with, and fade, so
 that a tool or an agent that has changed is judged anew. Two rules follow:
 
-The threshold of a tool is the lowest confidence from which guesses are used as often as they were
-promised to be, by the lower end of Wilson's interval, or from which too few are known to tell. So
-it rises where confidences are exaggerated, and falls again as the outcomes fade.
+The threshold of a tool is the lowest confidence from which enough of its guesses are used, by the
+lower end of Wilson's interval, or from which too few are known to tell. Enough are those that the
+share that may be wasted leaves. So it rises where guesses are worth little, and falls again as the
+outcomes fade.
 
 A tool most of whose guesses are wasted rests, twice as long each time, and is then tried sparingly:
 a few wasted ones are enough for the next rest.
@@ -57,9 +58,9 @@ class AcceptanceTerms:
     """What guesses must be worth.
 
     Attributes:
-        threshold: confidence from which a guess is made, and the share of them that must be used,
-            in [0, 1].
-        waste_share: share of wasted guesses from which a tool rests, in (0, 1]; 1 never does.
+        threshold: confidence from which a guess is made, in [0, 1].
+        waste_share: share of guesses that may be wasted, in (0, 1]: thresholds rise until no more
+            are, and a tool that wastes more rests; with 1 neither happens.
     """
 
     threshold: float = 0.7
@@ -100,10 +101,10 @@ class Acceptance:
     def threshold(self, now_s: float) -> float:
         """Return the confidence from which a guess should be made; above 1: none should."""
         self._fade(now_s)
-        least, promised = self._terms.threshold, self._terms.threshold
+        least, enough = self._terms.threshold, 1 - self._terms.waste_share
         for step in range(_step(least), _STEPS):
             used, wasted = sum(self._used[step:]), sum(self._wasted[step:])
-            if used + wasted < _ENOUGH or wilson_lower(used, used + wasted) >= promised:
+            if used + wasted < _ENOUGH or wilson_lower(used, used + wasted) >= enough:
                 return max(least, step / _STEPS)
         return 1.0 + 1.0 / _STEPS
 

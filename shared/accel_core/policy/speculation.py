@@ -16,14 +16,15 @@ class SpeculationSettings:
     """How far speculation goes.
 
     Attributes:
-        threshold: confidence from which a guess is begun, and share of them that must be used, in
+        threshold: confidence from which a guess is begun, in
             [0, 1].
         at_once: guesses of one session under way, at least 1.
         at_once_in_all: those of all sessions.
         tool_at_once: calls of one tool under way, real ones included, beyond which no guess of it
             is begun.
         per_minute: guesses begun in a minute, of all sessions.
-        waste_share: share of a tool's guesses that may be wasted before it rests, in (0, 1].
+        waste_share: share of a tool's guesses that may be wasted before it is guessed only where it
+            is surer, or rests, in (0, 1].
         audit_share: share of adopted results that are compared with the real call's, in [0, 1].
         window_s: how long an unfinished guess that was not asked for goes on after the model has
             answered.
