@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -50,7 +51,7 @@ def test_examples_run(path: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_pages_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pages_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The Python of a page runs as it stands, one block after another."""
     from langchain_core.embeddings import DeterministicFakeEmbedding
     from langchain_core.globals import set_llm_cache
@@ -62,12 +63,16 @@ def test_pages_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from llama_index_instrumentation import root_dispatcher
 
     from accel_core.accel import default_accel
+    from accel_core.prediction.mined import MinedPredictor
 
     # What a page adds is heard by later tests otherwise.
     for kind in ("event_handlers", "span_handlers"):
         monkeypatch.setattr(root_dispatcher, kind, list(getattr(root_dispatcher, kind)))
     fences = python_of(page)
-    monkeypatch.chdir(ROOT / "examples")
+    # The files that pages name: of the examples, and of `accel learn-tools`.
+    shutil.copytree(ROOT / "examples", tmp_path, dirs_exist_ok=True)
+    MinedPredictor().save(tmp_path / "tools.json")
+    monkeypatch.chdir(tmp_path)
     Settings.tokenizer = str.split
     with ModelServer() as server:
         monkeypatch.setenv("OPENAI_API_KEY", "none")
@@ -83,6 +88,7 @@ def test_pages_run(page: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             ),
             "llm": ChatOpenAI(model="gpt-4o-mini"),
             "message": AIMessage("", response_metadata={"accel": {}}),
+            "tools": [],
             "my_embeddings": DeterministicFakeEmbedding(size=8),
             "vectorstore": InMemoryVectorStore(DeterministicFakeEmbedding(size=8)),
         }

@@ -11,6 +11,7 @@ from langchain_core.callbacks import get_usage_metadata_callback
 
 from accel_core import Limiter, Retries, RetryPolicy
 from accel_core.events.requests import RequestEnded, Tokens
+from accel_core.observer.statistics import Statistics
 from accel_core.testing.replies import Reply, echo
 from langchain_accel import AccelCache, accelerate
 
@@ -166,6 +167,14 @@ def test_statistics_add_up(
     html = accel.stats()._repr_html_()
     assert "hit rate" in html
     assert "40.0%" in html
+
+
+def test_a_notebook_shows_tool_calls_where_any_were_begun() -> None:
+    """Who does not speculate sees nothing of it."""
+    told = Statistics(tool_guesses=7, tool_calls_reused=5, tool_wait_saved_s=1.25)
+    assert "7, 5" in told._repr_html_()
+    assert "1.2 s" in told._repr_html_()
+    assert "unasked" not in Statistics()._repr_html_()
 
 
 def test_nothing_is_recorded_where_that_is_switched_off(
