@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -91,10 +92,15 @@ def test_what_failed_is_told_and_the_command_goes_on(
     assert len(asked(folder)) == len(set(asked(folder))) == 61
 
 
-def test_an_interrupted_command_goes_on(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_command_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest
+) -> None:
     """Ctrl-C lets what is under way finish, and says how to go on; nothing is asked twice."""
     (folder / "q.jsonl").write_text("\n".join(f'"question {number}"' for number in range(60)))
     monkeypatch.setenv("INTERRUPT", "question 9")
+    # A shell without job control makes what it starts in the background deaf to Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, before))
     assert "interrupted: the same command goes on from" in accel("--from", "q.jsonl", code=130)
     assert 10 <= len(asked(folder)) < 60
     monkeypatch.delenv("INTERRUPT")
