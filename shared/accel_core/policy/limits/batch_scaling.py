@@ -57,11 +57,13 @@ class BatchScaling:
         remembered = self._weight(step, under_way) + 1.0
         step.answers = min(remembered, max(_FEWEST, _SMOOTH * under_way))
         step.last = self._answers
-        off = log(per_token_s) - step.t
+        wide, off = n - step.n, log(per_token_s) - step.t
         step.n += (n - step.n) / step.answers
         step.t += off / step.answers
         if step.answers >= _FEWEST:
-            self._scatter += (off * off - self._scatter) / _SCATTER_OF
+            # What a step's own width explains, by some slope from 0 to 1, is no scatter.
+            beside = off - max(min(0.0, wide), min(off, max(0.0, wide)))
+            self._scatter += (beside * beside - self._scatter) / _SCATTER_OF
 
     def gain(self, under_way: float) -> float:
         """Return how many per cent more tokens one per cent more calls may bring, at most.
