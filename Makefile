@@ -9,13 +9,16 @@ PY     := $(BIN)/python
 export HF_HUB_OFFLINE ?= 1
 # Test processes must give the same names to the same tests.
 export PYTHONHASHSEED ?= 0
+# Tests start processes, and each would compile the whole product anew: a second every time.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast servers lint types contracts check bench bench-redis bench-setup clean
+.PHONY: help demo test test-fast search servers lint types contracts check bench bench-redis bench-setup clean
 
 help:
 	@echo "make demo         install and run the demo: what is saved, on real clients and a real encoder"
 	@echo "make test         install and run all tests"
 	@echo "make test-fast    the tests that take no seconds"
+	@echo "make search       the property tests on a thousand random examples each"
 	@echo "make servers      obtain the Redis and Valkey servers that tests run against"
 	@echo "make check        lint, types, import contracts and all tests"
 	@echo "make bench        measure against the peers (make bench-setup once before)"
@@ -43,6 +46,9 @@ test: $(VENV)/.dev servers
 
 test-fast: $(VENV)/.dev
 	$(PY) -m pytest --numprocesses auto --dist worksteal -m "not slow"
+
+search: $(VENV)/.dev servers
+	$(PY) -m pytest --numprocesses auto --dist worksteal -m hypothesis --hypothesis-profile search --timeout 1800
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
