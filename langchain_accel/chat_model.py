@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from accel_core.errors import limits_error
+from accel_core.errors import limits_unwrapped
 from accel_core.subclasses import MARK, generated, own_class, subclass
 from accel_core.used import read_parts
 from langchain_accel import _answers, _chunks
@@ -149,13 +149,8 @@ def _limits(model: BaseChatModel) -> Deferred:
 def _provider(call: Call) -> Iterator[None]:
     token = _inside.set(True)
     try:
-        with call.asking():
+        with limits_unwrapped(), call.asking():
             yield
-    except Exception as error:
-        limits = limits_error(error)
-        if limits is None or limits is error:
-            raise
-        raise limits from None
     finally:
         _inside.reset(token)
 

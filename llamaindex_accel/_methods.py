@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from accel_core.errors import limits_error
+from accel_core.errors import limits_unwrapped
 from accel_core.used import read_parts
 from llamaindex_accel import _answers, _chunks
 from llamaindex_accel._identity import (
@@ -139,13 +139,8 @@ def _own(llm: BaseLLM, call: Call) -> Iterator[None]:
     """Let calls of `llm` to itself pass, while its own method runs."""
     token = _asking.set((*_asking.get(), llm))
     try:
-        with call.asking():
+        with limits_unwrapped(), call.asking():
             yield
-    except Exception as error:
-        limits = limits_error(error)
-        if limits is None or limits is error:
-            raise
-        raise limits from None
     finally:
         _asking.reset(token)
 
