@@ -22,11 +22,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
+from accel_core.entries import entry_of
 from accel_core.policy.canonical import Unidentifiable, canonical_json
-from accel_core.policy.controls import user_tag
 from accel_core.policy.exact_vector import read_vector, spell_vector
 from accel_core.policy.identity import Turn
-from accel_core.ports import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
     from accel_core.policy.controls import Controls
     from accel_core.policy.expiry import TtlPolicy
     from accel_core.policy.identity import Identifier, Prompt, Request
-    from accel_core.ports import Io, Observer, Selector
+    from accel_core.ports import Entry, Io, Observer, Selector
     from accel_core.tiers import Tiers
 
     Embed = Callable[[list[str]], Sequence[Any]]
@@ -186,7 +185,7 @@ class EmbeddingCache:
         except Unidentifiable:
             self._emit(events.CacheBypassed("unidentifiable"))
             return await embed(texts)
-        call = _Call(requests, texts, (user_tag(controls.user),) if controls.user else ())
+        call = _Call(requests, texts, controls.user_tags)
         await self._tiers.catch_up(io)
         await _called(io, len(texts), self._serve, call, self._near(call.missing))
         try:
@@ -325,19 +324,12 @@ class EmbeddingCache:
         if payload is None:
             self._emit(events.CacheRefused("unsupported"))
             return None
-        now = self._wall_now()
-        entry = Entry(
-            key=request.key,
-            scope=request.scope,
-            tenant=request.tenant,
-            namespace=request.namespace,
-            text=request.text,
-            payload=payload,
-            created_s=now,
-            expires_s=now + self._ttl.lifetime_s(self._chance()),
+        entry = entry_of(
+            request,
+            payload,
+            created_s=self._wall_now(),
+            lifetime_s=self._ttl.lifetime_s(self._chance()),
             tags=tags,
-            semantic=False,
-            source=request.source,
         )
         self._tiers.keep(entry, None)
         # After keeping, so that an invalidation is either seen here or sees the entry.
