@@ -24,15 +24,21 @@ help:
 	@echo "make bench        measure against the peers (make bench-setup once before)"
 	@echo "make bench-redis  measure several processes over one Redis against the peers"
 
-$(VENV)/.app: pyproject.toml constraints.txt
+$(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/.app $(VENV)/.dev: $(VENV)/.pip pyproject.toml constraints.txt
+
+$(VENV)/.app:
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable ".[all]" --group app
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.app
+# What developers need holds what the demo needs.
+$(VENV)/.dev:
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable ".[all]" --group dev
-	@touch $@
+	@touch $@ $(VENV)/.app
 
 demo: $(VENV)/.app
 	$(PY) examples/demo.py
