@@ -195,6 +195,7 @@ class Accel(Asking):
             drafters,
             whose=self._whose.asking,
             emit=self._emit,
+            begin=self.step,
             clocks=self._clocks,
         )
         self._forgetting.remembers(made)
@@ -285,7 +286,8 @@ class Accel(Asking):
 
     def stats(self) -> Statistics:
         """Return the counts so far."""
-        return self._observers.stats()
+        limiter = self.limiter
+        return self._observers.stats(None if limiter is None else limiter.state().attained)
 
     def flush(self) -> bool:
         """Return when everything stored so far is where it belongs, durably.

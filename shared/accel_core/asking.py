@@ -14,6 +14,7 @@ from accel_core.call import Call
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.policy.controls import DEFAULT, read_controls
 from accel_core.recording import Record, bypassed, passes_by
+from accel_core.steps import Step
 from accel_core.verifier.desk import verifying
 
 if TYPE_CHECKING:
@@ -111,6 +112,19 @@ class Asking:
         if self._tier is not None:
             record.service_tier = self._tier()
         return record
+
+    def step(self, operation: str, *, name: str = "", model: str = "") -> Step:
+        """Begin a request that asks no language model, carried out in its ``with`` block.
+
+        Args:
+            operation: as of `RequestEnded`, as are the others.
+            name: of what is asked, where it is no model.
+            model: of the model that is asked.
+        """
+        record = self.begin(operation)
+        if record is not None:
+            record.name, record.model, record.tenant = name, model, self._whose.digest()
+        return Step(record)
 
     def call(
         self,

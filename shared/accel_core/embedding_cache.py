@@ -27,6 +27,7 @@ from accel_core.policy.controls import user_tag
 from accel_core.policy.exact_vector import read_vector, spell_vector
 from accel_core.policy.identity import Turn
 from accel_core.ports import Entry
+from accel_core.recording import missed, timed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -185,10 +186,12 @@ class EmbeddingCache:
             requests = await _called(io, len(texts), self._named, prompt, texts)
         except Unidentifiable:
             self._emit(events.CacheBypassed("unidentifiable"))
+            missed("unidentifiable")
             return await embed(texts)
         call = _Call(requests, texts, (user_tag(controls.user),) if controls.user else ())
         await self._tiers.catch_up(io)
         await _called(io, len(texts), self._serve, call, self._near(call.missing))
+        missed("no_entry")
         try:
             while missing := call.missing:
                 await self._fly(io, call, missing, embed)
@@ -214,7 +217,8 @@ class EmbeddingCache:
             for _, flight in flown.asked.values():
                 self._land(flight, FAILED)  # nothing where it landed before
         for request, flight in flown.followed:
-            landed = await io.join(flight, self._remaining_s(flight))
+            with timed("shared_s"):
+                landed = await io.join(flight, self._remaining_s(flight))
             if landed is DECLINED:
                 call.alone.add(request.key)
             elif landed is not FAILED:
