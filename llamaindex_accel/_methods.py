@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     from llama_index.core.base.llms.base import BaseLLM
 
     from accel_core.accel import Accel
+    from accel_core.asking import Asking
     from accel_core.call import Call
     from accel_core.model_calls import ModelCalls
+    from accel_core.policy.controls import Controls
+    from accel_core.policy.identity import Request
     from accel_core.policy.limits.model_request import ModelRequest
     from accel_core.semantic_cache import Hit
 
@@ -108,6 +111,21 @@ def _begin(
     if request is None and record is not None:
         record.model = model_name(llm)
     return accel.call(request, controls, record=record)
+
+
+def explained(
+    accel: Asking, llm: BaseLLM, asked: Any, *args: Any, **kwargs: Any
+) -> tuple[Request | None, Controls | None]:
+    """Name the call that ``llm.chat`` makes of messages, and ``llm.complete`` of a text.
+
+    As `subclasses.NAMES` demands.
+    """
+    kind = _COMPLETION if isinstance(asked, str) else _CHAT
+    controls = controls_of_call(accel)
+    if controls is None:
+        return None, None
+    question, given = _given(kind, (asked, *args), kwargs)
+    return kind.request(accel, llm, question, given, controls), controls
 
 
 def _asks_itself(llm: BaseLLM) -> bool:
