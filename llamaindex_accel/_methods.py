@@ -22,6 +22,7 @@ from llamaindex_accel._identity import (
     model_name,
 )
 from llamaindex_accel._limits import UsageReader, call_request, calls_of
+from llamaindex_accel.callback_handler import AccelCallbackHandler
 from llamaindex_accel.events import announce, announce_miss, announce_waits
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ def _own(llm: BaseLLM, call: Call) -> Iterator[None]:
         _asking.reset(token)
 
 
-def _replayed(kind: _Kind, name: str, call: Call, hit: Hit | None) -> Any:
+def _replayed(kind: _Kind, name: str, llm: BaseLLM, call: Call, hit: Hit | None) -> Any:
     """Return the hit's response, or None where there is none to serve."""
     if hit is None:
         announce_miss(call, name)
@@ -181,13 +182,16 @@ def _replayed(kind: _Kind, name: str, call: Call, hit: Hit | None) -> Any:
     saved = response.additional_kwargs["accel"]["saved_tokens"]
     call.served(hit, saved)
     announce(hit, name, saved)
+    for handler in llm.callback_manager.handlers:
+        if isinstance(handler, AccelCallbackHandler):
+            handler.told_of_hit(hit, saved)
     return response
 
 
 def _make_whole(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> Any:
     def method(self: BaseLLM, *args: Any, **kwargs: Any) -> Any:
         call = _begin(kind, accel, self, args, kwargs)
-        found = _replayed(kind, name, call, call.lookup())
+        found = _replayed(kind, name, self, call, call.lookup())
         if found is not None:
             return found
 
@@ -214,7 +218,7 @@ def _make_whole(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> An
 def _make_awhole(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> Any:
     async def method(self: BaseLLM, *args: Any, **kwargs: Any) -> Any:
         call = _begin(kind, accel, self, args, kwargs)
-        found = _replayed(kind, name, call, await call.alookup())
+        found = _replayed(kind, name, self, call, await call.alookup())
         if found is not None:
             return found
 
@@ -241,7 +245,7 @@ def _make_awhole(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> A
 def _make_stream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> Any:
     def method(self: BaseLLM, *args: Any, **kwargs: Any) -> Any:
         call = _begin(kind, accel, self, args, kwargs, streamed=True)
-        found = _replayed(kind, name, call, call.lookup())
+        found = _replayed(kind, name, self, call, call.lookup())
         if found is not None:
             return kind.stream(found)
 
@@ -263,7 +267,7 @@ def _make_stream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> A
 def _make_astream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> Any:
     async def method(self: BaseLLM, *args: Any, **kwargs: Any) -> Any:
         call = _begin(kind, accel, self, args, kwargs, streamed=True)
-        found = _replayed(kind, name, call, await call.alookup())
+        found = _replayed(kind, name, self, call, await call.alookup())
         if found is not None:
             return _as_async(kind.stream(found))
 
