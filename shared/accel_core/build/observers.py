@@ -16,11 +16,12 @@ from accel_core.observer.requests import RequestTotals
 from accel_core.observer.statistics import StatisticsObserver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from accel_core.clocks import Clocks
     from accel_core.config import ObserveConfig
     from accel_core.observer.statistics import Statistics
+    from accel_core.policy.limits.tiers import Attainment
     from accel_core.ports import Observer
 
 Told = TypeVar("Told", bound="Observer")
@@ -41,11 +42,11 @@ class Observers(NamedTuple):
     ledger: Ledger
     queued: tuple[Queued, ...]
 
-    def stats(self) -> Statistics:
-        """Return what was counted so far."""
+    def stats(self, attained: Mapping[str, Attainment] | None = None) -> Statistics:
+        """Return what was counted so far; `attained`: by service tier, of a limiter."""
         lost = {one.name: one.dropped + one.failed for one in self.queued}
         return self.statistics.snapshot(
-            self.ledger.snapshot(), {name: count for name, count in lost.items() if count}
+            self.ledger.snapshot(), {name: count for name, count in lost.items() if count}, attained
         )
 
     def flush(self, timeout_s: float) -> None:
