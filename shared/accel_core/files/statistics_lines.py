@@ -11,7 +11,6 @@ a million. No line holds a question unless the file was made to hold them.
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -122,5 +121,10 @@ def _line(line: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE)
     except TypeError:
-        # In ASCII: a text may hold halves of characters that UTF-8 cannot say.
-        return json.dumps(line, default=str).encode() + b"\n"
+        # A text may hold halves of characters, which UTF-8 cannot say.
+        whole = {name: _whole(value) for name, value in line.items()}
+        return orjson.dumps(whole, option=orjson.OPT_APPEND_NEWLINE, default=str)
+
+
+def _whole(value: Any) -> Any:
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value

@@ -220,6 +220,7 @@ def _quantiles(found: Mapping[str, Durations], attained: Mapping[str, str] | Non
             )
             for name, one in found.items()
         ),
+        drawn=True,
     )
 
 

@@ -81,7 +81,7 @@ def tools(report: Report) -> Iterator[Markup]:
         for name, one in found.items()
     ]
     heads = ("tool", "accepted", "", "begun", "used", "wasted", "waiting saved", "suspended")
-    yield parts.card("Acceptance by tool", parts.table(heads, rows))
+    yield parts.card("Acceptance by tool", parts.table(heads, rows, drawn=True))
 
 
 def retrieval(report: Report) -> Iterator[Markup]:
