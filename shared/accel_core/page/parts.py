@@ -53,7 +53,8 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, drawn: bool
     Args:
         heads: of its columns.
         rows: what stands in them.
-        drawn: whether its second column is a drawing of the others, which a phone leaves out.
+        drawn: whether its second column is a drawing of the others; a phone leaves out it and the
+            third.
     """
     head = tag("tr", *(tag("th", name) for name in heads)) if heads else ""
     body = (

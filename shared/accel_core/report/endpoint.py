@@ -71,6 +71,7 @@ def _fetched(url: str) -> str:
             body: bytes = answer.read(_MOST_BYTES)
             return body.decode("utf-8", "replace")
     except HTTPError as error:
+        error.close()
         raise FileError(url, None, f"answers {error.code} {error.reason}", _REMEDY) from error
     except (URLError, HTTPException, OSError, ValueError) as error:
         reason = getattr(error, "reason", error)

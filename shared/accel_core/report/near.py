@@ -42,7 +42,7 @@ class NearTally:
         known = self._pairs.get(pair)
         if known is not None:
             known[0] += 1
-            known[2] = told
+            known[1:] = _score(told), told
             return
         self._pairs[pair] = [1, _score(told), told]
         if len(self._pairs) > 2 * _MOST_PAIRS:

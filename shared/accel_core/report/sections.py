@@ -9,10 +9,10 @@ from accel_core.page.scales import powers, round_ticks, spell_count, spell_durat
 from accel_core.report.amounts import spell_dollars, spell_share, spell_span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from accel_core.page import Markup
-    from accel_core.report.values import Durations, History, Neared, NearMisses, Report
+    from accel_core.report.values import Durations, History, Neared, NearMisses, Question, Report
 
 _TONES = {
     "exact": ("blue", "exact hits"),
@@ -38,6 +38,9 @@ _PARTS = {
     "model_s": "the model",
     "first_token_s": "· its first token",
 }
+_SHOWN = 8
+"""Of a list, before one asks for more."""
+
 _UNTOLD = "This source does not tell."
 
 
@@ -258,7 +261,8 @@ def near(report: Report) -> Iterator[Markup]:
         "The nearest that were not served",
         parts.remark("Would the nearest question's answer have been right? If most of these would,"
                      " a lower threshold pays."),
-        *map(_pair, found.pairs),
+        *map(_pair, found.pairs[:_SHOWN]),
+        *_more([_pair(one) for one in found.pairs[_SHOWN:]]),
     )  # fmt: skip
     yield from (listed,) if curve is None else (curve, listed)
 
@@ -320,14 +324,20 @@ def questions(report: Report) -> Iterator[Markup]:
     yield parts.card(
         "",
         *([parts.remark(note)] if hidden else []),
-        parts.table(
-            ("question", "asked", "hits"),
-            (
-                (_text(one.text, one.id), f"{one.asked:,}", f"{one.hits:,}")
-                for one in report.questions
-            ),
-        ),
+        _asked(report.questions[:_SHOWN]),
+        *_more([_asked(report.questions[_SHOWN:])] if report.questions[_SHOWN:] else []),
     )
+
+
+def _asked(found: Sequence[Question]) -> Markup:
+    return parts.table(
+        ("question", "asked", "hits"),
+        ((_text(one.text, one.id), f"{one.asked:,}", f"{one.hits:,}") for one in found),
+    )
+
+
+def _more(content: Sequence[Markup]) -> Sequence[Markup]:
+    return [parts.folded("More", *content)] if content else []
 
 
 def wrong(report: Report) -> Iterator[Markup]:

@@ -71,8 +71,8 @@ def tools(report: Report) -> Iterator[Markup]:
         (
             name,
             parts.plotted(charts.bar(one.used / one.begun if one.begun else 0.0, "teal")),
-            spell_share(one.used / one.begun) if one.begun else "-",
             f"{one.begun:,}",
+            spell_share(one.used / one.begun) if one.begun else "-",
             f"{one.used:,}",
             f"{one.wasted:,}",
             spell_span(one.saved_s),
@@ -80,7 +80,7 @@ def tools(report: Report) -> Iterator[Markup]:
         )
         for name, one in found.items()
     ]
-    heads = ("tool", "accepted", "", "begun", "used", "wasted", "waiting saved", "suspended")
+    heads = ("tool", "", "begun", "accepted", "used", "wasted", "waiting saved", "suspended")
     yield parts.card("Acceptance by tool", parts.table(heads, rows, drawn=True))
 
 
