@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from benchmarks import virtual_time
-from benchmarks.virtual_time import DeadlockError
+from accel_core.drive import virtual_time
+from accel_core.drive.virtual_time import DeadlockError
 
 
 def test_time_jumps_to_the_next_timer() -> None:
