@@ -109,7 +109,8 @@ class Replay:
         span_s = arrivals.span_s()
         self._clock.origin_s = 0.0 if span_s is None else span_s[0]
         try:
-            virtual_time.run(self._all(arrivals, report, timed=span_s is not None))
+            main = self._all(arrivals, report, timed=span_s is not None)
+            virtual_time.run(main, threads=False)
         finally:
             self._built.cache.close()
         return self._riskiest.found()
