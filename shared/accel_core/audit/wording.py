@@ -1,4 +1,4 @@
-"""Figures of an audit in words, as terminal and page show them; what is not known says so."""
+"""Figures of an audit in words, as terminal and page show them; what is not known is None."""
 
 from __future__ import annotations
 
@@ -13,25 +13,24 @@ TIER_NAMES = {
     "shared": "asked at the same time",
     "semantic": "the same in other words",
 }
-UNKNOWN = "not known"
 
 
-def tokens(one: Sum) -> str:
-    """Return a sum's tokens."""
-    return UNKNOWN if one.tokens is None else _at_least(f"{one.tokens:,.0f}", one.without_tokens)
+def tokens(one: Sum) -> str | None:
+    """Return a sum's tokens; None: not known."""
+    return None if one.tokens is None else _at_least(f"{one.tokens:,.0f}", one.without_tokens)
 
 
-def dollars(one: Sum) -> str:
-    """Return what a sum costs."""
+def dollars(one: Sum) -> str | None:
+    """Return what a sum costs; None: not known."""
     if one.cost is None:
-        return UNKNOWN
+        return None
     return _at_least(f"${one.cost:,.2f}", one.without_tokens + one.without_price)
 
 
-def duration(seconds: float | None) -> str:
-    """Return a time in its largest fitting unit."""
+def duration(seconds: float | None) -> str | None:
+    """Return a time in its largest fitting unit; None: not known."""
     if seconds is None:
-        return UNKNOWN
+        return None
     for unit, unit_s in (("d", 86_400.0), ("h", 3_600.0), ("min", 60.0)):
         if seconds >= 2 * unit_s:
             return f"{seconds / unit_s:,.1f} {unit}"

@@ -31,6 +31,7 @@ from accel_core.policy.limits.account import Limits
 
 if TYPE_CHECKING:
     from accel_core.audit.findings import Findings
+    from accel_core.audit.tally import Sum
     from accel_core.config import AccelConfig
     from accel_core.ports import Encoder
 
@@ -114,12 +115,9 @@ def _tell(found: Findings) -> None:
     table = _table("what would have been saved", "", "calls", "tokens", "dollars", "time")
     for tier in TIERS:
         one = tally.saved[tier]
-        table.add_row(
-            TIER_NAMES[tier], f"{one.calls:,}", tokens(one), dollars(one), duration(one.time_s)
-        )
+        table.add_row(TIER_NAMES[tier], *_cells(one))
     for name, one in (("saved", tally.total), ("of all", tally.asked)):
-        cells = (f"{one.calls:,}", tokens(one), dollars(one), duration(one.time_s))
-        table.add_row(name, *cells, style="bold")
+        table.add_row(name, *_cells(one), style="bold")
     told.print(table)
     told.print(f"{found.hit_share:.1%} of the calls would have been answered without the model.")
     _tell_misses(found)
@@ -128,6 +126,11 @@ def _tell(found: Findings) -> None:
     _tell_riskiest(found)
     for note in found.notes:
         told.print(Text(f"· {note}"), style="dim")
+
+
+def _cells(one: Sum) -> list[str]:
+    figures = tokens(one), dollars(one), duration(one.time_s)
+    return [f"{one.calls:,}", *("not known" if known is None else known for known in figures)]
 
 
 def _tell_misses(found: Findings) -> None:
