@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from accel_core.audit.formats import Seen
     from accel_core.audit.riskiest import RiskyHit
     from accel_core.audit.tally import Tally
-    from accel_core.config import AccelConfig
     from accel_core.policy.limits.account import Limits
 
 
@@ -26,7 +25,6 @@ class Findings:
         riskiest: hits by meaning, for somebody to judge.
         limits: the provider's, as they were named or shown; None: not known.
         limits_named: whether they were named.
-        config: under which it was replayed.
         encoder: what compared questions; None: nothing did.
         settings: the text of an ``accel.yaml``.
     """
@@ -37,7 +35,6 @@ class Findings:
     riskiest: list[RiskyHit]
     limits: Limits | None
     limits_named: bool
-    config: AccelConfig
     encoder: str | None
     settings: str
 

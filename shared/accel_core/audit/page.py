@@ -124,8 +124,8 @@ def _riskiest(found: Findings) -> Iterator[Markup]:
             "",
             tag("p", joined(badges)),
             parts.cards(
-                _side("asked", hit.asked, "the log's answer", hit.logged),
-                _side("stored", hit.stored, "would be served", hit.served),
+                _side("asked", hit.asked, "logged", hit.logged),
+                _side("stored", hit.stored, "served", hit.served),
             ),
         )
 

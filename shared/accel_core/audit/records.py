@@ -71,11 +71,12 @@ def _values(lines: IO[str], tick: Callable[[], None]) -> Iterator[tuple[int, Any
 def _printed(
     first: str, number: int, lines: IO[str], tick: Callable[[], None]
 ) -> Iterator[tuple[int, Any]]:
-    """Yield values that begin at the start of a line, and end with one."""
+    """Yield values that begin at the start of a line; lines that go on are indented."""
     pending: list[str] = []
     began, line = number, first
     while line:
-        if pending and (line.startswith("{") or len(pending) > _MOST_LINES):
+        goes_on = line.startswith((" ", "\t", "}", "\n", "\r"))
+        if pending and (not goes_on or len(pending) > _MOST_LINES):
             yield began, Broken("is no JSON")
             pending = []
         if line.strip():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from accel_core.audit.arrivals import Arrivals, arrival_of
@@ -92,9 +92,10 @@ def audit(
         )
         riskiest = replay.run(arrivals, step(f"replaying {arrivals.count:,} calls"))
         timed = arrivals.timed
-    config = replace(terms.config, cache=replay.config.cache)
-    semantic = encoder is not None and config.cache.semantic.enabled
-    text = settings_text(tally, config, semantic=semantic, limits=limits, provider=terms.provider)
+    semantic = encoder is not None and terms.config.cache.semantic.enabled
+    text = settings_text(
+        tally, terms.config, semantic=semantic, limits=limits, provider=terms.provider
+    )
     return Findings(
         seen,
         timed,
@@ -102,7 +103,6 @@ def audit(
         riskiest,
         limits,
         terms.limits is not None,
-        config,
         encoder.name if semantic and encoder is not None else None,
         text,
     )
