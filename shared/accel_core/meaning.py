@@ -133,9 +133,10 @@ class Meaning:
             return Found(None, self._off)
         if not self.comparable(request):
             return Found(None, "not_comparable")
+        claiming = None if flight is None else flight.claiming
         sensed = await self._tiers.sense(io, request.text)
         if isinstance(sensed, str):
-            kept = await self._tiers.find_many(io, keys)
+            kept = await self._tiers.find_many(io, keys, claiming)
             return _first(kept.values(), request, exactly) or Found(None, sensed)
         if flight is not None:
             flight.vector = sensed
@@ -146,7 +147,7 @@ class Meaning:
             sensed,
             limit,
             keys=keys,
-            claiming=None if flight is None else flight.claiming,
+            claiming=claiming,
             floor=self._policy.floor,
         )
         found = _first(around.exact, request, exactly)
