@@ -15,11 +15,11 @@ import time
 from typing import TYPE_CHECKING
 
 from accel_core import tenancy
+from accel_core.drive import virtual_time
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo, run
 from accel_core.policy.trajectory import Observed, Said
 from accel_core.tool_speculator import SpeculationSettings, ToolSpeculator
-from benchmarks import virtual_time
 from benchmarks.harness import Context, Measured, Row
 from benchmarks.speculation_world import (
     MOST_TURNS,

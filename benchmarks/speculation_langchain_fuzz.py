@@ -34,9 +34,9 @@ from langchain_core.tools import StructuredTool, ToolException
 from accel_core.accel import Accel
 from accel_core.clocks import Clocks
 from accel_core.config import from_mapping
+from accel_core.drive import virtual_time
 from accel_core.policy.trajectory import Guess, Observed, Said, ToolCall
 from accel_core.testing.encoders import HashEncoder
-from benchmarks import virtual_time
 from langchain_accel import SpeculativeTools
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ from llama_index.core.base.llms.types import ChatMessage
 
 from accel_core.accel import Accel
 from accel_core.clocks import Clocks
-from benchmarks import virtual_time
+from accel_core.drive import virtual_time
 from benchmarks.harness import Context, Measured, Row
 from benchmarks.speculation_llamaindex_world import READS, Notes, Oracle, ScriptedLLM
 from llamaindex_accel._speculative_tools import copied_of

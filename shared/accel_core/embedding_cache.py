@@ -26,6 +26,7 @@ from accel_core.entries import entry_of
 from accel_core.policy.canonical import Unidentifiable, canonical_json
 from accel_core.policy.exact_vector import read_vector, spell_vector
 from accel_core.policy.identity import Turn
+from accel_core.recording import missed, timed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -184,10 +185,12 @@ class EmbeddingCache:
             requests = await _called(io, len(texts), self._named, prompt, texts)
         except Unidentifiable:
             self._emit(events.CacheBypassed("unidentifiable"))
+            missed("unidentifiable")
             return await embed(texts)
         call = _Call(requests, texts, controls.user_tags)
         await self._tiers.catch_up(io)
         await _called(io, len(texts), self._serve, call, self._near(call.missing))
+        missed("no_entry")
         try:
             while missing := call.missing:
                 await self._fly(io, call, missing, embed)
@@ -213,7 +216,8 @@ class EmbeddingCache:
             for _, flight in flown.asked.values():
                 self._land(flight, FAILED)  # nothing where it landed before
         for request, flight in flown.followed:
-            landed = await io.join(flight, self._remaining_s(flight))
+            with timed("shared_s"):
+                landed = await io.join(flight, self._remaining_s(flight))
             if landed is DECLINED:
                 call.alone.add(request.key)
             elif landed is not FAILED:

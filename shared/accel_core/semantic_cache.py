@@ -293,11 +293,12 @@ class SemanticCache:
 
     async def _search(self, io: Io, request: Request, flight: Flight | None) -> Hit | Miss:
         """Look beyond memory: in the shared store, and by meaning; at once where it can do both."""
-        keys: tuple[bytes, ...] = ()
-        if self._policies.exact and self._tiers.shared:
-            keys = (request.key, *request.aliases)
-        if not (self._meaning.comparable(request) and self._tiers.asks_at_once(keys)):
-            found = await self._tiers.find_many(io, keys)
+        shared = self._policies.exact and self._tiers.shared
+        keys = (request.key, *request.aliases) if shared else ()
+        comparable = self._meaning.comparable(request)
+        if not (comparable and self._tiers.asks_at_once(keys)):
+            claiming = None if comparable or flight is None else flight.claiming
+            found = await self._tiers.find_many(io, keys, claiming)
             for entry in found.values():
                 if self._serves(entry, request):
                     return self._hit(entry, "exact", 1.0)

@@ -8,13 +8,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from accel_core import tenancy
-from accel_core.drive import blocking
+from accel_core.drive import blocking, virtual_time
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo
 from accel_core.policy.trajectory import Guess, Said, ToolCall
 from accel_core.testing.doubles import ManualClock, RecordingObserver
 from accel_core.tool_speculator import SpeculationSettings, ToolSpeculator
-from benchmarks import virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence

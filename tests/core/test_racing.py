@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from accel_core import events, tenancy
-from accel_core.drive import work
+from accel_core.drive import virtual_time, work
 from accel_core.errors import ConfigError, UnsupportedError
 from accel_core.events.races import PathsRaced
 from accel_core.racing import Path, Racing, named, terms
 from accel_core.testing.doubles import RecordingObserver
-from benchmarks import virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
