@@ -281,10 +281,8 @@ def _ending(runs: Runs, function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def ending(*args: Any, **kwargs: Any) -> Any:
-        try:
+        with runs.changing():
             return function(*args, **kwargs)
-        finally:
-            runs.change()
 
     return ending
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 def somebody_elses(broken: pytest.MonkeyPatch) -> None:
     """Everybody is taken for the same user of the same tenant."""
     nobody = Tenant("all")
-    broken.setattr(tool_calls, "CallKey", lambda _, tool, text: CallKey(nobody, tool, text))
+    broken.setattr(tool_calls, "CallKey", lambda _, *call: CallKey(nobody, *call[:2]))
 
 
 def out_of_date(broken: pytest.MonkeyPatch) -> None:
