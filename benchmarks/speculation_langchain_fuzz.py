@@ -275,7 +275,7 @@ def _blocking_runs(seed: int, counts: Counts) -> None:
             thread.join()
     released.set()
     for thread in threading.enumerate():
-        if thread.name in {"accel-spawned", "accel-guess", "accel-learning"}:
+        if thread.name in {"accel-spawned", "accel-learning"}:
             thread.join(10.0)
             counts.alive += thread.is_alive()
     bench.end()

@@ -255,7 +255,7 @@ def _threads(seed: int, counts: Counts) -> None:
     _compare(plain, speculated, counts)
     speculated.notes.released.set()
     for thread in threading.enumerate():
-        if thread.name in {"accel-spawned", "accel-guess"}:
+        if thread.name == "accel-spawned":
             thread.join(10.0)
             counts.alive += thread.is_alive()
     counts.alive += speculated.under_way()

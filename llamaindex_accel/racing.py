@@ -8,6 +8,7 @@ does best to return the handler instead of awaiting it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from llama_index.core.workflow import Workflow
 from llama_index_instrumentation import get_dispatcher
 from workflows.handler import WorkflowHandler
 
+from accel_core.drive.aio import in_own_thread
 from accel_core.drive.colour import is_async
 from accel_core.errors import UnsupportedError
 from accel_core.racing import TIMEOUT_S, Accept, Path, Terms, named, terms
@@ -200,7 +202,7 @@ def _waiting(path: Any) -> Callable[..., Awaitable[Any]]:
     if is_async(path):
         call: Callable[..., Awaitable[Any]] = path
         return call
-    return lambda *args, **kwargs: asyncio.to_thread(path, *args, **kwargs)
+    return functools.partial(in_own_thread, path)
 
 
 async def _ended(awaited: Awaitable[Any]) -> Any:
