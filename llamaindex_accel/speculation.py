@@ -21,7 +21,7 @@ from llama_index.core.tools.types import BaseTool
 
 from accel_core.accel import default_accel
 from accel_core.errors import UnsupportedError
-from accel_core.permits import Permits, names_of
+from accel_core.permits import Permits, names_of, unknown
 from llamaindex_accel._speculative_draft import DraftModel
 from llamaindex_accel._speculative_llm import speculative_llm
 from llamaindex_accel._speculative_runs import Runs
@@ -90,6 +90,8 @@ def speculate(
     barred = names_of("never", never, _name)
     permits = used.permits, Permits(names, enabled=used.config.speculation.enabled)
     copies = [speculation.add(tool, permits, barred) for tool in tools]
+    for told in unknown({"allowed": names, "never": barred}, speculation.tools):
+        used._emit(told)
     return copies, speculative_llm(llm, speculation, used)
 
 

@@ -61,6 +61,7 @@ from accel_core.events.tools import (
     ToolCallBegun,
     ToolCallReused,
     ToolCallWasted,
+    ToolsUnknown,
 )
 
 __all__ = [
@@ -105,6 +106,7 @@ __all__ = [
     "ToolCallBegun",
     "ToolCallReused",
     "ToolCallWasted",
+    "ToolsUnknown",
     "WriteDropped",
 ]
 
@@ -143,6 +145,7 @@ Event = (
     | ToolCallWasted
     | ToolCallAudited
     | SpeculationSuspended
+    | ToolsUnknown
     | PredictorFailed
     | RequestEnded
 )
