@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from langchain_core.tools import BaseTool
 
-from accel_core.accel import default_accel
+from accel_core.default import chosen_accel
 from accel_core.errors import UnsupportedError
 from accel_core.permits import Permits
 from accel_core.prediction.mined import chosen_predictors
@@ -49,7 +49,7 @@ def speculation_of(
     if draft is not None and not hasattr(draft, "bind_tools"):
         msg = f"draft= takes a chat model, such as ChatOpenAI(...); got {type(draft).__name__}"
         raise UnsupportedError(msg)
-    used = accel if accel is not None else default_accel()
+    used = chosen_accel(accel)
     given = None if predictors is None else tuple(predictors)
 
     def make() -> ToolSpeculator:

@@ -83,7 +83,7 @@ def race(
         ...     after_s=(0, 0.5),
         ... )
     """
-    from accel_core.accel import default_accel
+    from accel_core.default import chosen_accel
 
     runnables: dict[str, Any] = {
         name: coerce_to_runnable(path) for name, path in named(paths, _name).items()
@@ -91,7 +91,7 @@ def race(
     return RunnableRace(
         paths=runnables,
         terms=terms(len(runnables), accept, timeout_s, after_s),
-        accel=accel if accel is not None else default_accel(),
+        accel=chosen_accel(accel),
     )
 
 

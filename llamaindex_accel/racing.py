@@ -79,13 +79,13 @@ def race(
         ... )
         >>> answer.run("When is a refund paid?")  # doctest: +SKIP
     """
-    from accel_core.accel import default_accel
+    from accel_core.default import chosen_accel
 
     found = named(paths, _name)
     for path in found.values():
         _checked(path)
     agreed = terms(len(found), accept, timeout_s, after_s)
-    return Race(found, agreed, accel if accel is not None else default_accel())
+    return Race(found, agreed, chosen_accel(accel))
 
 
 class Race:

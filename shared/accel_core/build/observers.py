@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from accel_core.errors import MissingExtraError
+from accel_core.errors import ConfigError, MissingExtraError
 from accel_core.events.requests import RequestEnded
 from accel_core.observer.fanout import Fanout
 from accel_core.observer.ledger import Ledger
@@ -16,7 +17,7 @@ from accel_core.observer.requests import RequestTotals
 from accel_core.observer.statistics import StatisticsObserver
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from accel_core.clocks import Clocks
     from accel_core.config import ObserveConfig
@@ -68,10 +69,10 @@ def build_observers(config: ObserveConfig, own: Iterable[Observer], clocks: Cloc
     is called where the event happens, before the request goes on.
 
     Raises:
-        ConfigError: a file of prices is wrong.
+        ConfigError: a file of prices is wrong, or `own` is no list of functions of an event.
         MissingExtraError: the library of an exporter is not installed.
     """
-    own = list(own)
+    own = _checked(own)
     inline = [one for one in own if getattr(one, "inline", False)]
     behind = [*_configured(config), *(one for one in own if one not in inline)]
     queued = tuple(Queued(one, max_queued=config.max_queued) for one in behind)
@@ -116,3 +117,12 @@ def _configured(config: ObserveConfig) -> Iterator[Observer]:
         yield OtelObserver(
             spans=config.otel.spans, metrics=config.otel.metrics, max_models=config.max_models
         )
+
+
+def _checked(own: object) -> list[Observer]:
+    given = list(own) if isinstance(own, Iterable) else None
+    if given is None or not all(map(callable, given)):
+        raise ConfigError(
+            "observers", own, "must be a list of functions of an event, as in [print]"
+        )
+    return given
