@@ -84,16 +84,12 @@ class Replay:
         self._encoder = None if encoder is None else PreparedEncoder(encoder)
         self._tell, self._clock = tell, _Clock()
         self._limits = None if limits is None else limits(self._clock.now)
+        clocks = Clocks(
+            wall_now=self._clock.wall_now, mono_now=self._clock.now, chance=Random(seed).random
+        )
+        observers = build.unobserved(clocks)
         self._built = build.build_caches(
-            self.config,
-            Secrets(),
-            lambda _: None,
-            Clocks(
-                wall_now=self._clock.wall_now,
-                mono_now=self._clock.now,
-                chance=Random(seed).random,
-            ),
-            encoder=self._encoder,
+            self.config, Secrets(), observers, clocks, encoder=self._encoder
         )
         semantic = self.config.cache.semantic
         policy = None if encoder is None else build.build_similarity(semantic, encoder)
