@@ -61,20 +61,23 @@ def until(told: Callable[[], Any]) -> None:
 
 def test_the_master_is_followed(tmp_path: Path) -> None:
     """The store is at the master that Sentinel names, and goes on at the next one."""
-    servers = RedisServer(BUILDS[0]), RedisServer(BUILDS[0])
-    with servers[0] as one, servers[1] as two, two.client() as hand:
-        with watching(one, tmp_path) as sentinel:
-            named = Sentinel([("127.0.0.1", port_of(sentinel))], socket_timeout=5.0)
-            with closing(RedisStore(named.master_for("one"), lookup_timeout_s=5.0)) as store:
-                assert repr(store).startswith("RedisStore(service='one'")
-                store.save([entry("one")])
-                assert store.fetch(digest("one")) == entry("one")
-                sentinel.execute_command("SENTINEL", "REMOVE", "one")
-                sentinel.execute_command("SENTINEL", "MONITOR", "one", "127.0.0.1", two.port, 1)
-                one.kill()
-                until(lambda: store.save([entry("two")]) is None)
-                assert hand.exists(b"{accel}:2:entry:" + digest("two"))
-                assert store.fetch(digest("two")) == entry("two")
+    with (
+        RedisServer(BUILDS[0]) as one,
+        RedisServer(BUILDS[0]) as two,
+        two.client() as hand,
+        watching(one, tmp_path) as sentinel,
+    ):
+        named = Sentinel([("127.0.0.1", port_of(sentinel))], socket_timeout=5.0)
+        with closing(RedisStore(named.master_for("one"), lookup_timeout_s=5.0)) as store:
+            assert repr(store).startswith("RedisStore(service='one'")
+            store.save([entry("one")])
+            assert store.fetch(digest("one")) == entry("one")
+            sentinel.execute_command("SENTINEL", "REMOVE", "one")
+            sentinel.execute_command("SENTINEL", "MONITOR", "one", "127.0.0.1", two.port, 1)
+            one.kill()
+            until(lambda: store.save([entry("two")]) is None)
+            assert hand.exists(b"{accel}:2:entry:" + digest("two"))
+            assert store.fetch(digest("two")) == entry("two")
 
 
 def port_of(client: redis.Redis) -> int:
