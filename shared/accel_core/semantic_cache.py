@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
-from accel_core.policy.controls import DEFAULT, user_tag
+from accel_core.entries import entry_of
+from accel_core.policy.controls import DEFAULT
 from accel_core.ports import Entry
 from accel_core.recording import timed
 
@@ -365,23 +366,16 @@ class SemanticCache:
         if reason is not None:
             self._emit(events.CacheRefused(reason))
             return None
-        now = self._wall_now()
         lifetime_s = policies.ttl.lifetime_s(self._chance(), controls.ttl_s)
         if never:
             lifetime_s = min(lifetime_s, request.never_ttl_s)
-        users = (user_tag(controls.user),) if controls.user else ()
-        return Entry(
-            key=request.key,
-            scope=request.scope,
-            tenant=request.tenant,
-            namespace=request.namespace,
-            text=request.text,
-            payload=answer.payload,
-            created_s=now,
-            expires_s=now + lifetime_s,
-            tags=controls.tags + users,
+        return entry_of(
+            request,
+            answer.payload,
+            created_s=self._wall_now(),
+            lifetime_s=lifetime_s,
+            tags=controls.tags + controls.user_tags,
             semantic=not answer.tool_calls and self._meaning.comparable(request),
-            source=request.source,
             cost_s=answer.cost_s,
         )
 

@@ -18,6 +18,7 @@ from accel_core import events
 from accel_core.backends import Backends
 from accel_core.background import Background
 from accel_core.following import Following
+from accel_core.looking import Looking
 from accel_core.near import Near
 from accel_core.policy.known_keys import KnownKeys
 from accel_core.ports import Entry, SharedStore
@@ -106,6 +107,8 @@ class Tiers:
         """Whether other processes write the shared store too."""
         self.near = memory.fetch
         """Returns the entry under a key in memory, and counts it as wanted."""
+        self.looking = Looking(self._near, far, "" if encoder is None else encoder.name)
+        """Looks at entries without anybody noticing."""
 
     @property
     def shared(self) -> bool:

@@ -8,11 +8,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from accel_core import tenancy
+from accel_core.drive import virtual_time
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo
 from accel_core.policy.epochs import Epochs
 from accel_core.tool_speculator import SpeculationSettings, ToolSpeculator
-from benchmarks import speculation_fuzz, speculation_world, virtual_time
+from benchmarks import speculation_fuzz, speculation_world
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
