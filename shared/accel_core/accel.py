@@ -109,7 +109,7 @@ class Accel(Asking):
         self._built = build.build_caches(
             self.config,
             secrets,
-            self._emit,
+            self._observers,
             clocks,
             encoder=encoder,
             store=store,
@@ -124,7 +124,8 @@ class Accel(Asking):
         self.embeddings, self.values = build.build_embeddings(
             self.config, secrets, self._identifier, self._emit, clocks
         )
-        self._forgetting = Forgetting(self.cache, self._built.learning, self.embeddings)
+        traces = (self._built.learning, self._observers)
+        self._forgetting = Forgetting(self.cache, traces, self.embeddings)
         self._forgetting.remembers(self._named)
         self.permits = build.build_permits(self.config.speculation)
         """Says which tools may be called before they are asked for."""
@@ -239,7 +240,8 @@ class Accel(Asking):
     def forget(self, *, dry_run: bool = False, **whom: str) -> Receipt:
         """Remove what is kept of a tenant, a user, a tag or a question, everywhere.
 
-        Lines of the shadow log included. What is learned of a scope stays, as counts.
+        Lines of the shadow log and the statistics file included. What is learned of a scope stays,
+        as counts.
 
         Args:
             dry_run: remove nothing, only tell.
@@ -247,7 +249,7 @@ class Accel(Asking):
                 ``tag``; at least one, and all given must hold.
 
         Raises:
-            StoreError: the shared store or the shadow log failed, so something may still be there.
+            StoreError: the shared store or a file failed, so something may still be there.
             TenantRequiredError: tenants are required, none is set, and none is named.
             TypeError: nothing is named, or something unknown.
         """

@@ -82,6 +82,7 @@ class Call:
         if record is not None and self._request is not None:
             record.miss, record.similarity = found.reason, found.similarity
             record.tenant, record.model = self._request.tenant, self._request.source
+            record.key = self._request.key
         return None
 
     def served(self, hit: Hit, saved: object) -> None:

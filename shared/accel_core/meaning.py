@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from accel_core.policy.looked import Looked
 from accel_core.policy.similarity import Candidate
 
 if TYPE_CHECKING:
@@ -33,13 +34,16 @@ _SPARE_NEIGHBOURS = 2
 class Found(NamedTuple):
     """The entry to serve, or None and the reason; and how near the nearest one is.
 
-    ``tier``: ``exact`` where the entry is one of those that were asked for by their key.
+    ``tier``: ``exact`` where the entry is one of those that were asked for by their key. ``near``:
+    the entry that was decided about, with the probability that it is right where that is known.
     """
 
     entry: Entry | None
     reason: str
     similarity: float | None = None
     tier: Tier = "semantic"
+    near: Entry | None = None
+    probability: float | None = None
 
 
 class Meaning:
@@ -51,6 +55,7 @@ class Meaning:
         off: why there is no policy.
         learning: decides from outcomes about what would be served, and watches, or None.
         verification: asks a verifier about what the policy alone may not serve, or None.
+        looked: told of every lookup, with its texts; None: nobody is.
     """
 
     def __init__(
@@ -61,9 +66,11 @@ class Meaning:
         off: str = "disabled",
         learning: Learning | None = None,
         verification: Verification | None = None,
+        looked: Callable[[Looked], None] | None = None,
     ) -> None:
         self._tiers, self._policy, self._off = tiers, policy, off
         self._learning, self._verification = learning, verification
+        self._looked = looked
 
     def comparable(self, request: Request) -> bool:
         """Whether other questions may be compared with this one by meaning."""
@@ -92,11 +99,25 @@ class Meaning:
             keys: of entries that the shared store was not asked for yet (`Tiers.asks_at_once`).
             exactly: whether one of those is served; None: as `serves` says.
         """
+        found = await self._find(io, request, flight, serves, keys=keys, exactly=exactly or serves)
+        if self._looked is not None:
+            self._looked(_told(request, found))
+        return found
+
+    async def _find(
+        self,
+        io: Io,
+        request: Request,
+        flight: Flight | None,
+        serves: Serves,
+        *,
+        keys: Sequence[bytes],
+        exactly: Serves,
+    ) -> Found:
         if self._policy is None:
             return Found(None, self._off)
         if not self.comparable(request):
             return Found(None, "not_comparable")
-        exactly = exactly or serves
         sensed = await self._tiers.sense(io, request.text)
         if isinstance(sensed, str):
             kept = await self._tiers.find_many(io, keys)
@@ -159,10 +180,10 @@ class Meaning:
         if self._learning is not None and entries:
             verdict = self._learning.judge(entries, candidates, verdict, flight)
         if verdict.chosen is None:
-            best = candidates[0].similarity if candidates else None
-            return Found(None, verdict.reason, best)
-        similarity = candidates[verdict.chosen].similarity
-        return Found(entries[verdict.chosen], verdict.reason, similarity)
+            best, near = (candidates[0].similarity, entries[0]) if candidates else (None, None)
+            return Found(None, verdict.reason, best, near=near, probability=verdict.probability)
+        similarity, entry = candidates[verdict.chosen].similarity, entries[verdict.chosen]
+        return Found(entry, verdict.reason, similarity, near=entry, probability=verdict.probability)
 
     async def _still(self, io: Io, request: Request, entry: Entry, serves: Serves) -> bool:
         """Whether `entry` may be served after its verdict was waited for."""
@@ -179,6 +200,22 @@ class Meaning:
         if policy.ready:
             return policy.decide(text, candidates)
         return await io.call(policy.decide, text, candidates)
+
+
+def _told(request: Request, found: Found) -> Looked:
+    """Return what is told of a lookup: neither what it was for, nor anybody's answer."""
+    near = found.near
+    return Looked(
+        key=request.key,
+        text=request.text,
+        tenant=request.tenant,
+        reason=found.reason,
+        served=found.entry is not None,
+        near_key=None if near is None else near.key,
+        near_text="" if near is None else near.text,
+        similarity=None if near is None else found.similarity,
+        probability=found.probability,
+    )
 
 
 def _first(entries: Iterable[Entry], request: Request, exactly: Serves) -> Found | None:

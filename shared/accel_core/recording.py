@@ -60,6 +60,7 @@ class Record:
         asked_s: when the model was first asked; None: it was not.
         attempts: how often something was sent; None: nobody counts.
         sent_s: when the last attempt was sent.
+        key: of a miss, under which its answer is kept.
         answered: whether an answer was had whole.
     """
 
@@ -75,6 +76,7 @@ class Record:
     first_s: float | None = None
     last_s: float | None = None
     miss = ""
+    key = b""
     similarity: float | None = None
 
     def __init__(
@@ -196,6 +198,7 @@ class Record:
             tags=tags,
             service_tier=self.service_tier,
             streamed=self.streamed,
+            entry_id=self.key.hex(),
             similarity=self.similarity,
             parts=self._parts(now_s),
             attempts=int(self.asked_s is not None) if self.attempts is None else self.attempts,

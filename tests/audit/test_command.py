@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from accel_core import config
 from accel_core.cli.main import app
 from tests.audit.test_replay import Said, record
+from tests.evaluation.test_report import browser
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +77,23 @@ def test_says_what_would_have_been_saved(
         ]["semantic"]["calls"]
         == 0
     )
+
+
+def test_a_real_browser_shows_the_page_and_nothing_else(log: Path, tmp_path: Path) -> None:
+    """No error, no request, the figures, texts as texts; on a phone nothing beyond its edge."""
+    out = tmp_path / "made"
+    run(log, "-o", out, "--encoder", "static")
+    with browser() as page:
+        page.show(1200)
+        page.open(out / "audit.html")
+        assert page.errors == []
+        assert page.requests == [(out / "audit.html").as_uri()]
+        shown = page.evaluate("document.querySelector('main').innerText")
+        assert "50.0%" in shown
+        assert HOSTILE in shown
+        assert page.evaluate("document.querySelectorAll('svg rect').length") > 10
+        page.show(360)
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
 
 
 @pytest.mark.parametrize(

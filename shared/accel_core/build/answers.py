@@ -43,6 +43,7 @@ from accel_core.verifier.function import FunctionVerifier
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from accel_core.build.observers import Observers
     from accel_core.clocks import Clocks
     from accel_core.config import AccelConfig, CacheConfig, SemanticConfig
     from accel_core.corpora import Corpora
@@ -69,7 +70,7 @@ class Built(NamedTuple):
 def build_caches(
     config: AccelConfig,
     secrets: Secrets,
-    emit: Observer,
+    observers: Observers,
     clocks: Clocks,
     *,
     encoder: Encoder | None = None,
@@ -84,7 +85,7 @@ def build_caches(
     Args:
         config: the configuration.
         secrets: keys of digests and MACs.
-        emit: receives every event.
+        observers: receive every event.
         clocks: time and dice.
         encoder: used instead of the configured one.
         store: used instead of the configured one.
@@ -93,7 +94,7 @@ def build_caches(
         verifier: a second opinion on what is near, and not near enough.
         gate: says which messages need retrieval, used instead of the configured one.
     """
-    settings = config.cache
+    settings, emit = config.cache, observers.emit
     encoder, similarity, off = build_semantic(
         config, emit, encoder, gates or {}, verified=verifier is not None
     )
@@ -144,7 +145,14 @@ def build_caches(
             never=settings.never,
             exact=settings.exact,
         ),
-        Meaning(tiers, similarity, off=off, learning=learning, verification=verification),
+        Meaning(
+            tiers,
+            similarity,
+            off=off,
+            learning=learning,
+            verification=verification,
+            looked=observers.looked,
+        ),
         leadership=leadership,
         invalidations=invalidations,
         colours=colours,
@@ -161,7 +169,9 @@ def build_caches(
         gates=gates or {},
         store=store,
     )
-    reports = Reports(tiers, invalidations, learning, colours=colours, mono_now=clocks.mono_now)
+    reports = Reports(
+        tiers, invalidations, learning, colours=colours, emit=emit, mono_now=clocks.mono_now
+    )
     decisions = build_gate(
         config.retrieval.gate, sensor, emit=emit, mono_now=clocks.mono_now, gate=gate
     )

@@ -21,6 +21,7 @@ from accel_core import build
 from accel_core.cli.audit import audit_logs
 from accel_core.cli.encoders import Kind, encoder_of
 from accel_core.cli.gate import train_gate
+from accel_core.cli.report import report
 from accel_core.cli.shadow import shadow_report
 from accel_core.cli.store import store
 from accel_core.cli.terminal import asides, fail, mistakes_told, progress, told
@@ -47,6 +48,7 @@ app.command("train-gate")(train_gate)
 app.command("learn-tools")(learn_tools)
 app.command("audit")(audit_logs)
 app.command("warm")(warm_up)
+app.command("report")(report)
 app.add_typer(store, name="store")
 
 Questions = Annotated[

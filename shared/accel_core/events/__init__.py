@@ -25,12 +25,14 @@ from accel_core.events.caching import (
     CacheVerified,
     ControlIgnored,
     EmbeddingsServed,
+    HitReported,
     LearnedIgnored,
     SemanticUnavailable,
     Tier,
 )
 from accel_core.events.limits import (
     HiddenLimitFound,
+    LimitRefused,
     LimitRejected,
     LimitsAlone,
     LimitsShared,
@@ -79,7 +81,9 @@ __all__ = [
     "EmbeddingsServed",
     "Event",
     "HiddenLimitFound",
+    "HitReported",
     "LearnedIgnored",
+    "LimitRefused",
     "LimitRejected",
     "LimitWaited",
     "LimitsAlone",
@@ -120,6 +124,7 @@ Event = (
     | CacheInvalidated
     | BackendFailed
     | EmbeddingsServed
+    | HitReported
     | LearnedIgnored
     | RetrievalHit
     | RetrievalMiss
@@ -128,6 +133,7 @@ Event = (
     | CorpusChanged
     | LimitWaited
     | PathsRaced
+    | LimitRefused
     | LimitRejected
     | LimitsAlone
     | LimitsShared

@@ -71,7 +71,7 @@ class RequestEnded(NamedTuple):
         service_tier: of the limiter (``platinum`` … ``best_effort``).
         streamed: whether it was.
         tier: of a hit.
-        entry_id: of a hit.
+        entry_id: of a hit; of a miss, under which its answer is kept if it is.
         similarity: of a hit, or of the nearest entry; None where none was compared.
         age_s: of a hit.
         shared: whether a hit's caller had waited for a leader.

@@ -6,6 +6,7 @@ letters in a picture that shrinks become too small. Each mark says its figures a
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from accel_core.page.markup import Markup, joined, tag
@@ -20,7 +21,7 @@ from accel_core.page.scales import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     Spell = Callable[[float], str]
 
@@ -183,56 +184,55 @@ def plot(
     )
 
 
-def distributions(size: Size, label: str, found: Sequence[Distribution]) -> Markup:
-    """Return where durations lie, on a logarithmic scale: the share of each that is at a place.
+def distributions(
+    size: Size, label: str, found: Sequence[Distribution], spell: Spell = spell_duration
+) -> Markup:
+    """Return where values lie, on a logarithmic scale: of each distribution a hill.
 
-    A dotted line is a distribution's median. What the heights are is of no account: equal areas
-    are equal shares of each distribution.
+    Equal areas are equal shares of a distribution, so what the heights are is of no account. A
+    dashed line is the median.
     """
-    shown = [one for one in found if one.counts]
-    places = [place for one in shown for place in one.counts]
-    below = powers(min(places), max(places))
-    tallest = max(share for one in shown for share in one.shares().values())
-    x, y = _scales(size, (below[0], below[-1]), (0.0, tallest * 1.05), named=True)
-    x = x._replace(log=True)
-    labels = [(x.at(value), spell_duration(value)) for value in _thinned(below, size.ticks)]
+    shown = [(one, one.hill()) for one in found if one.bins]
+    low = min(hill[0][0] for _, hill in shown)
+    high = max(hill[-1][0] for _, hill in shown)
+    below = powers(low, high)
+    tallest = max(up for _, hill in shown for _, up in hill)
+    x, y = _scales(size, (below[0], below[-1]), (0.0, tallest * 1.05))
+    x = x._replace(log=True, start=_RIGHT * 2, end=size.width - _RIGHT * 2)
+    labels = [(x.at(value), spell(value)) for value in _thinned(below, size.ticks + 1)]
     return _drawing(
         size,
         label,
         _labels(y, labels, lines=True),
-        [_name(size, "seconds, logarithmic")],
-        [mark for one in shown for mark in _hill(one, x, y)],
+        [mark for one, hill in shown for mark in _hill(one, hill, x, y, spell)],
     )
 
 
 class Distribution(NamedTuple):
-    """Durations by size: how many there are around each, in buckets of equal ratio.
+    """Values by size.
 
     Attributes:
         name: of them.
         tone: of their hill.
-        counts: by the middle of the bucket, in seconds.
-        median_s: where half of them are shorter.
-        ratio: of a bucket's middle to that of the one before it.
+        bins: from, to, and how many lie between, rising; above 0.
+        median: where half of them are smaller; None: no line is drawn there.
     """
 
     name: str
     tone: str
-    counts: Mapping[float, float]
-    median_s: float
-    ratio: float
+    bins: Sequence[tuple[float, float, float]]
+    median: float | None
 
-    def shares(self) -> Mapping[float, float]:
-        """Return which share is around each middle, and 0 beside those that are on the edge."""
-        total = sum(self.counts.values())
-        shares = {place: count / total for place, count in sorted(self.counts.items())}
-        edged: dict[float, float] = {}
-        for place, share in shares.items():
-            for beside in (place / self.ratio, place * self.ratio):
-                if not any(abs(beside / known - 1) < 1e-6 for known in shares):
-                    edged[beside] = 0.0
-            edged[place] = share
-        return dict(sorted(edged.items()))
+    def hill(self) -> list[tuple[float, float]]:
+        """Return points: values, and the share of values for each tenfold there."""
+        total = sum(count for *_, count in self.bins)
+        points, end = [], 0.0
+        for low, high, count in self.bins:
+            if low > end * 1.001:
+                points += [(end, 0.0)] * bool(end) + [(low, 0.0)]
+            points.append((math.sqrt(low * high), count / total / math.log10(high / low)))
+            end = high
+        return [*points, (end, 0.0)]
 
 
 def spread(low_s: float, high_s: float, quantiles_s: Sequence[float], tone: str) -> Markup:
@@ -324,18 +324,21 @@ def _line(curve: Curve, x: Scale, y: Scale) -> Markup:
                class_=f"stroke {curve.tone}{dashed}")  # fmt: skip
 
 
-def _hill(one: Distribution, x: Scale, y: Scale) -> list[Markup]:
-    points = [(x.at(place), y.at(share)) for place, share in one.shares().items()]
+def _hill(
+    one: Distribution, hill: Sequence[tuple[float, float]], x: Scale, y: Scale, spell: Spell
+) -> list[Markup]:
+    points = [(x.at(value), y.at(share)) for value, share in hill]
     line = " ".join(f"{left:.1f},{up:.1f}" for left, up in points)
-    foot = y.start
-    around = f"{points[0][0]:.1f},{foot:.1f} {line} {points[-1][0]:.1f},{foot:.1f}"
-    at = x.at(one.median_s)
-    said = tag("title", f"{one.name}: half within {spell_duration(one.median_s)}")
-    return [
-        tag("polygon", said, points=around, class_=f"area {one.tone}"),
+    marks = [
+        tag("polygon", tag("title", one.name), points=line, class_=f"area {one.tone}"),
         tag("polyline", points=line, class_=f"stroke {one.tone}"),
-        tag("line", said, x1=at, x2=at, y1=foot, y2=y.end, class_=f"stroke {one.tone} dashed"),
     ]
+    if one.median is not None:
+        at = x.at(one.median)
+        said = tag("title", f"{one.name}: half within {spell(one.median)}")
+        dashed = f"stroke {one.tone} dashed"
+        marks.append(tag("line", said, x1=at, x2=at, y1=y.start, y2=y.end, class_=dashed))
+    return marks
 
 
 def _thinned(values: Sequence[float], most: int) -> Sequence[float]:

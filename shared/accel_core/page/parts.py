@@ -47,21 +47,28 @@ def folded(summary: str, *content: object) -> Markup:
     return tag("details", tag("summary", summary), *content)
 
 
-def table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, words: int = 1) -> Markup:
-    """Return a table, of which the first `words` columns are words and the others figures."""
-    head = tag("tr", *(tag("th", name) for name in heads))
+def table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, drawn: bool = False) -> Markup:
+    """Return a table: a column of words, then figures.
+
+    Args:
+        heads: of its columns.
+        rows: what stands in them.
+        drawn: whether its second column is a drawing of the others; a phone leaves out it and the
+            third.
+    """
+    head = tag("tr", *(tag("th", name) for name in heads)) if heads else ""
     body = (
         tag(
             "tr",
             *(
-                cell if isinstance(cell, Markup) and cell.startswith("<td") else
-                tag("td", cell, class_="words" if 0 < place < words else None)
-                for place, cell in enumerate(row)
+                cell if isinstance(cell, Markup) and cell.startswith("<td") else tag("td", cell)
+                for cell in row
             ),
         )
         for row in rows
-    )  # fmt: skip
-    return tag("div", tag("table", head, *body), class_="scroll")
+    )
+    found = tag("table", head, *body, class_="drawn" if drawn else None)
+    return tag("div", found, class_="scroll")
 
 
 def bars(rows: Sequence[tuple[object, float, str]], tone: str) -> Markup:

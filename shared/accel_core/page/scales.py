@@ -14,6 +14,7 @@ _SPANS_S = (
     1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 3 * 3600, 6 * 3600, 12 * 3600,
     86400, 2 * 86400, 7 * 86400, 14 * 86400, 28 * 86400, 91 * 86400, 182 * 86400, 364 * 86400,
 )  # fmt: skip
+_DAY_S, _NAMED_BY_DAY_S = 86400.0, 3 * 86400.0
 _SUFFIXES = ((1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
@@ -62,7 +63,9 @@ def powers(low: float, high: float) -> Sequence[float]:
 def moments(start_s: float, end_s: float, most: int) -> Sequence[float]:
     """Return round moments, UTC, between two, at most `most`."""
     span_s = max(1.0, end_s - start_s)
-    step_s = next((one for one in _SPANS_S if span_s / one <= most), _SPANS_S[-1])
+    least_s = _DAY_S if span_s > _NAMED_BY_DAY_S else 0.0  # else two would have one name
+    steps = (one for one in _SPANS_S if one >= least_s and span_s / one <= most)
+    step_s = next(steps, _SPANS_S[-1])
     first = math.ceil(start_s / step_s)
     return [step_s * n for n in range(first, int(end_s // step_s) + 1)][:most]
 
@@ -76,9 +79,9 @@ def spell_moment(moment_s: float, span_s: float) -> str:
     moment = time.gmtime(moment_s)
     if span_s > 400 * 86400:
         return time.strftime("%b %Y", moment)
-    if span_s > 3 * 86400:
+    if span_s > _NAMED_BY_DAY_S:
         return f"{moment.tm_mday} {time.strftime('%b', moment)}"
-    if span_s > 86400:
+    if span_s > _DAY_S:
         return f"{moment.tm_mday} {time.strftime('%b %H:%M', moment)}"
     return time.strftime("%H:%M:%S" if span_s < 300 else "%H:%M", moment)
 
