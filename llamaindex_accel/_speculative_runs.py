@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 from accel_core.forking import renewed_in_children
 from accel_core.policy.trajectory import Observed, Said
 from llamaindex_accel import _run_ends
-from llamaindex_accel._speculative_view import CHANGE, nothing
 from llamaindex_accel._trajectory import History
 
 if TYPE_CHECKING:
@@ -185,7 +184,7 @@ class Runs:
     def change(self) -> None:
         """Let every speculator know that something may change now, or has."""
         for runs in self._beside():
-            runs._nobodys.session.call(CHANGE, {}, nothing)
+            runs.speculator.changed()
 
     def ended(self, run_id: str) -> None:
         """Take note that the run of this id is over."""

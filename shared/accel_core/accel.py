@@ -12,13 +12,13 @@ import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core import build, tenancy
-from accel_core.asking import Asking
 from accel_core.clocks import Clocks
 from accel_core.config import AccelConfig, from_mapping, from_yaml
 from accel_core.corpora import Corpus, named_corpus, own_corpus
 from accel_core.forgetting import Forgetting
 from accel_core.forking import renewed_in_children
 from accel_core.limiter import limiter_of
+from accel_core.naming import Explaining
 from accel_core.payload import key_of
 from accel_core.policy.nameless import token
 from accel_core.racing import Racing
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 _EXIT_FLUSH_S = 5.0
 
 
-class Accel(Asking):
+class Accel(Explaining):
     """Cached answers for the models it accelerates.
 
     Args:
@@ -119,6 +119,7 @@ class Accel(Asking):
             gate=gate,
         )
         self.cache, self.retrieval = self._built.cache, self._built.retrieval
+        self.explainer = self._built.explainer
         self.gate = self._built.gate
         """Says which messages need retrieval; None: every one."""
         self.embeddings, self.values = build.build_embeddings(
@@ -196,6 +197,7 @@ class Accel(Asking):
             drafters,
             whose=self._whose.asking,
             emit=self._emit,
+            begin=self.step,
             clocks=self._clocks,
         )
         self._forgetting.remembers(made)
@@ -287,7 +289,8 @@ class Accel(Asking):
 
     def stats(self) -> Statistics:
         """Return the counts so far."""
-        return self._observers.stats()
+        limiter = self.limiter
+        return self._observers.stats(None if limiter is None else limiter.state().attained)
 
     def flush(self) -> bool:
         """Return when everything stored so far is where it belongs, durably.

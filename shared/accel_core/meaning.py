@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from accel_core.policy.looked import Looked
-from accel_core.policy.similarity import Candidate
+from accel_core.policy.similarity import Candidate, Verdict
+from accel_core.tiers import Around
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
@@ -19,9 +20,9 @@ if TYPE_CHECKING:
     from accel_core.events import Tier
     from accel_core.learning import Learning
     from accel_core.policy.identity import Request
-    from accel_core.policy.similarity import SimilarityPolicy, Verdict
+    from accel_core.policy.similarity import AccountablePolicy, Threshold
     from accel_core.ports import Entry, Io
-    from accel_core.tiers import Around, Tiers
+    from accel_core.tiers import Tiers
     from accel_core.verification import Verification
 
     Serves = Callable[[Entry, Request], bool]
@@ -46,6 +47,20 @@ class Found(NamedTuple):
     probability: float | None = None
 
 
+class Foreseen(NamedTuple):
+    """What `Meaning.find` would say.
+
+    Attributes:
+        verdict: what would be decided, ``grey`` where a verifier would be asked.
+        near: the nearest entries with their cosines, and all gates that refuse them.
+        threshold: from where on is served; None: nothing is, or by outcomes.
+    """
+
+    verdict: Verdict
+    near: Sequence[tuple[Entry, float, tuple[str, ...]]] = ()
+    threshold: Threshold | None = None
+
+
 class Meaning:
     """Finds answers to other wordings.
 
@@ -61,7 +76,7 @@ class Meaning:
     def __init__(
         self,
         tiers: Tiers,
-        policy: SimilarityPolicy | None,
+        policy: AccountablePolicy | None,
         *,
         off: str = "disabled",
         learning: Learning | None = None,
@@ -118,9 +133,10 @@ class Meaning:
             return Found(None, self._off)
         if not self.comparable(request):
             return Found(None, "not_comparable")
+        claiming = None if flight is None else flight.claiming
         sensed = await self._tiers.sense(io, request.text)
         if isinstance(sensed, str):
-            kept = await self._tiers.find_many(io, keys)
+            kept = await self._tiers.find_many(io, keys, claiming)
             return _first(kept.values(), request, exactly) or Found(None, sensed)
         if flight is not None:
             flight.vector = sensed
@@ -131,7 +147,7 @@ class Meaning:
             sensed,
             limit,
             keys=keys,
-            claiming=None if flight is None else flight.claiming,
+            claiming=claiming,
             floor=self._policy.floor,
         )
         found = _first(around.exact, request, exactly)
@@ -141,6 +157,43 @@ class Meaning:
             # Candidates that were only looked at are not wanted; the one that is served is.
             self._tiers.want(found.entry, around)
         return found
+
+    async def foresee(self, io: Io, request: Request, serves: Serves) -> Foreseen:
+        """Say what `find` would, and about what; nothing is asked, counted or kept for it.
+
+        Args:
+            io: the caller's colour.
+            request: what is asked.
+            serves: whether an entry is of the request's scope and in its time.
+
+        Raises:
+            Exception: the shared store failed.
+        """
+        policy = self._policy
+        if policy is None:
+            return Foreseen(Verdict(None, self._off))
+        if not self.comparable(request):
+            return Foreseen(Verdict(None, "not_comparable"))
+        sensed = await self._tiers.sense(io, request.text)
+        if isinstance(sensed, str):
+            return Foreseen(Verdict(None, sensed))
+        limit = policy.candidates + _SPARE_NEIGHBOURS
+        near = await self._tiers.seen_near(io, request.scope, sensed, limit)
+        entries, candidates = _candidates(policy, request, Around([], near), serves)
+        verdict = await self._decide(io, policy, request.text, candidates)
+        if self._verification is not None:
+            verdict = self._verification.foreseen(request, entries, verdict)
+        threshold: Threshold | None = policy.threshold
+        if self._learning is not None:
+            verdict = self._learning.foreseen(entries, verdict)
+            threshold = None if self._learning.by_outcomes else threshold
+
+        def refusing() -> list[tuple[str, ...]]:
+            return [policy.refusing(request.text, entry.text) for entry in entries]
+
+        gates = await io.call(refusing)
+        cosines = [candidate.similarity for candidate in candidates]
+        return Foreseen(verdict, list(zip(entries, cosines, gates, strict=True)), threshold)
 
     def answered(self, flight: Flight, entry: Entry) -> None:
         """Let what `flight` explored be compared with `entry`, the model's own answer."""
@@ -195,7 +248,7 @@ class Meaning:
         return serves(found, request)
 
     async def _decide(
-        self, io: Io, policy: SimilarityPolicy, text: str, candidates: Sequence[Candidate]
+        self, io: Io, policy: AccountablePolicy, text: str, candidates: Sequence[Candidate]
     ) -> Verdict:
         if policy.ready:
             return policy.decide(text, candidates)
@@ -227,7 +280,7 @@ def _first(entries: Iterable[Entry], request: Request, exactly: Serves) -> Found
 
 
 def _candidates(
-    policy: SimilarityPolicy,
+    policy: AccountablePolicy,
     request: Request,
     around: Around,
     serves: Serves,

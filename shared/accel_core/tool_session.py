@@ -17,6 +17,7 @@ from accel_core.drive.flight import DECLINED, FAILED
 from accel_core.executions import CallKey, Execution, Origin
 from accel_core.guesses import Guessed, Guesses, GuessParts, inside
 from accel_core.policy.audits import same_result
+from accel_core.recording import missed, reused, timed
 from accel_core.speculating import Compared
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from accel_core.guessers import Asked, Guessers
     from accel_core.policy.trajectory import Guess, ToolCall, Trajectory
     from accel_core.speculating import SpeculationIo, Tool
+    from accel_core.steps import Begin
     from accel_core.tool_calls import ToolCalls
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ class SessionParts(NamedTuple):
     Attributes:
         threshold: confidence below which no guess is looked at.
         chance: dice, uniform in [0, 1).
+        begin: begins to record a real call.
     """
 
     guesses: GuessParts
@@ -50,6 +53,7 @@ class SessionParts(NamedTuple):
     colours: tuple[SpeculationIo, SpeculationIo]
     threshold: float
     chance: Callable[[], float]
+    begin: Begin
 
 
 class Session:
@@ -161,11 +165,25 @@ class Session:
         arguments: Mapping[str, Any],
         execute: Callable[[], Awaitable[T]],
     ) -> T:
+        with self._shared.begin("execute_tool", name=tool.name) as step:
+            return await self._given_to(io, tool, arguments, step.asking(execute))
+
+    async def _given_to(
+        self,
+        io: SpeculationIo,
+        tool: Tool,
+        arguments: Mapping[str, Any],
+        execute: Callable[[], Awaitable[T]],
+    ) -> T:
+        """Give a real call what it may adopt, or execute it."""
         if not self._calls.free(tool):
+            missed("changing")
             return await self._changing(execute)
         named = self._calls.named(tool, arguments)
         if named is None:
+            missed("unnamed")
             return await self._alone(tool, execute)
+        missed("no_entry")
         key, within = named.key, inside.get()
         self._given.add(key)
         again = key in self._given_before
@@ -211,6 +229,8 @@ class Session:
         saved_s = max(0.0, min(asked_s, ended_s) - execution.began_s)
         self._records.reused(tool.name, saved_s)
         self._shared.guesses.emit(events.ToolCallReused(tool.name, origin.predictor, saved_s))
+        reason, took_s = "guessed" if origin.predictor else "earlier", ended_s - execution.began_s
+        reused(reason, took_s, shared=ended_s > asked_s)
         return copied
 
     async def _outcome(self, io: SpeculationIo, execution: Execution, now_s: float) -> Any:
@@ -219,7 +239,8 @@ class Session:
         left_s = execution.began_s + self._shared.guesses.timeout_s - now_s
         patience_s = min(left_s, self._records.patience_s(execution.tool))
         try:
-            return await io.join(execution.flight, max(0.0, patience_s))
+            with timed("shared_s"):
+                return await io.join(execution.flight, max(0.0, patience_s))
         except RuntimeError as error:  # no loop of asyncio runs here
             self._shared.guesses.grievances.raised(execution.tool, "join", error)
             return DECLINED
@@ -232,6 +253,7 @@ class Session:
         execute: Callable[[], Awaitable[Any]],
     ) -> Any:
         """Make the call, as without speculation, and compare what would have been adopted."""
+        missed("audited")
         shared = self._shared.guesses
         result = await self._alone(tool, execute)
         if not self._executions.holds(execution):  # something changed meanwhile

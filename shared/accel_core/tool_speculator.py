@@ -20,6 +20,7 @@ from accel_core.executions import Execution, Executions, Lifetimes
 from accel_core.guessers import Guessers
 from accel_core.guesses import GuessParts
 from accel_core.policy.speculation import SpeculationSettings
+from accel_core.steps import unrecorded
 from accel_core.tool_calls import ToolCalls
 from accel_core.tool_records import Budget, ToolRecords
 from accel_core.tool_session import Session, SessionParts, Thinking
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from accel_core.ports import Observer
     from accel_core.speculating import Drafter, Predictor, SpeculationIo
+    from accel_core.steps import Begin
     from accel_core.tenancy import Tenant
     from accel_core.tool_records import ToolState
 
@@ -63,6 +65,7 @@ class ToolSpeculator:
         mono_now: monotonic clock, seconds.
         lock: makes locks, re-entrant.
         chance: dice, uniform in [0, 1), that say which results are audited; none are without.
+        begin: begins to record a real call.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class ToolSpeculator:
         mono_now: Callable[[], float],
         lock: Callable[[], AbstractContextManager[object]],
         chance: Callable[[], float] = lambda: 1.0,
+        begin: Begin = unrecorded,
     ) -> None:
         self.settings = settings
         guessers = Guessers(predictors, drafters, emit=emit, mono_now=mono_now)
@@ -116,11 +120,16 @@ class ToolSpeculator:
             colours,
             settings.threshold,
             chance,
+            begin,
         )
 
     def session(self) -> Session:
         """Return a session: one for every run of an agent. Close it at the end."""
         return Session(self._shared)
+
+    def changed(self) -> None:
+        """Let nothing be answered by what was found before: something was, or may be, changed."""
+        self._shared.calls.changes()
 
     def state(self) -> SpeculatorState:
         """Return what is under way, and what is known of each tool."""

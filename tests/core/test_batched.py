@@ -694,7 +694,7 @@ class TestPlaces:
             assert result(first) == ["<a>"]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.lists(st.integers(), max_size=7), min_size=1, max_size=30),
     st.integers(1, 6),

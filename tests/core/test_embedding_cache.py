@@ -615,7 +615,7 @@ class TestForgetting:
         assert model.asked == [["a"], ["b"]]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.lists(st.sampled_from("abcdef"), min_size=1, max_size=5), max_size=12))
 def test_any_crowd_gets_its_own_vectors(batches: list[list[str]]) -> None:
     """Whatever batches run at once: everybody's vectors in order, every text asked for once."""

@@ -91,7 +91,9 @@ def test_refusals_inside_streams_do_not_reach_the_caller_either() -> None:
     """A 200 whose stream begins with a rate limit is waited for like a 429."""
     quick = replace(openai(tokens=LIMIT), latency=faster(openai(), 100).latency, count_sigma=0.0)
     rules = replace(quick, refuses_in_stream=True, limits={"tokens": LIMIT})
-    answers = ProviderAnswers(SimulatedProvider(rules, seed=1))
+    # Nothing is refilled before both were refused, however long that takes.
+    passed = lambda: 60.0 if len(answers.refused) == 2 else 0.0  # noqa: E731
+    answers = ProviderAnswers(SimulatedProvider(rules, seed=1), mono_now=passed)
     with ModelServer(answers) as server, httpx.Client() as http:
         keys: dict[str, Any] = {"base_url": server.url, "api_key": "any", "max_retries": 0}
         plain: Any = sdk.OpenAI(http_client=http, **keys).chat.completions.create
@@ -121,9 +123,10 @@ def test_a_stream_cut_by_an_overload_is_the_callers_and_settles() -> None:
         assert limiter.state().under_way == 0
 
 
-def test_without_it_the_provider_refuses(server: ModelServer) -> None:
+def test_without_it_the_provider_refuses() -> None:
     """The same calls are refused when nobody waits."""
-    with pytest.raises(sdk.RateLimitError):
+    still = ProviderAnswers(SimulatedProvider(openai(tokens=LIMIT), seed=1), mono_now=lambda: 0.0)
+    with ModelServer(still) as server, pytest.raises(sdk.RateLimitError):
         asked(server, None, "sync", [LARGE, SMALL, SMALL, SMALL])
 
 

@@ -720,7 +720,7 @@ def pairs(draw: st.DrawFn) -> tuple[list[Any], list[Any]]:
 
 
 @pytest.mark.slow
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(pairs(), IDS, IDS)
 @example(
     ([("ai", "", [("weather", {"a": "1"})]), ("human", "")],) * 2,
@@ -757,7 +757,7 @@ def test_scope_is_all_but_the_last_question(
     assert (first.key == second.key) == same(one, other)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(TURN, max_size=4), WORDS, WORDS)
 def test_only_words_are_compared(name: Namer, turns: list[Any], question: str, other: str) -> None:
     """What may be compared by meaning is what the user said last, and that alone."""
@@ -771,7 +771,7 @@ def test_only_words_are_compared(name: Namer, turns: list[Any], question: str, o
     assert (first.text, second.text) == (question.strip(), other.strip())
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(
         st.sampled_from(["index", "extra", "cache_control", "id", "text", "annotations"]),

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from accel_core.testing.doubles import RecordingObserver
     from tests.llamaindex.support import Caller
 
-WAIT_S = 5.0  # never reached by a test that passes
+WAIT_S = 20.0  # never reached by a test that passes
 QUESTION = "When is a refund paid?"
 SMALL, LARGE = "gpt-4o-mini", "gpt-4o"
 

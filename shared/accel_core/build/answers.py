@@ -22,6 +22,7 @@ from accel_core.drive.invalidations import Invalidations
 from accel_core.encoder.batching import BatchingEncoder
 from accel_core.errors import ConfigError
 from accel_core.evidence import Evidence
+from accel_core.explaining import Explainer
 from accel_core.files.learned import LearnedFile
 from accel_core.files.shadow_log import ShadowLog
 from accel_core.index.scoped import ScopedIndex
@@ -58,6 +59,7 @@ class Built(NamedTuple):
     """What is behind an `Accel`."""
 
     cache: SemanticCache
+    explainer: Explainer
     retrieval: RetrievalCache
     gate: RetrievalDecisions | None
     corpora: Corpora
@@ -136,23 +138,26 @@ def build_caches(
     leases = store if isinstance(store, SharedFlights) else None
     flights = FlightTable(single_flight.lease_s, clocks.mono_now, leases)
     leadership = Leadership(flights, leases, tiers, invalidations)
+    policies = Policies(
+        ttl=settings.ttl, admission=settings.admission, never=settings.never, exact=settings.exact
+    )
+    meaning = Meaning(
+        tiers,
+        similarity,
+        off=off,
+        learning=learning,
+        verification=verification,
+        looked=observers.looked,
+    )
+    together = flights if single_flight.enabled else None
+    explainer = Explainer(
+        tiers, meaning, policies, together, colours=colours, wall_now=clocks.wall_now
+    )
     cache = SemanticCache(
         tiers,
-        flights if single_flight.enabled else None,
-        Policies(
-            ttl=settings.ttl,
-            admission=settings.admission,
-            never=settings.never,
-            exact=settings.exact,
-        ),
-        Meaning(
-            tiers,
-            similarity,
-            off=off,
-            learning=learning,
-            verification=verification,
-            looked=observers.looked,
-        ),
+        together,
+        policies,
+        meaning,
         leadership=leadership,
         invalidations=invalidations,
         colours=colours,
@@ -175,7 +180,7 @@ def build_caches(
     decisions = build_gate(
         config.retrieval.gate, sensor, emit=emit, mono_now=clocks.mono_now, gate=gate
     )
-    return Built(cache, retrieval, decisions, corpora, colours, tiers, reports, learning)
+    return Built(cache, explainer, retrieval, decisions, corpora, colours, tiers, reports, learning)
 
 
 def _learning(
