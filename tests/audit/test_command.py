@@ -116,6 +116,12 @@ def test_mistakes_end_it_with_a_remedy(
     assert not out.exists()
 
 
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """So is a folder."""
+    assert "cannot be read" in run(tmp_path / "missing.jsonl", code=2)
+    assert "cannot be read" in run(tmp_path, code=2)
+
+
 def test_an_encoder_that_sends_questions_away_is_refused(log: Path, tmp_path: Path) -> None:
     """Though a configuration names it."""
     settings = tmp_path / "accel.yaml"
