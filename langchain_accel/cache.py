@@ -38,9 +38,10 @@ class AccelCache(BaseCache):
 
     def __init__(self, accel: Accel | None = None) -> None:
         from accel_core.accel import Accel
+        from accel_core.default import chosen_accel
         from langchain_accel._bridge import Bridge
 
-        self.accel = accel if accel is not None else Accel()
+        self.accel = chosen_accel(accel, Accel)
         self._bridge = Bridge(self.accel)
 
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:

@@ -14,11 +14,12 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict, deque
 from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from accel_core.forking import renewed_in_children
 from accel_core.policy.trajectory import Observed, Said
+from accel_core.tenancy import as_each_inside
 from llamaindex_accel import _run_ends
 from llamaindex_accel._trajectory import History
 
@@ -143,7 +144,7 @@ class Runs:
         run_id = _run_ends.run_id()
         if run_id is not None:
             return self._named(run_id)
-        return self._here() or self._nobodys
+        return self._here() or Run(self.speculator.session())
 
     def asking(self, messages: Sequence[Any]) -> Run:
         """Return the run in which a model is asked with `messages`."""
@@ -172,14 +173,9 @@ class Runs:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Let every speculator know of a call that may change something; it may set a tenant."""
-        before = copy_context()
-        self.change()
-        try:
+        """Let every speculator know of a call that may change something; it may set tenants."""
+        with as_each_inside(self.change):
             yield
-        finally:
-            before.run(self.change)
-            self.change()
 
     def change(self) -> None:
         """Let every speculator know that something may change now, or has."""

@@ -82,7 +82,7 @@ def test_pages_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     from llama_index.llms.openai import OpenAI
     from llama_index_instrumentation import root_dispatcher
 
-    from accel_core.accel import default_accel
+    from accel_core.default import default_accel
     from accel_core.prediction.mined import MinedPredictor
 
     # What a page adds is heard by later tests otherwise.

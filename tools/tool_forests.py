@@ -32,9 +32,11 @@ def main() -> None:
         np.concatenate([each.numbers for each in gathered]),
         np.concatenate([each.hits for each in gathered]),
         np.concatenate([each.nexts for each in gathered]),
-        [], [], np.array([]),
-    )  # fmt: skip
-    PLACE.write_text(f"{json.dumps(fitting.grown(samples).to_json())}\n", encoding="utf-8")
+        [(number, name) for number, each in enumerate(gathered) for name in each.names],
+        np.concatenate([each.blocks for each in gathered]),
+        sum(each.calls for each in gathered),
+    )
+    PLACE.write_text(f"{json.dumps(fitting.grown(samples, 0.0).to_json())}\n", encoding="utf-8")
     print(f"{PLACE}: grown on {len(samples.hits):,} candidates")
 
 

@@ -6,7 +6,6 @@ loops and, after a fork, processes; what it queued is written at exit.
 
 from __future__ import annotations
 
-import functools
 import uuid
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -391,9 +390,3 @@ def _revive(portable: _Portable) -> Accel:
         # So that everything unpickled from one origin shares one cache.
         _alive[portable.token] = accel
     return accel
-
-
-@functools.cache
-def default_accel() -> Accel:
-    """Return the `Accel` of this process that is used where none is given."""
-    return Accel()

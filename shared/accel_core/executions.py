@@ -25,11 +25,16 @@ if TYPE_CHECKING:
 
 
 class CallKey(NamedTuple):
-    """Which call it is."""
+    """Which call it is.
+
+    Attributes:
+        within: the session that alone may share it; None: every one of its tenant.
+    """
 
     tenant: Tenant | None
     tool: Hashable
     arguments: str
+    within: object = None
 
     @property
     def epoch_of(self) -> str | None:

@@ -127,7 +127,7 @@ class Explainer:
         if request is not None and not self._policies.exact:
             return None
         keys = (subject.key or b"",) if request is None else (request.key, *request.aliases)
-        found = await self._tiers.seen(io, [key for key in keys if key])
+        found = await self._tiers.looking.under(io, [key for key in keys if key])
         own = (entry for entry in found.values() if entry.tenant in subject.tenants)
         return next((entry for entry in own if entry.expires_s > self._wall_now()), None)
 
@@ -211,7 +211,7 @@ class Explainer:
             differs = () if asked is None else differences(asked, prompt)
             found[other.scope] = Elsewhere(other.text, same, differs)
         for tenant in subject.tenants:
-            for entry in self._tiers.held(Selector(tenant=tenant, text=request.text)):
+            for entry in self._tiers.looking.held(Selector(tenant=tenant, text=request.text)):
                 if entry.scope != request.scope:
                     found.setdefault(entry.scope, Elsewhere(entry.text, True, ()))  # noqa: FBT003
         nearest = sorted(found.values(), key=lambda one: (not one.same_text, len(one.differs)))

@@ -73,11 +73,11 @@ class Guesses:
 
     Args:
         shared: with other sessions.
-        session: what stands for the session in the table.
+        session: what stands for the session in the table; kept as an attribute.
     """
 
     def __init__(self, shared: GuessParts, session: object) -> None:
-        self._shared, self._session = shared, session
+        self._shared, self.session = shared, session
         self._lock = shared.lock()
         self._backlog: list[Guessed] = []
         self._running: dict[Execution, SpeculationIo] = {}
@@ -148,7 +148,7 @@ class Guesses:
             drafts = list(self._drafts.values())
         for stop in drafts:
             stop()
-        self._shared.executions.close(self._session)
+        self._shared.executions.close(self.session)
 
     def abandon(self) -> None:
         """As `close`, for a session that was garbage-collected: nothing is locked or emitted."""
@@ -179,7 +179,7 @@ class Guesses:
                 if self._closed or len(self._running) + self._reserved >= shared.at_once:
                     waiting += self._backlog[at:]
                     break
-                if shared.executions.find(guessed.key, self._session) is not None:
+                if shared.executions.find(guessed.key, self.session) is not None:
                     continue
                 name, confidence = guessed.tool.name, guessed.confidence
                 admission = shared.records.admit(name, confidence, exact=False)
@@ -195,7 +195,7 @@ class Guesses:
 
     def _begin(self, guessed: Guessed) -> None:
         shared, name = self._shared, guessed.tool.name
-        origin = Origin(self._session, guessed.predictor, guessed.confidence, guessed.exact)
+        origin = Origin(self.session, guessed.predictor, guessed.confidence, guessed.exact)
         execution = shared.executions.begin(guessed.key, guessed.tool, origin)
         if execution is None:
             shared.records.ended(name)

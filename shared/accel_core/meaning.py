@@ -178,7 +178,7 @@ class Meaning:
         if isinstance(sensed, str):
             return Foreseen(Verdict(None, sensed))
         limit = policy.candidates + _SPARE_NEIGHBOURS
-        near = await self._tiers.seen_near(io, request.scope, sensed, limit)
+        near = await self._tiers.looking.around(io, request.scope, sensed, limit)
         entries, candidates = _candidates(policy, request, Around([], near), serves)
         verdict = await self._decide(io, policy, request.text, candidates)
         if self._verification is not None:

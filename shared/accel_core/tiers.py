@@ -12,13 +12,13 @@ what `remove` removed is gone from all three.
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from accel_core import events
 from accel_core.backends import Backends
 from accel_core.background import Background
 from accel_core.following import Following
+from accel_core.looking import Looking
 from accel_core.near import Near
 from accel_core.policy.known_keys import KnownKeys
 from accel_core.ports import Entry, SharedStore
@@ -107,6 +107,8 @@ class Tiers:
         """Whether other processes write the shared store too."""
         self.near = memory.fetch
         """Returns the entry under a key in memory, and counts it as wanted."""
+        self.looking = Looking(self._near, far, "" if encoder is None else encoder.name)
+        """Looks at entries without anybody noticing."""
 
     @property
     def shared(self) -> bool:
@@ -152,39 +154,6 @@ class Tiers:
         found = await self._find(io, absent, b"", b"", 0, claiming=claiming)
         read = [] if found is None else map(self._near.read, found.exact)
         return {entry.key: self._near.keep_read(entry, as_of) for entry in read}
-
-    async def seen(self, io: Io, keys: Sequence[bytes]) -> dict[bytes, Entry]:
-        """Return the entries under `keys`, kept nowhere and counted as nothing.
-
-        Raises:
-            Exception: the shared store's failure, which is nobody's but the caller's.
-        """
-        there = {key: entry for key in keys if (entry := self._near.peek(key)) is not None}
-        absent = [key for key in keys if key not in there]
-        if self._far is None or not absent:
-            return there
-        return {**await io.call(self._far.fetch_many, absent), **there}
-
-    async def seen_near(
-        self, io: Io, scope: bytes, vector: Vector, limit: int
-    ) -> list[tuple[Entry, float]]:
-        """Return the nearest entries of `scope`, nearest first, as `seen` returns entries."""
-        far, encoder = self._searcher, self._encoder
-        places = dict(self._near.nearest(scope, vector, limit))
-        found = await self.seen(io, list(places))
-        near = {key: (entry, places[key]) for key, entry in found.items()}
-        if far is not None and far.searches() and encoder is not None:
-            asked = partial(far.find, (), scope, encoder.name, pack(vector), limit)
-            for entry in (await io.call(asked)).near:
-                similarity = cosine(entry.vector or b"", vector)
-                if similarity is not None:
-                    near.setdefault(entry.key, (entry, similarity))
-        return sorted(near.values(), key=lambda pair: -pair[1])[:limit]
-
-    def held(self, selector: Selector) -> list[Entry]:
-        """Return the entries in memory that `selector` means, counted as nothing."""
-        found = (self._near.peek(key) for key in self._near.select(selector))
-        return [entry for entry in found if entry is not None]
 
     async def around(
         self,

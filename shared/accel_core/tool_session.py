@@ -110,7 +110,7 @@ class Session:
         """Whether `call` would find it done, or under way."""
         if not self._calls.free(tool):
             return False
-        named = self._calls.named(tool, arguments)
+        named = self._calls.named(tool, arguments, self._own)
         if named is None:
             return False
         again = named.key in self._given_before
@@ -179,7 +179,7 @@ class Session:
         if not self._calls.free(tool):
             missed("changing")
             return await self._changing(execute)
-        named = self._calls.named(tool, arguments)
+        named = self._calls.named(tool, arguments, self._own)
         if named is None:
             missed("unnamed")
             return await self._alone(tool, execute)
@@ -390,7 +390,7 @@ class Thinking:
         tool, calls = self._tools.get(call.tool), self._shared.calls
         if tool is None or not calls.free(tool):
             return None
-        named = calls.named(tool, call.arguments)
+        named = calls.named(tool, call.arguments, self._guesses.session)
         if named is None:
             return None
         return Guessed(self.context, self._io, tool, *named, predictor, confidence)

@@ -188,7 +188,8 @@ def test_agents_at_once_share_a_call(accel: Accel, runner: Any) -> None:
     ]
 
     async def scenario() -> list[Any]:
-        both = asyncio.gather(*(agent.ainvoke(QUESTION) for agent in agents))
+        with accel.tenant("north"):
+            both = asyncio.gather(*(agent.ainvoke(QUESTION) for agent in agents))
         while not lookup.begun:
             await asyncio.sleep(0)
         for _ in range(1_000):  # the other one comes as far as it can
@@ -373,7 +374,8 @@ def test_settings_that_hold_themselves(accel: Accel, colour: Colour) -> None:
     loop["itself"] = loop
     agent = create_agent(Scripted(turns=[[A]]), [lookup.tool], middleware=[guessing(accel)])
     for settings in (loop, loop, {"itself": loop}):
-        state = colour.invoke(agent, QUESTION, {"configurable": {"settings": settings}})
+        with accel.tenant("north"):
+            state = colour.invoke(agent, QUESTION, {"configurable": {"settings": settings}})
         assert told(state["messages"]) == "<a>"
     assert lookup.begun == ["a", "a"]
 

@@ -345,9 +345,10 @@ async def test_what_was_learned_is_read_from_a_file(world: World, tmp_path: Path
 async def test_a_result_is_its_receivers_own(world: World) -> None:
     """Who changes what a tool returned changes nobody else's."""
     (tool,), _ = world.speculate([look], MockFunctionCallingLLM(), Foresight(), allowed=["look"])
-    first = (await tool.acall(name="n")).raw_output
-    first.append("changed")
-    assert (await tool.acall(name="n")).raw_output == ["n"]
+    with world.accel.tenant("north"):
+        first = (await tool.acall(name="n")).raw_output
+        first.append("changed")
+        assert (await tool.acall(name="n")).raw_output == ["n"]
     assert CALLED == [("n", 1)]
 
 
@@ -361,8 +362,17 @@ def test_copies_leave_the_originals_alone(world: World) -> None:
     assert type(deeper).__mro__[1] is MockFunctionCallingLLM
     tool.call("n"), tool.call("n")
     assert len(CALLED) == 2
-    again.call("m"), again.call("m")
+    with world.accel.tenant("north"):
+        again.call("m"), again.call("m")
     assert len(CALLED) == 3
+
+
+async def test_calls_outside_any_run_are_nobodys(world: World) -> None:
+    """Without a tenant, nobody knows that two of them are made for the same person."""
+    (tool,), _ = world.speculate([look], MockFunctionCallingLLM(), Foresight(), allowed=["look"])
+    await tool.acall(name="n")
+    tool.call(name="n")
+    assert len(CALLED) == 2
 
 
 def test_a_copied_model_can_be_copied_and_pickled(world: World) -> None:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from accel_core.policy.prediction import habits
+from accel_core.policy.prediction.calls import FEATURES
 from accel_core.policy.prediction.known import Known, Readers, canonical
-from accel_core.policy.prediction.model import THRESHOLD
+from accel_core.policy.prediction.model import FRUGAL, PROMISED, SOON, THRESHOLD, least_worth
 from accel_core.policy.speculation import SpeculationSettings
 from accel_core.prediction import file, fitting
 from accel_core.testing.agent_runs import FIELDS
@@ -34,3 +41,48 @@ def test_guesses_from_the_threshold_on_come_true_in_runs_never_seen() -> None:
                     guessed[begun] = guessed.get(begun, False) or key in later
     assert len(guessed) > 40
     assert sum(guessed.values()) / len(guessed) > 0.75
+
+
+JUDGED = st.lists(st.tuples(st.floats(-5, 5), st.booleans()), max_size=400)
+
+
+@settings(max_examples=60)
+@given(likely=st.floats(0.3, 1.0), events=JUDGED, unguessed=st.integers(0, 1_000))
+def test_as_many_are_begun_as_keep_what_is_promised(
+    likely: float, events: list[tuple[float, bool]], unguessed: int
+) -> None:
+    dice = Random(len(events))
+    events = [*events, *((5 + dice.random(), dice.random() < likely) for _ in range(80))]
+    calls = unguessed + sum(hit for _, hit in events)
+    least = least_worth(events, calls)
+    by_worth = {
+        worth: [hit for one, hit in events if one >= worth] for worth in {w for w, _ in events}
+    }
+    enough = {worth for worth, hits in by_worth.items() if len(hits) >= 50}
+    frugal = {worth for worth in enough if sum(by_worth[worth]) >= FRUGAL * len(by_worth[worth])}
+    if least is None:
+        assert not frugal
+        return
+    assert sum(by_worth[least]) >= PROMISED * len(by_worth[least])
+    assert least == min(frugal, default=None) or all(
+        sum(by_worth[worth]) < PROMISED * len(by_worth[worth]) for worth in enough if worth < least
+    )
+
+
+def test_an_agent_of_whom_little_is_known_is_guessed_only_where_it_is_surer() -> None:
+    events = [(3 - number / 100, number % 20 != 0) for number in range(100)]  # 95 % come true
+    events += [(1 - number / 100, number % 4 != 0) for number in range(100)]  # 75 % come true
+    much, little = least_worth(events, calls=200), least_worth(events, calls=2_000)
+    assert much is not None
+    assert little is not None
+    assert much < little
+
+
+@pytest.mark.parametrize(
+    "numbers", [{}, dict.fromkeys(FEATURES, 1.0), dict.fromkeys(FEATURES, -3.0)]
+)
+def test_what_is_hardly_next_is_not_worth_beginning(numbers: dict[str, float]) -> None:
+    forests = file.shipped_forests()
+    row = [numbers.get(name, 0.0) for name in FEATURES]
+    worth, soon = forests.worth(row)
+    assert (worth > float("-inf")) == (soon >= SOON)

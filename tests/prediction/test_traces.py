@@ -166,8 +166,8 @@ def test_the_command_refuses_tools_that_nobody_called(tmp_path: Path) -> None:
         ("no", "is no JSON"),
         ("[]", "is of format None"),
         ('{"format": 99}', "is of format 99"),
-        ('{"format": 1}', "is not what was learned"),
-        ('{"format": 1, "forests": {"used": 1, "next": []}, "tally": []}', "not what was learned"),
+        ('{"format": 2}', "is not what was learned"),
+        ('{"format": 2, "forests": {"used": 1, "next": []}, "tally": []}', "not what was learned"),
     ],
 )
 def test_a_damaged_file_says_how_to_make_it_anew(tmp_path: Path, text: str, problem: str) -> None:

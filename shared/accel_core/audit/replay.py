@@ -19,7 +19,7 @@ from accel_core import build
 from accel_core.audit.prepared import PreparedEncoder
 from accel_core.audit.riskiest import Riskiest
 from accel_core.clocks import Clocks
-from accel_core.config import MemoryConfig, ObserveConfig, StoreConfig
+from accel_core.config import MemoryConfig, StoreConfig
 from accel_core.drive import virtual_time
 from accel_core.secrecy import Secrets
 from accel_core.semantic_cache import Hit
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 Tier = Literal["exact", "shared", "semantic", ""]
 
 _AT_ONCE = 4_096
-_CLOSING_S = 5.0
 
 
 class Outcome(NamedTuple):
@@ -86,13 +85,11 @@ class Replay:
         self._tell, self._clock = tell, _Clock()
         self._limits = None if limits is None else limits(self._clock.now)
         clocks = Clocks(
-            wall_now=self._clock.wall_now,
-            mono_now=self._clock.now,
-            chance=Random(seed).random,
+            wall_now=self._clock.wall_now, mono_now=self._clock.now, chance=Random(seed).random
         )
-        self._observers = build.build_observers(ObserveConfig(enabled=False), (), clocks)
+        observers = build.unobserved(clocks)
         self._built = build.build_caches(
-            self.config, Secrets(), self._observers, clocks, encoder=self._encoder
+            self.config, Secrets(), observers, clocks, encoder=self._encoder
         )
         semantic = self.config.cache.semantic
         policy = None if encoder is None else build.build_similarity(semantic, encoder)
@@ -112,7 +109,6 @@ class Replay:
             virtual_time.run(main, threads=False)
         finally:
             self._built.cache.close()
-            self._observers.close(_CLOSING_S)
         return self._riskiest.found()
 
     async def _all(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from accel_core.errors import MissingExtraError
+from accel_core.errors import ConfigError, MissingExtraError
 from accel_core.events.requests import RequestEnded
 from accel_core.files.statistics_file import StatisticsFile
 from accel_core.observer.fanout import Fanout
@@ -17,7 +18,7 @@ from accel_core.observer.requests import RequestTotals
 from accel_core.observer.statistics import StatisticsObserver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from accel_core.clocks import Clocks
     from accel_core.config import ObserveConfig
@@ -89,6 +90,18 @@ class Observers(NamedTuple):
             observer.close(timeout_s)
 
 
+def unobserved(clocks: Clocks) -> Observers:
+    """Return observers of which nobody is told anything."""
+    ledger = Ledger(
+        RequestTotals(0, lambda: load_prices(None)),
+        None,
+        [],
+        wall_now=clocks.wall_now,
+        mono_now=clocks.mono_now,
+    )
+    return Observers(Fanout([]), StatisticsObserver(), ledger, ())
+
+
 def build_observers(config: ObserveConfig, own: Iterable[Observer], clocks: Clocks) -> Observers:
     """Make what `config` names, and put it and the application's `own` in the background.
 
@@ -96,10 +109,10 @@ def build_observers(config: ObserveConfig, own: Iterable[Observer], clocks: Cloc
     is called where the event happens, before the request goes on.
 
     Raises:
-        ConfigError: a file of prices is wrong.
+        ConfigError: a file of prices is wrong, or `own` is no list of functions of an event.
         MissingExtraError: the library of an exporter is not installed.
     """
-    own = list(own)
+    own = _checked(own)
     inline = [one for one in own if getattr(one, "inline", False)]
     file = _statistics_file(config, clocks)
     first = [] if file is None else [file]
@@ -162,3 +175,12 @@ def _configured(config: ObserveConfig) -> Iterator[Observer]:
         yield OtelObserver(
             spans=config.otel.spans, metrics=config.otel.metrics, max_models=config.max_models
         )
+
+
+def _checked(own: object) -> list[Observer]:
+    given = list(own) if isinstance(own, Iterable) else None
+    if given is None or not all(map(callable, given)):
+        raise ConfigError(
+            "observers", own, "must be a list of functions of an event, as in [print]"
+        )
+    return given

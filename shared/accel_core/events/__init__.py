@@ -63,6 +63,7 @@ from accel_core.events.tools import (
     ToolCallBegun,
     ToolCallReused,
     ToolCallWasted,
+    ToolsUnknown,
 )
 
 __all__ = [
@@ -109,6 +110,7 @@ __all__ = [
     "ToolCallBegun",
     "ToolCallReused",
     "ToolCallWasted",
+    "ToolsUnknown",
     "WriteDropped",
 ]
 
@@ -149,6 +151,7 @@ Event = (
     | ToolCallWasted
     | ToolCallAudited
     | SpeculationSuspended
+    | ToolsUnknown
     | PredictorFailed
     | RequestEnded
 )

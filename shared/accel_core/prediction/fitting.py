@@ -8,7 +8,6 @@ whom nobody has met.
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,7 +15,7 @@ import numpy as np
 from accel_core.policy.prediction import habits
 from accel_core.policy.prediction.calls import FEATURES, candidates
 from accel_core.policy.prediction.known import Known, canonical
-from accel_core.policy.prediction.model import SOON, CallModel, Firsts, Forests
+from accel_core.policy.prediction.model import SOON, CallModel, Forests, least_worth, worth
 from accel_core.policy.prediction.tally import Tally
 from accel_core.prediction import boosting
 
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
 BLOCKS = 5
 LEAST_RUNS = 20
 """With fewer, the shipped forest judges better than one grown on them."""
-_FOLDS = 3
 
 
 class Run(NamedTuple):
@@ -48,25 +46,17 @@ class Samples(NamedTuple):
         numbers: shape (samples, `FEATURES`).
         hits: whether each was called before the next change; shape (samples,).
         nexts: whether in the very next answer; shape (samples,).
-        tools: of each.
         names: of each, its run, its epoch and what is equal for equal calls.
         blocks: in which block of runs each was; shape (samples,).
+        calls: how many calls were made, each once before the next change.
     """
 
     numbers: NDArray[np.float64]
     hits: NDArray[np.bool_]
     nexts: NDArray[np.bool_]
-    tools: list[str]
     names: list[Hashable]
     blocks: NDArray[np.int64]
-
-    def where(self, chosen: NDArray[np.bool_]) -> Samples:
-        """Return the `chosen` ones; shape (samples,)."""
-        at = np.flatnonzero(chosen)
-        return Samples(
-            self.numbers[at], self.hits[at], self.nexts[at], [self.tools[i] for i in at],
-            [self.names[i] for i in at], self.blocks[at],
-        )  # fmt: skip
+    calls: int
 
 
 def fit(
@@ -85,64 +75,56 @@ def fit(
     samples = gather(
         parts, tally, counted, free, readers, report=lambda share: report(0.4 + share * 0.3)
     )
-    model = CallModel(grown(samples), tally)
-    report(0.8)
-    seen = _unseen(samples, report=lambda share: report(0.8 + 0.2 * share))
-    tally.update(max((_judged(model.forests, samples, seen, soon) for soon in SOON), key=_kept)[1])
-    return model
+    forests = grown(samples, shipped.least, report=lambda share: report(0.7 + share * 0.3))
+    return CallModel(forests, tally)
 
 
-def _kept(judged: tuple[int, Tally]) -> int:
-    return judged[0]
+def grown(
+    samples: Samples, least: float, *, report: Callable[[float], None] = lambda _: None
+) -> Forests:
+    """Return forests grown on `samples`, and the worth that they promise something from.
 
-
-def _unseen(samples: Samples, *, report: Callable[[float], None]) -> list[tuple[float, float]]:
-    """Return of each sample the log-odds to be used, and the probability to be next.
-
-    Both are of forests that have not seen the sample; of folds that cannot be held back, there is
-    nothing to be told: they are (-inf, 0).
+    Args:
+        samples: of several blocks.
+        least: that worth, where too little was held back to tell.
+        report: told the share that is done.
     """
-    seen = [(-math.inf, 0.0)] * len(samples.hits)
-    for fold in range(_FOLDS):
-        held = samples.blocks % _FOLDS == fold
-        if not held.all() and held.any():
-            others = grown(samples.where(~held))
-            for index in np.flatnonzero(held):
-                numbers = samples.numbers[index].tolist()
-                seen[index] = others.used.log_odds(numbers), others.soon(numbers)
-        report((fold + 1) / _FOLDS)
-    return seen
-
-
-def _judged(
-    forests: Forests, samples: Samples, seen: Sequence[tuple[float, float]], soon: float
-) -> tuple[int, Tally]:
-    """Return how many guesses come true if those wait that are next less probably than `soon`.
-
-    With them comes what a model has to know for it: how far its forests are to be believed. A guess
-    once begun stays until something changes, so of each call the highest odds count.
-    """
-    model, first = CallModel(forests), Firsts()
-    begun: dict[str, dict[Hashable, tuple[float, bool]]] = {}
-    for index, (odds, chance) in enumerate(seen):
-        if chance >= soon and first(samples.names[index], odds):
-            tool, used = samples.tools[index], bool(samples.hits[index])
-            model.judge(tool, odds, used=used)
-            begun.setdefault(tool, {})[samples.names[index]] = odds, used
-    events = {tool: list(calls.values()) for tool, calls in begun.items()}
-    for tool, calls in events.items():
-        model.demand(tool, calls)
-    kept = model.promise(events)
-    model.tally.add(("soon",), "", soon)
-    return kept, model.tally
-
-
-def grown(samples: Samples) -> Forests:
-    """Return forests grown on `samples`."""
+    everywhere = np.ones(len(samples.hits), bool)
+    soon = _unseen(samples, samples.nexts, everywhere)
+    report(0.5)
+    near = ~(soon < SOON)
+    used = _unseen(samples, samples.hits, near)
+    best: dict[Hashable, tuple[float, bool]] = {}
+    for index in np.flatnonzero(~np.isnan(used)):
+        found = worth(float(used[index]), float(soon[index])), bool(samples.hits[index])
+        name = samples.names[index]
+        best[name] = max(found, best.get(name, found))
+    told = least_worth(best.values(), samples.calls)
+    report(0.9)
     return Forests(
-        boosting.grow(FEATURES, samples.numbers, samples.hits),
+        boosting.grow(FEATURES, samples.numbers[near], samples.hits[near]),
         boosting.grow(FEATURES, samples.numbers, samples.nexts),
+        least if told is None else told,
     )
+
+
+def _unseen(
+    samples: Samples, hits: NDArray[np.bool_], looked_at: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Return the log-odds of `hits` by forests that have not seen the block; NaN: there is none.
+
+    Args:
+        samples: what is judged.
+        hits: what is to be told; shape (samples,).
+        looked_at: the samples that forests are grown on and judge; shape (samples,).
+    """
+    odds = np.full(len(hits), np.nan)
+    for block in np.unique(samples.blocks):
+        held, others = looked_at & (samples.blocks == block), looked_at & (samples.blocks != block)
+        if others.any():
+            forest = boosting.grow(FEATURES, samples.numbers[others], hits[others])
+            odds[held] = [forest.log_odds(row) for row in samples.numbers[held].tolist()]
+    return odds
 
 
 def blocks(runs: Sequence[Run]) -> list[list[Trajectory]]:
@@ -202,9 +184,9 @@ def gather(
     numbers: list[list[float]] = []
     hits: list[bool] = []
     nexts: list[bool] = []
-    tools: list[str] = []
     names: list[Hashable] = []
     where: list[int] = []
+    calls = 0
     for block, (part, alone) in enumerate(zip(parts, counted, strict=True)):
         total.update(alone, -1.0)
         for run in part:
@@ -216,11 +198,11 @@ def gather(
                         canonical(call.tool, call.arguments)
                         for call in habits.answered(run, number)
                     }
+                    calls += len((asked_for & later.keys()) - known.called)
                     for candidate in candidates(total, known, free):
                         numbers.append(candidate.numbers)
                         hits.append(candidate.key in later)
                         nexts.append(candidate.key in asked_for)
-                        tools.append(candidate.call.tool)
                         names.append((id(run), known.epochs, candidate.key))
                         where.append(block)
                 known.add(event)
@@ -228,6 +210,6 @@ def gather(
         report((block + 1) / len(parts))
     return Samples(
         np.array(numbers, float).reshape(-1, len(FEATURES)), np.array(hits, bool),
-        np.array(nexts, bool), tools, names,
-        np.array(where, int),
+        np.array(nexts, bool), names,
+        np.array(where, int), calls,
     )  # fmt: skip

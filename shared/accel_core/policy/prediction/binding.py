@@ -125,6 +125,15 @@ def _standing(proposal: Proposal) -> tuple[Any, ...]:
 def _origins(
     tally: Tally, tool: str, name: str, tenant: str | None
 ) -> list[tuple[float, Origin]]:  # fmt: skip
+    """Return the origins that an argument has had, and in which share of calls; the usual first."""
+    kept = ("origins", tool, name)
+    found: list[tuple[float, Origin]] | None = tally.derived.get(kept)
+    if found is None:
+        found = tally.derived[kept] = _all_origins(tally, tool, name)
+    return [item for item in found if not theirs(item[1], tenant)][:_ORIGINS]
+
+
+def _all_origins(tally: Tally, tool: str, name: str) -> list[tuple[float, Origin]]:
     calls = max(1.0, tally.count(("tool",), tool))
     runs = tally.rows(("runs", tool, name))
     rows: Mapping[Any, float] = tally.rows(("origin", tool, name))
@@ -134,12 +143,10 @@ def _origins(
     found = [
         (count / calls, origin)
         for origin, count in rows.items()
-        if runs.get(origin, 0) >= least.get(origin[0], RUNS)
-        and count >= _LEAST_SHARE * calls
-        and not theirs(origin, tenant)
+        if runs.get(origin, 0) >= least.get(origin[0], RUNS) and count >= _LEAST_SHARE * calls
     ]
     found.sort(key=lambda item: (-item[0], str(item[1])))
-    return found[:_ORIGINS]
+    return found
 
 
 def _stand(proposal: Proposal, known: Known) -> None:

@@ -57,7 +57,7 @@ class _Bound(NamedTuple):
 def candidates(tally: Tally, known: Known, free: Collection[str]) -> list[Candidate]:
     """Return the calls of `free` tools that may come, likely ones first; none already made."""
     found: list[tuple[float, Candidate]] = []
-    whole = _whole(tally, known)
+    whole = _Whole(tally, known)
     for tool in sorted(free)[:_TOOLS] if len(free) > _TOOLS else sorted(free):
         if tally.count(("tool",), tool):
             found += _of_tool(tally, known, tool, whole)
@@ -66,9 +66,9 @@ def candidates(tally: Tally, known: Known, free: Collection[str]) -> list[Candid
 
 
 def _of_tool(
-    tally: Tally, known: Known, tool: str, whole: list[float]
+    tally: Tally, known: Known, tool: str, whole: _Whole
 ) -> list[tuple[float, Candidate]]:  # fmt: skip
-    about, probability = _tool_numbers(tally, known, tool)
+    about, probability = _tool_numbers(tally, known, tool, whole)
     if probability < _LEAST:
         return []
     bound = _bindings(tally, known, tool)
@@ -85,7 +85,7 @@ def _of_tool(
             continue
         numbers = [
             *about, binding.score, bound[0].score - binding.score, len(found), len(bound),
-            *_call_numbers(known, tool, key, binding), *whole,
+            *_call_numbers(known, tool, key, binding), *whole.numbers,
         ]  # fmt: skip
         likely = probability + binding.score - 0.1 * len(found)
         found.append((likely, Candidate(ToolCall(tool, values), key, numbers)))
@@ -137,15 +137,16 @@ def _together(tally: Tally, tool: str, one: _Bound, value: Proposal) -> float:
     return total
 
 
-def _tool_numbers(tally: Tally, known: Known, tool: str) -> tuple[list[float], float]:
-    comes = habits.next_probability(tally, known.symbols, tool)
-    reached, more = habits.reach(tally, known.symbols, tool)
+def _tool_numbers(
+    tally: Tally, known: Known, tool: str, whole: _Whole
+) -> tuple[list[float], float]:
+    comes = whole.names.next_probability(tool)
+    reached, more = whole.names.reach(tool)
     cell = tally.rows(habits.tool_cell(tool, known))
     called = (cell.get("used", 0.0) + 2 * reached[1]) / (cell.get("offered", 0.0) + 2)
     numbers = [
-        _log_odds(comes), _log_odds(habits.next_probability(tally, known.symbols, ANSWER)),
-        *map(_log_odds, reached), more[1], more[2], more[4], _log_odds(called),
-        *_word_numbers(tally, known, tool),
+        _log_odds(comes), whole.answer, *map(_log_odds, reached), more[1], more[2], more[4],
+        _log_odds(called), *_word_numbers(tally, tool, whole),
     ]  # fmt: skip
     return numbers, math.log(max(comes, reached[-1]) + 1e-3)
 
@@ -155,18 +156,28 @@ SPOKEN_RUNS, _SPOKEN_SHARE = 5, 0.1
 """Words count that many runs have in common: what a few are about says nothing of others."""
 
 
-def _word_numbers(tally: Tally, known: Known, tool: str) -> list[float]:
+def _word_numbers(tally: Tally, tool: str, whole: _Whole) -> list[float]:
     """Return by how much the last words raise, and lower, the odds of one call, and of several."""
     numbers: list[float] = []
     once, more = (_lifts(tally, tool, kind) for kind in ("once", "more"))
-    last = dict.fromkeys(known.heard)
-    for by_word, words in ((once, last), (more, last), (once, known.heard_ever)):
+    for by_word, words in ((once, whole.heard), (more, whole.heard), (once, whole.heard_ever)):
         lifts = sorted([by_word[word] for word in words if word in by_word])
         numbers += (
             sum(lifts), sum([lift for lift in lifts[-3:] if lift > 0]),
             sum([lift for lift in lifts[:3] if lift < 0]),
         )  # fmt: skip
     return numbers
+
+
+def _common(tally: Tally) -> frozenset[Any]:
+    """Return the words that many runs have in common."""
+    found: frozenset[Any] | None = tally.derived.get(("common",))
+    if found is None:
+        least = max(SPOKEN_RUNS, _SPOKEN_SHARE * tally.count(("runs",), ""))
+        spoken = tally.rows(("spoken",)).items()
+        found = frozenset(word for word, runs in spoken if runs >= least)
+        tally.derived["common",] = found
+    return found
 
 
 def _lifts(tally: Tally, tool: str, kind: str) -> dict[Any, float]:
@@ -176,14 +187,13 @@ def _lifts(tally: Tally, tool: str, kind: str) -> dict[Any, float]:
     if found is None:
         base, heard, counts = (tally.rows((rows, tool)) for rows in ("words", "heard", "word"))
         share = (base.get(kind, 0.0) + 0.5) / (base.get("offered", 0.0) + 5)
-        least = max(SPOKEN_RUNS, _SPOKEN_SHARE * tally.count(("runs",), ""))
         found = tally.derived[name] = {
             word: _log_odds(
                 (counts.get((word, kind), 0.0) + _WORD_PRIOR * share) / (heard[word] + _WORD_PRIOR)
             )
             - _log_odds(share)
-            for word, runs in tally.rows(("spoken",)).items()
-            if runs >= least and heard.get(word, 0.0) >= _WORD_LEAST
+            for word in _common(tally)
+            if heard.get(word, 0.0) >= _WORD_LEAST
         }
     return found
 
@@ -205,13 +215,28 @@ def _call_numbers(known: Known, tool: str, key: tuple[str, str], bound: _Bound) 
     ]  # fmt: skip
 
 
-def _whole(tally: Tally, known: Known) -> list[Any]:
-    last = known.symbols[-1] if known.symbols else ""
-    return [
-        last == USER, last == ANSWER, last.endswith(FAILED), known.users, known.epochs,
-        known.events - known.epoch_began, known.events, *known.found(),
-        math.log1p(tally.count(("runs",), "")),
-    ]  # fmt: skip
+class _Whole:
+    """What is the same of all candidates of a decision.
+
+    Attributes:
+        names: what follows what happened.
+        answer: log-odds that a text is next.
+        heard, heard_ever: of the words heard last, and ever, those that count.
+        numbers: the last of `FEATURES`.
+    """
+
+    def __init__(self, tally: Tally, known: Known) -> None:
+        self.names = habits.Names(tally, known.symbols)
+        self.answer = _log_odds(self.names.next_probability(ANSWER))
+        common = _common(tally)
+        self.heard = [word for word in dict.fromkeys(known.heard) if word in common]
+        self.heard_ever = [word for word in known.heard_ever if word in common]
+        last = known.symbols[-1] if known.symbols else ""
+        self.numbers: list[Any] = [
+            last == USER, last == ANSWER, last.endswith(FAILED), known.users, known.epochs,
+            known.events - known.epoch_began, known.events, *known.found(),
+            math.log1p(tally.count(("runs",), "")),
+        ]  # fmt: skip
 
 
 def _log_odds(probability: float) -> float:

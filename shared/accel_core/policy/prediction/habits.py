@@ -10,7 +10,7 @@ said or observed explains them.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from accel_core.policy.prediction.binding import proposals
 from accel_core.policy.prediction.known import ANSWER, Known, Readers, canonical, spelled
@@ -19,7 +19,7 @@ from accel_core.policy.prediction.words import outline
 from accel_core.policy.trajectory import Observed, Said
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from accel_core.policy.prediction.origins import Origin, Place
     from accel_core.policy.prediction.tally import Tally
@@ -197,34 +197,47 @@ def arguments(tally: Tally, tool: str) -> list[str]:
     return sorted({name for names in tally.rows(("signature", tool)) for name in names})  # type: ignore[attr-defined]
 
 
-def next_probability(tally: Tally, symbols: Sequence[str], name: str) -> float:
-    """Return the probability that `name` comes next, in (0, 1)."""
-    probability = _UNSEEN
-    for context in contexts(symbols):
-        rows = tally.rows(("next", context))
-        if not rows:
-            break
-        total, kinds = sum(rows.values()), len(rows)
-        probability = (rows.get(name, 0.0) + kinds * probability) / (total + kinds)
-    return probability
+class Names:
+    """What follows the last 0, 1, … `ORDER` symbols, read once for all tools.
 
+    Args:
+        tally: what runs have taught.
+        symbols: what happened, by name.
+    """
 
-def reach(tally: Tally, symbols: Sequence[str], tool: str) -> tuple[list[float], list[float]]:
-    """Return, by order, how probably `tool` is called before a change, and how often."""
-    probability, times = 0.1, 0.3
-    probabilities, numbers = [], []
-    known = contexts(symbols)
-    for order in range(ORDER + 1):
-        if order < len(known):
-            asked = tally.count(("asked",), known[order])
-            if asked:
-                reached = tally.count(("reached", known[order]), tool)
-                more = tally.count(("more", known[order]), tool)
-                probability = (reached + 2 * probability) / (asked + 2)
-                times = (more + 2 * times) / (asked + 2)
-        probabilities.append(probability)
-        numbers.append(times)
-    return probabilities, numbers
+    def __init__(self, tally: Tally, symbols: Sequence[str]) -> None:
+        known = contexts(symbols)
+        self._next: list[tuple[Mapping[Any, float], float]] = []
+        for context in known:
+            rows = tally.rows(("next", context))
+            if not rows:
+                break
+            self._next.append((rows, sum(rows.values())))
+        self._later = [
+            (asked, tally.rows(("reached", context)), tally.rows(("more", context)))
+            for context in known
+            if (asked := tally.count(("asked",), context))
+        ]
+
+    def next_probability(self, name: str) -> float:
+        """Return the probability that `name` comes next, in (0, 1)."""
+        probability = _UNSEEN
+        for rows, total in self._next:
+            kinds = len(rows)
+            probability = (rows.get(name, 0.0) + kinds * probability) / (total + kinds)
+        return probability
+
+    def reach(self, tool: str) -> tuple[list[float], list[float]]:
+        """Return, by order, how probably `tool` is called before a change, and how often."""
+        probability, times = 0.1, 0.3
+        probabilities, numbers = [], []
+        for asked, reached, more in self._later:
+            probability = (reached.get(tool, 0.0) + 2 * probability) / (asked + 2)
+            times = (more.get(tool, 0.0) + 2 * times) / (asked + 2)
+            probabilities.append(probability)
+            numbers.append(times)
+        unknown = ORDER + 1 - len(probabilities)
+        return probabilities + [probability] * unknown, numbers + [times] * unknown
 
 
 def value_of(tally: Tally, tool: str, name: str, text: str) -> object:

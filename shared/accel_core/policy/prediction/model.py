@@ -1,14 +1,14 @@
 """What a mined predictor knows: counts, forests that judge candidates, and how far to believe them.
 
 Two things are judged: whether a call is made at all before the next change, which is what its
-result is worth, and whether it is made in the very next answer. What is hardly next is not guessed
-yet: more will be known when it is, and a guess made then is still in time.
+result is worth, and whether it is made in the very next answer. A candidate's *worth* is the mean
+of both log-odds, the next answer's counting twice: what is hardly next need not be guessed yet, as
+more will be known when it is, and a guess made then is still in time.
 
-A probability is the forest's, shifted per tool by what came of earlier ones: log-odds are moved
-until as many calls are expected as were made. Confidence is that probability moved once more, for
-all tools alike: whoever begins the guesses of confidence `THRESHOLD` and more has begun, in runs
-held back, as many as he can of which `PROMISED` came true. Plain data: it is read from JSON,
-compared and shipped, and loading it runs nothing.
+Confidence is the worth as a probability, moved until whoever begins the guesses of confidence
+`THRESHOLD` and more has begun, in runs held back, as many as he can of which `PROMISED` came true;
+then per tool by what came of earlier ones. Plain data: it is read from JSON, compared and shipped,
+and loading it runs nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from accel_core.policy.acceptance import wilson_lower
 from accel_core.policy.forest import Forest
 from accel_core.policy.prediction import habits
 from accel_core.policy.prediction.binding import CONSTANT_RUNS, RUNS
@@ -28,44 +27,53 @@ from accel_core.policy.prediction.tally import Tally
 from accel_core.policy.trajectory import Guess
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Hashable, Mapping, Sequence
+    from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
 
-    from accel_core.policy.prediction.calls import Candidate
     from accel_core.policy.prediction.tally import Key
     from accel_core.policy.trajectory import Trajectory
 
-FORMAT = 1
+FORMAT = 2
 NAME = "mined"
 _BELIEVED = 20.0
 """So many expected calls weigh as much as the forest's own word."""
 _JUDGED_FROM = 0.3
 """What is less probable is of no use, and says nothing of what is."""
-_LEAST = 0.02
-ENOUGH_USED = 0.75
-"""Share of a tool's guesses that must have come true, with 90 % confidence, for more of them."""
-_FEW = 5
 THRESHOLD = 0.7
-PROMISED = 0.87
-"""Share of guesses held back that came true: what is wanted is 0.85, and new runs differ."""
+PROMISED, FRUGAL = 0.85, 0.88
+"""Shares of guesses held back that came true; the second of an agent of whom little is known."""
+_LITTLE = 0.4
+"""Share of calls served below which little is known of an agent."""
 _ENOUGH = 50
-"""Guesses held back below which confidence is the probability as it is."""
-SOON = (0.1, 0.15, 0.2, 0.3)
-"""Probabilities to be next below which a guess can wait: the first, until one is found best."""
+"""Guesses held back below which nothing can be promised."""
+SOON = math.log(0.05 / 0.95)
+"""Log-odds to be next below which a guess can wait."""
+_NEXT = 2.0
+"""How often the next answer's log-odds count."""
 
 
 class Forests(NamedTuple):
-    """What judges candidates, over `FEATURES`: by log-odds to be used at all, and to be next."""
+    """What judges candidates, over `FEATURES`.
+
+    Attributes:
+        used: by log-odds to be called before the next change, of what is next by `SOON`.
+        next: by log-odds to be called in the next answer.
+        least: worth from which on enough guesses came true in runs held back.
+    """
 
     used: Forest
     next: Forest
+    least: float
 
-    def soon(self, numbers: Sequence[float]) -> float:
-        """Return the probability, in [0, 1], that the next answer has a candidate's call."""
-        return _chance(self.next.log_odds(numbers))
+    def worth(self, numbers: Sequence[float]) -> tuple[float, float]:
+        """Return a candidate's worth, -inf where a guess can wait, and its log-odds to be next."""
+        soon = self.next.log_odds(numbers)
+        if soon < SOON:
+            return -math.inf, soon
+        return worth(self.used.log_odds(numbers), soon), soon
 
     def to_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""
-        return {"used": self.used.to_json(), "next": self.next.to_json()}
+        return {"used": self.used.to_json(), "next": self.next.to_json(), "least": self.least}
 
     @classmethod
     def from_json(cls, spelled: Mapping[str, Any]) -> Forests:
@@ -74,10 +82,45 @@ class Forests(NamedTuple):
         Raises:
             KeyError, TypeError, ValueError: they are none, or over other numbers.
         """
-        forests = cls(Forest.from_json(spelled["used"]), Forest.from_json(spelled["next"]))
-        if any(forest.features != tuple(FEATURES) for forest in forests):
+        used, next_ = (Forest.from_json(spelled[name]) for name in ("used", "next"))
+        if any(forest.features != tuple(FEATURES) for forest in (used, next_)):
             raise ValueError("its forests are over other numbers than this version's")
-        return forests
+        least = float(spelled["least"])
+        if not math.isfinite(least):
+            raise ValueError(f"{least} is no worth")
+        return cls(used, next_, least)
+
+
+def worth(used: float, soon: float) -> float:
+    """Return a candidate's worth, by its log-odds to be used at all and to be next."""
+    return (used + _NEXT * soon) / (1 + _NEXT)
+
+
+def least_worth(events: Iterable[tuple[float, bool]], calls: int) -> float | None:
+    """Return the worth from which on as many guesses as can be come true often enough.
+
+    `PROMISED` of them do; where so few of the calls can be served in that way that little is known
+    of the agent, `FRUGAL`. None: too few guesses came true to promise anything.
+
+    Args:
+        events: the highest worth that forests gave to each call they had not seen, and whether it
+            came.
+        calls: how many were made in the same runs, guessed or not.
+    """
+    ranked = sorted(events, reverse=True)
+    served, least = _kept(ranked, PROMISED)
+    return least if served >= _LITTLE * calls else _kept(ranked, FRUGAL)[1]
+
+
+def _kept(ranked: Sequence[tuple[float, bool]], share: float) -> tuple[int, float | None]:
+    """Return how many came true of the most guesses of which `share` did, and their least worth."""
+    used, kept, least = 0, 0, None
+    for number, (worth_, hit) in enumerate(ranked, 1):
+        used += hit
+        last = number == len(ranked) or ranked[number][0] < worth_
+        if last and number >= _ENOUGH and used >= share * number:
+            kept, least = used, worth_
+    return kept, least
 
 
 @dataclass(slots=True)
@@ -92,50 +135,31 @@ class CallModel:
     forests: Forests
     tally: Tally = field(default_factory=Tally)
 
-    @property
-    def soon(self) -> float:
-        """Probability to be next below which a guess can wait."""
-        return self.tally.count(("soon",), "") or SOON[0]
-
     def guesses(self, run: Trajectory, free: Collection[str], readers: Readers) -> list[Guess]:
-        """Return what is worth beginning now, the most probable to be next first."""
-        return [
-            guess
-            for guess in self._judged(run, free, readers, soon=self.soon)
-            if guess.confidence >= self._demanded(guess.call.tool)
-        ]
+        """Return what may be worth beginning now, the most probable to be next first."""
+        return [guess for guess in self.ranked(run, free, readers) if guess.confidence]
 
     def ranked(self, run: Trajectory, free: Collection[str], readers: Readers) -> list[Guess]:
-        """Return all that may come, worth beginning or not, the most probable to be next first."""
-        return self._judged(run, free, readers, soon=0.0)
+        """Return all that may come, the most probable to be next first.
 
-    def _judged(
-        self, run: Trajectory, free: Collection[str], readers: Readers, *, soon: float
-    ) -> list[Guess]:
+        A confidence of 0 is that of a guess which can wait.
+        """
         known = Known(free, readers)
         for event in run:
             known.add(event)
-        come = candidates(self.tally, known, free)
-        found = [(self.forests.soon(one.numbers), one) for one in come]
+        found = []
+        for one in candidates(self.tally, known, free):
+            worth_, soon = self.forests.worth(one.numbers)
+            found.append((soon, Guess(one.call, self._confidence(one.call.tool, worth_), NAME)))
         found.sort(key=lambda item: -item[0])
-        return [
-            Guess(one.call, self.confidence(one), NAME) for chance, one in found if chance >= soon
-        ]
+        return [guess for _, guess in found]
 
-    def _demanded(self, tool: str) -> float:
-        return _chance(_log_odds(self._least(tool)) + self._moved())
+    def _confidence(self, tool: str, worth_: float) -> float:
+        """Return how sure it is, in [0, 1], that a call of `worth_` is made before a change."""
+        return _chance(self._odds(worth_) + self._shift(tool)) if worth_ > -math.inf else 0.0
 
-    def _least(self, tool: str) -> float:
-        return max(_LEAST, self.tally.count(("least", tool), ""))
-
-    def confidence(self, candidate: Candidate) -> float:
-        """Return how sure it is, in [0, 1], that a candidate is called before a change."""
-        odds = self.forests.used.log_odds(candidate.numbers)
-        return _chance(odds + self._shift(candidate.call.tool) + self._moved())
-
-    def _moved(self) -> float:
-        least = self.tally.count(("promised",), "")
-        return _log_odds(THRESHOLD) - _log_odds(least) if least else 0.0
+    def _odds(self, worth_: float) -> float:
+        return worth_ - self.forests.least + _log_odds(THRESHOLD)
 
     def _shift(self, tool: str) -> float:
         rows = self.tally.rows(("judged", tool))
@@ -147,69 +171,24 @@ class CallModel:
         observed = (used + _BELIEVED * share) / (offered + _BELIEVED)
         return _log_odds(observed) - _log_odds(share)
 
-    def judge(self, tool: str, odds: float, *, used: bool) -> None:
-        """Take note of what came of a candidate when the forest first gave it `odds`."""
-        chance = _chance(odds)
+    def _judge(self, tool: str, odds: float, *, used: bool) -> None:
+        """Take note of what came of a candidate whose confidence was `odds` before any shift."""
         self.tally.add(("judged", tool), "offered")
-        self.tally.add(("judged", tool), "expected", chance)
+        self.tally.add(("judged", tool), "expected", _chance(odds))
         if used:
             self.tally.add(("judged", tool), "used")
-
-    def demand(self, tool: str, events: Sequence[tuple[float, bool]]) -> None:
-        """Set the least confidence of a tool's guesses: from there on enough of them come true.
-
-        Args:
-            tool: its name.
-            events: the highest log-odds that a forest gave to each call it had not seen, and
-                whether it came.
-        """
-        used, least = 0, 1.0
-        ranked = sorted(((_chance(odds + self._shift(tool)), hit) for odds, hit in events))
-        for number, (chance, hit) in enumerate(reversed(ranked), 1):
-            used += hit
-            if wilson_lower(used, number) >= ENOUGH_USED or number < _FEW:
-                least = chance
-        self.tally.add(("least", tool), "", least)
-
-    def promise(self, events: Mapping[str, Sequence[tuple[float, bool]]]) -> int:
-        """Set the probability from which on guesses of all tools come true often enough.
-
-        Args:
-            events: by tool, as of `demand`, which was called before.
-
-        Returns: how many came true from there on; 0 where nothing could be promised.
-        """
-        begun = sorted(
-            (
-                (chance, hit)
-                for tool, seen in events.items()
-                for odds, hit in seen
-                if (chance := _chance(odds + self._shift(tool))) >= self._least(tool)
-            ),
-            reverse=True,
-        )
-        used, kept, least = 0, 0, 0.0
-        for number, (chance, hit) in enumerate(begun, 1):
-            used += hit
-            if number >= _ENOUGH and used >= PROMISED * number:
-                kept, least = used, chance
-        if least:
-            self.tally.add(("promised",), "", least)
-        return kept
 
     def learn(self, run: Trajectory, free: Collection[str], readers: Readers) -> None:
         """Take note of a run that has ended: how good guesses were, then what it teaches."""
         run = run[-habits.EVENTS :]
-        known, asked, first = Known(free, readers), set(habits.decisions(run)), Firsts()
+        known, asked, first = Known(free, readers), set(habits.decisions(run)), _Firsts()
         for number, event in enumerate(run):
             if number in asked:
                 later = habits.upcoming(run, number, free)
                 for candidate in candidates(self.tally, known, free):
-                    odds = self.forests.used.log_odds(candidate.numbers)
-                    if self.forests.soon(candidate.numbers) >= self.soon and first(
-                        (known.epochs, candidate.key), odds
-                    ):
-                        self.judge(candidate.call.tool, odds, used=candidate.key in later)
+                    odds = self._odds(self.forests.worth(candidate.numbers)[0])
+                    if first((known.epochs, candidate.key), odds):
+                        self._judge(candidate.call.tool, odds, used=candidate.key in later)
             known.add(event)
         habits.learn(self.tally, run, free, readers)
 
@@ -234,7 +213,7 @@ class CallModel:
         return cls(Forests.from_json(spelled["forests"]), Tally.from_json(spelled["tally"]))
 
 
-class Firsts:
+class _Firsts:
     """Tells when a candidate is likelier than ever before: the moments at which it may be begun.
 
     What comes of guesses is judged at those alone. One that is never called stays a candidate for
