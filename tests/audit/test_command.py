@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from accel_core import config
 from accel_core.cli.main import app
 from tests.audit.test_replay import Said, record
+from tests.evaluation.test_report import browser
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,6 +79,23 @@ def test_says_what_would_have_been_saved(
     )
 
 
+def test_a_real_browser_shows_the_page_and_nothing_else(log: Path, tmp_path: Path) -> None:
+    """No error, no request, the figures, texts as texts; on a phone nothing beyond its edge."""
+    out = tmp_path / "made"
+    run(log, "-o", out, "--encoder", "static")
+    with browser() as page:
+        page.show(1200)
+        page.open(out / "audit.html")
+        assert page.errors == []
+        assert page.requests == [(out / "audit.html").as_uri()]
+        shown = page.evaluate("document.querySelector('main').innerText")
+        assert "50.0%" in shown
+        assert HOSTILE in shown
+        assert page.evaluate("document.querySelectorAll('svg rect').length") > 10
+        page.show(360)
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -96,6 +114,12 @@ def test_mistakes_end_it_with_a_remedy(
     out = tmp_path / "made"
     assert message in " ".join(run(log, "-o", out, *arguments, code=2).split())
     assert not out.exists()
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """So is a folder."""
+    for path in (tmp_path / "missing.jsonl", tmp_path):
+        assert "cannot be read" in " ".join(run(path, code=2).split())
 
 
 def test_an_encoder_that_sends_questions_away_is_refused(log: Path, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.tracers import LangChainTracer
 from langchain_openai import ChatOpenAI
 from langsmith import Client
+from langsmith.schemas import Run
 from llama_index.core.base.llms.types import ChatMessage
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
@@ -115,7 +116,8 @@ def test_runs_that_langchain_traced_are_read(read: Reading) -> None:
         tool = {"type": "function", "function": {"name": "look", "parameters": {}}}
         model.bind_tools([tool]).invoke("Look.", {"callbacks": [tracer]})
     tracer.wait_for_futures()
-    first, second, third = read(list(client.kept.values()))
+    runs = [Run(**run) for run in client.kept.values()]
+    first, second, third = read("".join(f"{run.model_dump_json()}\n" for run in runs))
     assert read.seen.formats == {"log0.jsonl": "langsmith"}
     assert [turn.texts for turn in first.prompt.turns] == [("Be brief.",), ("Two and two?",)]
     assert (first.text, second.text) == ("Four.", "Five.")

@@ -27,6 +27,8 @@ FORMATS: Final[tuple[Format, ...]] = ("langsmith", "otel", "openai", "questions"
 
 _LOOKED_AT = 100
 _SHOWN = 5
+_MOST_PROBLEMS = 100
+"""Told apart: some hold what stood there."""
 _LISTS = ("runs", "data", "items", "records", "calls")
 _REMEDY = f"name one of {', '.join(FORMATS)} as --format, or convert it: see docs/audit.md"
 _NO_CALL = (KeyError, TypeError, ValueError, AttributeError, IndexError)
@@ -54,7 +56,8 @@ class Seen:
 
     def add_broken(self, path: Path, line: int, problem: str) -> None:
         """Note a place that could not be read."""
-        self.broken[problem] += 1
+        kind = problem if problem in self.broken or len(self.broken) < _MOST_PROBLEMS else "others"
+        self.broken[kind] += 1
         if len(self.places) < _SHOWN:
             self.places.append(f"{path.name}, line {line}: {problem}")
 

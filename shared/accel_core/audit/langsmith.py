@@ -80,7 +80,7 @@ def _call(run: Mapping[str, Any], tenant_fields: Sequence[str]) -> LoggedCall:
         began_s,
         between_s(began_s, stamp_s(run.get("end_time"))),
         None if refused.failure else tokens,
-        number_of({"temperature": metadata.get("ls_temperature"), **given}, "temperature"),
+        number_of(given | metadata, "temperature", "ls_temperature"),
         max_output_of(given),
         *refused,
     )

@@ -34,11 +34,11 @@ def _content(title: str, found: Findings) -> Iterator[Markup]:
     )
     yield parts.tiles(
         [
-            ("answered without the model", f"{found.hit_share:.1%}", "of the calls answered"),
-            ("calls saved", f"{total.calls:,}", f"of {tally.asked.calls:,}"),
-            ("tokens saved", tokens(total), f"of {tokens(tally.asked) or 'not known'}"),
-            ("dollars saved", dollars(total), f"of {dollars(tally.asked) or 'not known'}"),
-            ("time saved", duration(total.time_s), "of waiting, all users together"),
+            ("Hit rate", f"{found.hit_share:.1%}", "of the calls answered"),
+            ("Calls saved", f"{total.calls:,}", f"of {tally.asked.calls:,}"),
+            ("Tokens saved", tokens(total), f"of {_told(tokens(tally.asked))}"),
+            ("Money saved", dollars(total), f"of {_told(dollars(tally.asked))}"),
+            ("Time saved", duration(total.time_s), "of waiting, all users together"),
         ]
     )
     yield parts.card("What would have been saved", _savings(found))

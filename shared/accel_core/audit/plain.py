@@ -36,15 +36,15 @@ from accel_core.policy.limits.limit_headers import read_headers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-_BEGAN = ("started_at", "start_time", "began", "requested_at", "timestamp", "at", "time", "created")
+_BEGAN = ("started_at", "start_time", "requested_at", "timestamp", "at", "time", "created")
 _ENDED = ("ended_at", "end_time", "responded_at", "completed_at")
-_TOOK = (("took_s", 1.0), ("duration_s", 1.0), ("latency_s", 1.0), ("latency", 1.0),
-         ("duration_ms", 1e-3), ("latency_ms", 1e-3))  # fmt: skip
+_TOOK = (("took_s", 1.0), ("duration_s", 1.0), ("latency_s", 1.0), ("duration_ms", 1e-3),
+         ("latency_ms", 1e-3))  # fmt: skip
 _QUESTIONS, _ANSWERS = (
     ("question", "prompt", "query", "input"),
     ("answer", "response", "output", "completion"),
 )
-_REQUEST = ("request", "req", "input")
+_REQUEST = ("request", "input")
 _PARAMS = frozenset(
     "model temperature top_p n stop seed tools tool_choice functions function_call response_format"
     " max_tokens max_completion_tokens max_output_tokens frequency_penalty presence_penalty"
@@ -111,14 +111,15 @@ def _call(
     reply = said if isinstance(said, Mapping) else {}
     status = number_of({**record, **reply}, "status_code", "status")
     headers = _headers(reply.get("headers") or record.get("headers"))
-    body = reply.get("body", said)
+    body = parsed(reply.get("body", said))
     error = record.get("error") or (body.get("error") if isinstance(body, Mapping) else None)
     refused = Refused(shown=tuple(read_headers("openai", headers)))
     if error or (status or 0) >= 400:
         refused = refusal_of(error or body, None if status is None else int(status), headers)
-    response = NOTHING if refused.failure else _response(parsed(body))
+    response = NOTHING if refused.failure else _response(body)
     answer, text = response.answer or (None, "")
-    began_s = stamp_s(_first(record, _BEGAN))
+    stamped = body if isinstance(body, Mapping) else {}
+    began_s = stamp_s(_first(record, _BEGAN) or stamped.get("created"))
     took_s = next(
         (took * unit for name, unit in _TOOK if (took := number_of(record, name)) is not None), None
     )

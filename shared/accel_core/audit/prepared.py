@@ -37,7 +37,8 @@ class PreparedEncoder:
         """
         wanted = [text for text in dict.fromkeys(texts) if text not in self._vectors]
         wanted = sorted((t for t in wanted if self.distrust(t) is None), key=len)
-        for text in list(self._vectors)[: len(self._vectors) + len(wanted) - _REMEMBERED]:
+        too_many = max(0, len(self._vectors) + len(wanted) - _REMEMBERED)
+        for text in list(self._vectors)[:too_many]:
             del self._vectors[text]
         parts = [wanted[at : at + _AT_ONCE] for at in range(0, len(wanted), _AT_ONCE)]
         with ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -17,6 +17,7 @@ from accel_core.config import AccelConfig
 from accel_core.observer.prices import load_prices
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.policy.identity import Identifier
+from accel_core.policy.limits.provider_profile import profile_named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,6 +67,7 @@ def audit(
         FileError: a log cannot be read, or holds no call.
         ConfigError: prices or a setting are wrong.
     """
+    profile_named(terms.provider)  # before anything is read
     prices = load_prices(terms.config.observe.prices)
     seen, shown, identifier = Seen(), ShownLimits(), Identifier()
     with Arrivals() as arrivals:
