@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from accel_core import tool_calls
-from accel_core.executions import CallKey, Executions
+from accel_core.execution import CallKey
+from accel_core.executions import Executions
 from accel_core.guesses import Guesses, inside
 from accel_core.policy.epochs import Epochs
 from accel_core.tenancy import Tenant
@@ -58,7 +59,7 @@ def error_shown(broken: pytest.MonkeyPatch) -> None:
         try:
             result = await guessed.tool.run(guessed.arguments)
         except (Exception, SystemExit) as error:
-            result = str(error)
+            result = {"key": str(error), "value": 0}
         self._shared.executions.end(execution, result)
 
     broken.setattr(Guesses, "_run", run)

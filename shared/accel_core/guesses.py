@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from accel_core import events
 from accel_core.drive.flight import FAILED
 from accel_core.drive.work import Unwanted, work_on
-from accel_core.executions import Origin
+from accel_core.execution import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
     from contextlib import AbstractContextManager
 
-    from accel_core.executions import CallKey, Execution, Executions
+    from accel_core.execution import CallKey, Execution
+    from accel_core.executions import Executions
     from accel_core.guessers import Grievances
     from accel_core.ports import Observer, Signal
     from accel_core.speculating import SpeculationIo, Tool

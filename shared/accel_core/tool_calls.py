@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core.errors import TenantRequiredError
-from accel_core.executions import CallKey
+from accel_core.execution import CallKey
 from accel_core.policy.canonical import Unidentifiable, canonical_json
 from accel_core.tenancy import as_each_inside
 

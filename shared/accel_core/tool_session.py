@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
-from accel_core.executions import CallKey, Execution, Origin
+from accel_core.execution import CallKey, Execution, Origin
 from accel_core.guesses import Guessed, Guesses, GuessParts, inside
 from accel_core.policy.audits import same_result
 from accel_core.recording import missed, reused, timed

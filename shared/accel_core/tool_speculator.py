@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from accel_core import events
-from accel_core.executions import Execution, Executions, Lifetimes
+from accel_core.executions import Executions, Lifetimes, Room
 from accel_core.guessers import Guessers
 from accel_core.guesses import GuessParts
 from accel_core.policy.speculation import SpeculationSettings
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
+    from accel_core.execution import Execution
     from accel_core.ports import Observer
     from accel_core.speculating import Drafter, Predictor, SpeculationIo
     from accel_core.steps import Begin
@@ -99,7 +100,7 @@ class ToolSpeculator:
         )
         self._executions = Executions(
             Lifetimes(settings.ttl_s, settings.reuse_s, settings.static_ttl_s, settings.timeout_s),
-            settings.kept,
+            Room(settings.kept, settings.kept_bytes),
             lost=self._lost,
             mono_now=mono_now,
             lock=lock,

@@ -16,13 +16,12 @@ from accel_core.errors import ConfigError, UnsupportedError
 from accel_core.events.races import PathsRaced
 from accel_core.racing import Path, Racing, named, terms
 from accel_core.testing.doubles import RecordingObserver
+from tests.raced import ONE_BY_ONE, WAIT_S, join_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
 
-WAIT_S = 20.0  # never reached by a test that passes
 LATE_S = 0.02  # a time-out that is waited for
-ONE_BY_ONE = (0.0, WAIT_S / 2)  # the standard path starts once the other has ended
 answered: contextvars.ContextVar[str] = contextvars.ContextVar("answered", default="")
 
 
@@ -127,13 +126,6 @@ class Track:
         for gate in self.gates:
             gate.open()
         join_threads()
-
-
-def join_threads() -> None:
-    for thread in threading.enumerate():
-        if thread.name == "accel-spawned":
-            thread.join(WAIT_S)
-            assert not thread.is_alive()
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -159,7 +159,6 @@ class TestRequests:
         self, make_accel: MakeAccel, chat: MakeChat, colour: Colour
     ) -> None:
         """Probability, threshold, and every gate that refuses, of what was near."""
-        pytest.importorskip("sentence_transformers")
         accel = make_accel(encoder=None)
         llm = accelerate(chat(), accel)
         colour.invoke(llm, QUESTION)
@@ -211,7 +210,6 @@ class TestRequests:
         self, settings: dict[str, Any], make_accel: MakeAccel, chat: MakeChat, colour: Colour
     ) -> None:
         """Nothing is explored by asking, however often."""
-        pytest.importorskip("sentence_transformers")
         accel = make_accel({"cache": {"semantic": settings}}, encoder=None)
         llm = accelerate(chat(), accel)
         colour.invoke(llm, QUESTION)
