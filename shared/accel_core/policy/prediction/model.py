@@ -47,7 +47,7 @@ Of guesses in new runs some 3 % more do, as what judges them has learned from al
 _LITTLE = 0.5
 """Share of calls served below which little is known of an agent."""
 _ENOUGH = 50
-"""Guesses held back below which nothing can be promised."""
+"""Guesses held back, fewer of which tell nothing."""
 SOON = math.log(0.05 / 0.95)
 """Log-odds to be next below which a guess can wait."""
 _NEXT = 2.0
@@ -103,7 +103,8 @@ def least_worth(events: Iterable[tuple[float, bool]], calls: int) -> float | Non
     """Return the worth from which on as many guesses as can be come true often enough.
 
     `PROMISED` of them do; where so few of the calls can be served in that way that little is known
-    of the agent, `FRUGAL`. None: too few guesses came true to promise anything.
+    of the agent, `FRUGAL`. Where not even the likeliest do, it is the highest worth that there was.
+    None: there were too few to tell.
 
     Args:
         events: the highest worth that forests gave to each call they had not seen, and whether it
@@ -117,7 +118,7 @@ def least_worth(events: Iterable[tuple[float, bool]], calls: int) -> float | Non
 
 def _kept(ranked: Sequence[tuple[float, bool]], share: float) -> tuple[int, float | None]:
     """Return how many came true of the most guesses of which `share` did, and their least worth."""
-    used, kept, least = 0, 0, None
+    used, kept, least = 0, 0, ranked[0][0] if len(ranked) >= _ENOUGH else None
     for number, (worth_, hit) in enumerate(ranked, 1):
         used += hit
         last = number == len(ranked) or ranked[number][0] < worth_
