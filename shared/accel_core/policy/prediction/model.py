@@ -39,7 +39,7 @@ _BELIEVED = 20.0
 _JUDGED_FROM = 0.3
 """What is less probable is of no use, and says nothing of what is."""
 THRESHOLD = 0.7
-PROMISED, FRUGAL = 0.83, 0.9
+PROMISED, FRUGAL = 0.83, 0.92
 """Shares of guesses held back that came true; the second of an agent of whom little is known.
 
 Of guesses in new runs some 3 % more do, as what judges them has learned from all runs.
