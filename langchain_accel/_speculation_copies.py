@@ -23,7 +23,6 @@ from langchain_core.runnables.config import ensure_config
 from accel_core import events
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.subclasses import subclass
-from accel_core.tenancy import as_each_inside
 from langchain_accel._speculation_arguments import Arguments
 from langchain_accel._speculation_context import around, paused
 from langchain_accel._speculation_tool import config_parameters, has_own_arun
@@ -65,7 +64,7 @@ class _Call(NamedTuple):
         harmless = self.tool.harmless
         try:
             # The tool may set tenants.
-            with nullcontext() if harmless else as_each_inside(self.runs.changed):
+            with nullcontext() if harmless else self.runs.changing():
                 yield
         except BaseException as raised:
             error = raised

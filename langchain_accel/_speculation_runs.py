@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 import weakref
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from langchain_accel._speculation_learning import Learner
 from langchain_accel._speculation_sessions import Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Hashable, Iterator
 
     from accel_core.accel import Accel
     from accel_core.ports import Observer
@@ -38,8 +39,16 @@ class Runs:
 
     def changed(self) -> None:
         """Let nothing be answered by what was found before: something may have changed."""
-        for runs in self._beside():
-            runs.speculator.changed()
+        with self.changing():
+            pass
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Let every speculator know of a change, while it is made."""
+        with ExitStack() as stack:
+            for runs in self._beside():
+                stack.enter_context(runs.speculator.changing())
+            yield
 
 
 _known: weakref.WeakKeyDictionary[Accel, weakref.WeakValueDictionary[Hashable, Runs]]

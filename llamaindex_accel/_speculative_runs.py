@@ -13,13 +13,12 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from accel_core.forking import renewed_in_children
 from accel_core.policy.trajectory import Observed, Said
-from accel_core.tenancy import as_each_inside
 from llamaindex_accel import _run_ends
 from llamaindex_accel._trajectory import History
 
@@ -130,7 +129,6 @@ class Runs:
         self._beside = beside
         self._lock = threading.Lock()
         self._runs: OrderedDict[str, Run] = OrderedDict()
-        self._nobodys = Run(speculator.session())
         _run_ends.listen(self)
         renewed_in_children(self)
 
@@ -174,13 +172,16 @@ class Runs:
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Let every speculator know of a call that may change something; it may set tenants."""
-        with as_each_inside(self.change):
+        with ExitStack() as stack:
+            for runs in self._beside():
+                stack.enter_context(runs.speculator.changing())
             yield
 
     def change(self) -> None:
         """Let every speculator know that something may change now, or has."""
         for runs in self._beside():
-            runs.speculator.changed()
+            with runs.speculator.changing():
+                pass
 
     def ended(self, run_id: str) -> None:
         """Take note that the run of this id is over."""

@@ -1,7 +1,7 @@
 """``python -m tools.tool_forests``: grow the forests that judge calls before runs are known.
 
-They are grown on made-up runs of three fields (`accel_core.testing.agent_runs`), after few of them
-and after many, so that their numbers are those of new applications and old ones.
+They are grown on made-up runs of three fields (`accel_core.testing.agent_runs`), after few of them:
+who has more learns forests of his own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from accel_core.prediction import boosting, fitting
 from accel_core.testing.agent_runs import FIELDS
 
 PLACE = Path(boosting.__file__).with_name("forests.json")
-_SIZES = (12, 12, 12, 40, 40, 120)
+_SIZES = (8, 10, 10, 10, 12, 15, 20, 40)
 
 
 def main() -> None:

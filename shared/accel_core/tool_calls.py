@@ -53,6 +53,8 @@ class ToolCalls:
     ) -> None:
         self._executions, self._records = executions, records
         self._whose, self._grievances = whose, grievances
+        # One for each change under way: a list is counted up and down without a lock.
+        self._changing: list[None] = []
 
     def free(self, tool: Tool) -> bool:
         """Whether calling `tool` changes nothing, as declared and not found otherwise."""
@@ -82,8 +84,21 @@ class ToolCalls:
     @contextmanager
     def changing(self) -> Iterator[None]:
         """Note that something may change: now, and at the end, of all who were asking inside."""
-        with as_each_inside(self.changes):
-            yield
+        self._changing.append(None)
+        try:
+            with as_each_inside(self.changes):
+                yield
+        finally:
+            if self._changing:  # a fork in its midst forgot it
+                self._changing.pop()
+
+    def after_fork(self) -> None:
+        """Forget the parent's changes, which nobody ends here."""
+        self._changing.clear()
+
+    def change_under_way(self) -> bool:
+        """Whether something may be changing at this moment, of anybody."""
+        return bool(self._changing)
 
     def _changer(self) -> Tenant | None:
         try:

@@ -256,7 +256,8 @@ class Session:
         missed("audited")
         shared = self._shared.guesses
         result = await self._alone(tool, execute)
-        if not self._executions.holds(execution):  # something changed meanwhile
+        # Something changed meanwhile, or is about to have: in the midst of it both are right.
+        if not self._executions.holds(execution) or self._calls.change_under_way():
             return result
         try:
             compare = tool.same if isinstance(tool, Compared) else same_result

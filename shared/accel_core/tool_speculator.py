@@ -128,9 +128,9 @@ class ToolSpeculator:
         """Return a session: one for every run of an agent. Close it at the end."""
         return Session(self._shared)
 
-    def changed(self) -> None:
-        """Let nothing be answered by what was found before: something was, or may be, changed."""
-        self._shared.calls.changes()
+    def changing(self) -> AbstractContextManager[None]:
+        """Note a change that is made past its sessions: it begins now, and ends at the end."""
+        return self._shared.calls.changing()
 
     def state(self) -> SpeculatorState:
         """Return what is under way, and what is known of each tool."""
@@ -144,6 +144,7 @@ class ToolSpeculator:
 
     def after_fork(self) -> None:
         """Start anew in a child process."""
+        self._shared.calls.after_fork()
         self._executions.after_fork()
         self._records.after_fork()
 

@@ -200,6 +200,36 @@ def test_runs_of_nobody_in_particular_share_nothing(colour: str) -> None:
 
 
 @BOTH
+def test_an_audit_in_the_midst_of_a_change_says_nothing(colour: str) -> None:
+    """What was read before a change had its effect is right until that has ended."""
+
+    class Midway(Scripted):
+        async def run(self, arguments: Any) -> Any:
+            before = await rigs[0].call(one, tool, 7)
+            rigs[0].clock.chance = 0.0  # now every result is compared
+            assert await rigs[0].call(one, tool, 7) != before
+            return "changed"
+
+    rigs: list[Rig] = []
+
+    async def scenario(rig: Rig) -> None:
+        nonlocal one, tool
+        rigs.append(rig)
+        speculator, tool = rig.speculator(), rig.tool()
+        one = speculator.session()
+        await rig.call(speculator.session(), Midway(rig, "change", free=False), 1)
+        assert rig.seen.of(ToolCallAudited) == []
+        assert rig.seen.of(SpeculationSuspended) == []
+        assert await rig.call(one, tool, 8) == [8, 3]
+        assert await rig.call(one, tool, 8) == [8, 4]  # is compared
+        assert [event.same for event in rig.seen.of(ToolCallAudited)] == [False]
+
+    one: Any = None
+    tool: Any = None
+    in_colour(colour, scenario)
+
+
+@BOTH
 def test_a_change_under_tenants_it_sets_inside_is_one_of_each(colour: str) -> None:
     """Each of them is set, and left again, by the tool itself; what it calls may set others."""
 

@@ -429,3 +429,34 @@ def test_a_change_that_sets_another_tenant(accel: Accel, colour: Colour) -> None
         colour.invoke(seller, QUESTION)
         seen.append(told(colour.invoke(reader, QUESTION)["messages"]))
     assert seen == ["1", "0"]
+
+
+def test_a_change_under_a_tenant_that_the_tool_sets_and_leaves(
+    accel: Accel, colour: Colour
+) -> None:
+    """What that tenant's agents have read before is out of date, and another's is not."""
+    lookup = Lookup()
+    reader = create_agent(
+        Scripted(turns=[[A]]),
+        [lookup.tool],
+        middleware=[SpeculativeTools(["lookup"], predictors=[], accel=accel)],
+    )
+
+    @tool
+    def sell(key: str) -> str:
+        """Sell one for somebody else."""
+        with accel.tenant("bob"):
+            return f"{key} is sold"
+
+    seller = create_agent(
+        Scripted(turns=[[("sell", {"key": "a"})]]), [sell], middleware=[guessing(accel)]
+    )
+    for name in ("bob", "eve"):
+        with accel.tenant(name):
+            colour.invoke(reader, QUESTION)
+    with accel.tenant("ann"):
+        colour.invoke(seller, QUESTION)
+    for name, calls in (("eve", 2), ("bob", 3)):
+        with accel.tenant(name):
+            colour.invoke(reader, QUESTION)
+        assert len(lookup.begun) == calls, name

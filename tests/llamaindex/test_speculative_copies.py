@@ -447,3 +447,30 @@ def test_a_declared_function_needs_no_name(world: World) -> None:
     (made,), _ = world.speculate([marked], MockFunctionCallingLLM(), Foresight())
     assert _tool_of(made).free
     assert ToolCall("marked", {}).arguments == _tool_of(made).validated({})
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+async def test_a_change_under_a_tenant_that_the_tool_sets_and_leaves(
+    colour: str, world: World
+) -> None:
+    """What was read for that tenant before is out of date, also where a thread sets it."""
+
+    def sell() -> str:
+        """Sell one for somebody else."""
+        with world.accel.tenant("bob"):
+            return "sold"
+
+    (read, change), _ = world.speculate(
+        [look, sell], MockFunctionCallingLLM(), Foresight(), allowed=["look"]
+    )
+
+    async def call(who: str, tool: Any, **arguments: Any) -> None:
+        with world.accel.tenant(who):
+            tool.call(**arguments) if colour == "sync" else await tool.acall(**arguments)
+
+    for name in ("bob", "eve"):
+        await call(name, read, name="n")
+    await call("ann", change)
+    for name, calls in (("eve", 2), ("bob", 3)):
+        await call(name, read, name="n")
+        assert len(CALLED) == calls, name

@@ -54,19 +54,22 @@ def test_as_many_are_begun_as_keep_what_is_promised(
     dice = Random(len(events))
     events = [*events, *((5 + dice.random(), dice.random() < likely) for _ in range(80))]
     calls = unguessed + sum(hit for _, hit in events)
-    least = least_worth(events, calls)
-    by_worth = {
+    begun = {
         worth: [hit for one, hit in events if one >= worth] for worth in {w for w, _ in events}
     }
-    enough = {worth for worth, hits in by_worth.items() if len(hits) >= 50}
-    frugal = {worth for worth in enough if sum(by_worth[worth]) >= FRUGAL * len(by_worth[worth])}
-    if least is None:
-        assert not frugal
-        return
-    assert sum(by_worth[least]) >= PROMISED * len(by_worth[least])
-    assert least == min(frugal, default=None) or all(
-        sum(by_worth[worth]) < PROMISED * len(by_worth[worth]) for worth in enough if worth < least
-    )
+
+    def lowest(share: float) -> tuple[float, int]:
+        fine = [
+            w for w, hits in begun.items() if len(hits) >= 50 and sum(hits) >= share * len(hits)
+        ]
+        return (min(fine), sum(begun[min(fine)])) if fine else (max(begun), 0)
+
+    least, served = lowest(PROMISED)
+    assert least_worth(events, calls) == (least if 2 * served >= calls else lowest(FRUGAL)[0])
+
+
+def test_few_guesses_held_back_tell_nothing() -> None:
+    assert least_worth([(1.0, True)] * 49, calls=49) is None
 
 
 def test_an_agent_of_whom_little_is_known_is_guessed_only_where_it_is_surer() -> None:

@@ -68,7 +68,6 @@ class Replay:
         encoder: None: nothing is compared by meaning.
         tell: told what became of each call, in the order of their ends.
         limits: makes what keeps calls within limits, given a clock; None: none does.
-        seed: of the jitter of lifetimes.
     """
 
     def __init__(
@@ -78,14 +77,13 @@ class Replay:
         tell: Callable[[Arrival, Outcome], None],
         *,
         limits: Callable[[Callable[[], float]], LimitReplay] | None = None,
-        seed: int = 0,
     ) -> None:
         self.config = replayed(config, semantic=encoder is not None)
         self._encoder = None if encoder is None else PreparedEncoder(encoder)
         self._tell, self._clock = tell, _Clock()
         self._limits = None if limits is None else limits(self._clock.now)
         clocks = Clocks(
-            wall_now=self._clock.wall_now, mono_now=self._clock.now, chance=Random(seed).random
+            wall_now=self._clock.wall_now, mono_now=self._clock.now, chance=Random(0).random
         )
         observers = build.unobserved(clocks)
         self._built = build.build_caches(

@@ -147,12 +147,13 @@ class Tally:
         models: by model: all, and those saved.
         misses: by reason, bypasses included.
         refusals: of limits.
-        waits_s: that calls would have waited for room, together; and the longest.
+        waited_s: that calls would have waited for room, all together.
+        longest_wait_s: the longest of those waits.
         turned_away: calls that would have found no room in time.
-        semantic: hits by meaning; of these, ``same_words``: the log's own answer has the same.
-        tenants: how many there are.
-        gaps: exact repeats by the time since the last, of `GAPS_S`; the last is beyond them.
-        distinct: different requests.
+        same_words: hits by meaning to which the log's own answer has the same words.
+        buckets: the log's time, in equal parts; none where that is not known.
+        gaps: exact repeats by the time since the last, up to each of `GAPS_S`, and beyond them.
+        tenants: digests of those that were named, ``b""`` for nobody's.
     """
 
     prices: PriceTable

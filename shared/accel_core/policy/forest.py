@@ -38,7 +38,15 @@ class Forest:
 
     def log_odds(self, numbers: Sequence[float]) -> float:
         """Return the sum of the leaves that `numbers` lead to; NaN is a missing number."""
-        total = self.bias
+        total, known = self.bias, sum(numbers)
+        if known == known:  # noqa: PLR0124 - no number is missing, so none is looked for
+            for feature, threshold, left, right, _ in self._roots:
+                while left is not None:
+                    feature, threshold, left, right, _ = (  # noqa: PLW2901
+                        left if numbers[feature] <= threshold else right
+                    )
+                total += threshold
+            return total
         for node in self._roots:
             feature, threshold, left, right, missing_left = node
             while left is not None:

@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 BINS = 32
 DEPTH = 5
-TREES = 60
-RATE = 0.08
+TREES = 100
+RATE = 0.05
 SHRINKAGE = 8.0
 """Added to a leaf's weight: leaves of few rows say little."""
 _LEAST_GAIN = 0.5
-_COLUMNS, _ROWS = 0.2, 0.5
+_COLUMNS, _ROWS = 0.3, 0.5
 """Shares of the numbers and of the rows that a tree may look at: trees that differ err less."""
 
 

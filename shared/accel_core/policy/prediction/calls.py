@@ -27,8 +27,8 @@ PER_TOOL, PER_DECISION = 8, 20
 _BEAM, _VALUES, _SIGNATURES = 10, 10, 2
 _PLACES = 4
 _TOOLS = 40
-_LEAST = math.log(0.01)
-"""Tools less probable than that before the next change are not bound."""
+_LEAST, _FEW = math.log(0.01), 3
+"""Tools less probable than that before the next change are bound only where calls are so few."""
 
 FEATURES: Final = (
     "next answer reached0 reached1 reached2 reached3 reached4 more1 more2 more4 called "
@@ -48,6 +48,13 @@ class Candidate(NamedTuple):
     numbers: list[float]
 
 
+class _ToolNumbers(NamedTuple):
+    """Numbers that are the same of all calls of a tool, and of all tools."""
+
+    tool: list[float]
+    whole: list[Any]
+
+
 class _Bound(NamedTuple):
     score: float
     values: tuple[Proposal, ...]
@@ -58,19 +65,24 @@ def candidates(tally: Tally, known: Known, free: Collection[str]) -> list[Candid
     """Return the calls of `free` tools that may come, likely ones first; none already made."""
     found: list[tuple[float, Candidate]] = []
     whole = _Whole(tally, known)
-    for tool in sorted(free)[:_TOOLS] if len(free) > _TOOLS else sorted(free):
-        if tally.count(("tool",), tool):
-            found += _of_tool(tally, known, tool, whole)
+    called = [tool for tool in sorted(free)[:_TOOLS] if tally.count(("tool",), tool)]
+    tools = [(tool, *_tool_numbers(tally, known, tool, whole)) for tool in called]
+    for tool, about, probability in sorted(tools, key=lambda item: -item[2]):
+        if probability < _LEAST and len(found) >= _FEW:
+            break
+        numbers = _ToolNumbers(about, whole.numbers)
+        found += [
+            (probability + likely, candidate)
+            for likely, candidate in _of_tool(tally, known, tool, numbers)
+        ]
     found.sort(key=lambda item: -item[0])
     return [candidate for _, candidate in found[:PER_DECISION]]
 
 
 def _of_tool(
-    tally: Tally, known: Known, tool: str, whole: _Whole
+    tally: Tally, known: Known, tool: str, given: _ToolNumbers
 ) -> list[tuple[float, Candidate]]:  # fmt: skip
-    about, probability = _tool_numbers(tally, known, tool, whole)
-    if probability < _LEAST:
-        return []
+    """Return the calls of one tool, with log-probabilities that it is one of them."""
     bound = _bindings(tally, known, tool)
     found: list[tuple[float, Candidate]] = []
     for binding in bound:
@@ -84,10 +96,10 @@ def _of_tool(
         if key in known.called:
             continue
         numbers = [
-            *about, binding.score, bound[0].score - binding.score, len(found), len(bound),
-            *_call_numbers(known, tool, key, binding), *whole.numbers,
+            *given.tool, binding.score, bound[0].score - binding.score, len(found), len(bound),
+            *_call_numbers(known, tool, key, binding), *given.whole,
         ]  # fmt: skip
-        likely = probability + binding.score - 0.1 * len(found)
+        likely = binding.score - 0.1 * len(found)
         found.append((likely, Candidate(ToolCall(tool, values), key, numbers)))
     return found
 
