@@ -193,24 +193,28 @@ class Tiers:
             found = await self._find(
                 io, keys, scope, asked, limit, beside=beside, claiming=claiming, floor=floor
             )
+        near = self._read_near(found, vector)
+        # Where a lease was had, the nearest alone was read.
+        whole = found is not None and found.claimed is None
+        for key, similarity in here:
+            own = self._near.peek(key)
+            if own is not None:
+                near[key] = own, similarity
+            elif searches or (whole and key not in near and key not in keys):
+                self._near.forget_place(scope, key)
+        nearest = sorted(near.values(), key=lambda pair: -pair[1])[:limit]
+        exact = [] if found is None else map(self._near.read, found.exact)
+        return Around(list(exact), nearest, as_of)
+
+    def _read_near(self, found: Nearby | None, vector: Vector) -> dict[bytes, tuple[Entry, float]]:
+        """Return what the shared store said is near, with how near it is, by key."""
         near: dict[bytes, tuple[Entry, float]] = {}
         for entry in [] if found is None else found.near:
             similarity = cosine(entry.vector or b"", vector)
             if similarity is not None:
                 # What this process keeps of it may be newer.
-                held = self._near.peek(entry.key) or self._near.read(entry)
-                if not searches:
-                    held = self._near.keep_read(held, as_of)
-                near[entry.key] = held, similarity
-        for key, similarity in here:
-            own = self._near.peek(key)
-            if own is not None:
-                near[key] = own, similarity
-            elif searches or (found is not None and found.claimed is None and key not in near):
-                self._near.forget_place(scope, key)
-        nearest = sorted(near.values(), key=lambda pair: -pair[1])[:limit]
-        exact = [] if found is None else map(self._near.read, found.exact)
-        return Around(list(exact), nearest, as_of)
+                near[entry.key] = self._near.peek(entry.key) or self._near.read(entry), similarity
+        return near
 
     async def _find(
         self,

@@ -176,6 +176,7 @@ def test_a_lookup_is_one_command(join: Callable[..., Rig], hand: redis.Redis) ->
     two.accel._built.tiers._known.clear()
     assert asked(QUESTION) == ("exact", 1)
     assert asked(QUESTION) == ("exact", 0)
+    assert asked(REWORDED) == ("semantic", 1)
 
 
 @pytest.mark.parametrize("asks", [{"semantic": {"enabled": False}}, {"text": "где мой синий зонт"}])
