@@ -9,27 +9,37 @@ PY     := $(BIN)/python
 export HF_HUB_OFFLINE ?= 1
 # Test processes must give the same names to the same tests.
 export PYTHONHASHSEED ?= 0
+# Tests start processes, and each would compile the whole product anew: a second every time.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test test-fast servers lint types contracts check bench bench-redis bench-setup clean
+.PHONY: help demo test test-fast search servers browser lint types contracts check bench bench-redis bench-setup clean
 
 help:
 	@echo "make demo         install and run the demo: what is saved, on real clients and a real encoder"
 	@echo "make test         install and run all tests"
 	@echo "make test-fast    the tests that take no seconds"
+	@echo "make search       the property tests on a thousand random examples each"
 	@echo "make servers      obtain the Redis and Valkey servers that tests run against"
+	@echo "make browser      obtain the Chromium that looks at pages in tests"
 	@echo "make check        lint, types, import contracts and all tests"
 	@echo "make bench        measure against the peers (make bench-setup once before)"
 	@echo "make bench-redis  measure several processes over one Redis against the peers"
 
-$(VENV)/.app: pyproject.toml constraints.txt
+$(VENV)/.pip:
 	$(PYTHON) -m venv $(VENV)
 	$(PY) -m pip install --quiet --upgrade "pip>=25.1"
+	@touch $@
+
+$(VENV)/.app $(VENV)/.dev: $(VENV)/.pip pyproject.toml constraints.txt
+
+$(VENV)/.app:
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable ".[all]" --group app
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/.app
+# What developers need holds what the demo needs.
+$(VENV)/.dev:
 	$(PY) -m pip install --quiet --constraint constraints.txt --editable ".[all]" --group dev
-	@touch $@
+	@touch $@ $(VENV)/.app
 
 demo: $(VENV)/.app
 	$(PY) examples/demo.py
@@ -38,11 +48,18 @@ demo: $(VENV)/.app
 servers: $(VENV)/.dev
 	$(PY) -m tools.redis_servers
 
-test: $(VENV)/.dev servers
+# A Chromium without windows, unpacked into .browser; quick where it is there.
+browser: $(VENV)/.dev
+	$(PY) -m tools.browser
+
+test: $(VENV)/.dev servers browser
 	$(PY) -m pytest --numprocesses auto --dist worksteal
 
 test-fast: $(VENV)/.dev
 	$(PY) -m pytest --numprocesses auto --dist worksteal -m "not slow"
+
+search: $(VENV)/.dev servers
+	$(PY) -m pytest --numprocesses auto --dist worksteal -m hypothesis --hypothesis-profile search --timeout 1800
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -70,4 +87,4 @@ bench-redis: $(VENV)/.dev servers
 	$(PY) -m benchmarks redis
 
 clean:
-	rm -rf $(VENV) .servers .venv-gptcache .venv-throttled .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .servers .browser .venv-gptcache .venv-throttled .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

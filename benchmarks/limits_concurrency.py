@@ -16,8 +16,8 @@ from random import Random
 from statistics import mean
 from typing import TYPE_CHECKING, Any
 
+from accel_core.drive import virtual_time
 from accel_core.testing.provider_rules import ProviderRules, openai, self_hosted
-from benchmarks import virtual_time
 from benchmarks.harness import Measured, Row
 from benchmarks.limits_load import Call
 from benchmarks.limits_ours import OURS_ADAPTIVE

@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Protocol
 
+from accel_core.drive import virtual_time
 from accel_core.testing.provider import Admitted, SimulatedProvider
 from accel_core.testing.provider_rules import Ask
-from benchmarks import virtual_time
 from benchmarks.limits_protocol import Demand, RejectedError, Setting, Usage
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from random import Random
 from statistics import mean
 from typing import TYPE_CHECKING
 
+from accel_core.drive import virtual_time
 from accel_core.testing.provider_latency import Latency
 from accel_core.testing.provider_rules import openai
-from benchmarks import virtual_time
 from benchmarks.harness import Measured, Row
 from benchmarks.limits_load import Call
 from benchmarks.limits_ours import OURS

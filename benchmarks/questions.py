@@ -81,10 +81,20 @@ def situated(asks: Sequence[str], count: int, dice: Random) -> list[str]:
     made: dict[str, None] = {}
     while len(made) < count:
         ask, thing, place = dice.choice(asks), dice.choice(_THINGS), dice.choice(_PLACES)
-        about = f"{ask.rstrip('?')} for my {thing} in {place}?"
         after = f"Order {dice.randrange(100_000)} is a {thing} that goes to {place}. {ask}"
-        made[dice.choice((about, after))] = None
+        made[dice.choice((put(ask, (thing, place)), after))] = None
     return list(made)
+
+
+def situation(dice: Random) -> tuple[str, str]:
+    """Return some thing, and some place."""
+    return dice.choice(_THINGS), dice.choice(_PLACES)
+
+
+def put(ask: str, situation: tuple[str, str]) -> str:
+    """Return `ask` about that thing at that place."""
+    thing, place = situation
+    return f"{ask.rstrip('?')} for my {thing} in {place}?"
 
 
 def encoded(encoder: Encoder, asked: list[str], report: Callable[[float], None]) -> Vectors:

@@ -1,9 +1,10 @@
 """What users notice of a shared server's faults: calls that fail, time added, how long it lasts.
 
 Two applications share a server. One is asked 200 times a second, half of it new questions, which
-go to the server, while the server is broken; the other one tells when the first is served what it
-stores, and it what the first stored meanwhile. Nothing is restarted. What is added to a call is the
-time of its lookup and of its store: no model is asked here.
+go to the server, exactly or also by meaning, while the server is broken; the other one tells when
+the first is served what it stores, and it what the first stores then, and stored meanwhile, unless
+the server lost its data. Nothing is restarted. What is added to a call is the time of its lookup
+and of its store: no model is asked here.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from accel_core.accel import Accel
+from accel_core.config import from_mapping
 from accel_core.semantic_cache import Miss
+from accel_core.testing.encoders import HashEncoder
 from benchmarks import cache_parts as parts
 from benchmarks import redis_kills
 from benchmarks.harness import Measured, Row, UnavailableError
@@ -31,11 +35,12 @@ from tools.slow_network import SlowNetwork
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from accel_core.accel import Accel
     from benchmarks.harness import Context
 
 _PER_S = 200
 _KNOWN = 50
+_SEMANTIC: dict[str, dict[str, Any]] = {"exactly": {"enabled": False}, "by meaning": parts.PLAIN}
+"""How questions are compared: the server searches, too, where that is by meaning."""
 _LATER_S = 0.2
 _LASTS_S = 4.0
 _GIVEN_UP_S = 15.0
@@ -49,12 +54,15 @@ class _Breakable(NamedTuple):
         sound_url: where the other one does.
         break_it: begins the fault.
         mend: ends it.
+        forgets: whether it knows nothing afterwards of what was before: then it takes nothing that
+            was asked for before, since that may have been invalidated.
     """
 
     url: str
     sound_url: str
     break_it: Callable[[], object]
     mend: Callable[[], object]
+    forgets: bool = False
 
 
 class _Noticed(NamedTuple):
@@ -80,7 +88,7 @@ class _Noticed(NamedTuple):
 
 def _killed(stack: ExitStack) -> _Breakable:
     server = stack.enter_context(RedisServer(BUILDS[1]))
-    return _Breakable(server.url, server.url, server.kill, server.start)
+    return _Breakable(server.url, server.url, server.kill, server.start, forgets=True)
 
 
 def _frozen(stack: ExitStack) -> _Breakable:
@@ -132,7 +140,7 @@ def _behind_a_network(stack: ExitStack, **fault: Any) -> _Breakable:
 def _master_lost(stack: ExitStack) -> _Breakable:
     cluster = stack.enter_context(ClusterOfServers(BUILDS[1]))
     owner = cluster.owner("accel")
-    return _Breakable(cluster.url, cluster.url, owner.kill, owner.start)
+    return _Breakable(cluster.url, cluster.url, owner.kill, owner.start, forgets=True)
 
 
 def _master_replaced(stack: ExitStack) -> _Breakable:
@@ -238,11 +246,18 @@ class _Load:
         self.asked.append((began_s, time.perf_counter() - began_s))
 
 
-def _noticed(fault: Callable[[ExitStack], _Breakable], colour: str) -> _Noticed:
+def _joined(url: str, semantic: dict[str, Any]) -> Accel:
+    cache = {"store": {"kind": "redis", "url": url}, "semantic": semantic}
+    return Accel(from_mapping({"cache": cache}), encoder=HashEncoder())
+
+
+def _noticed(
+    fault: Callable[[ExitStack], _Breakable], colour: str, semantic: dict[str, Any]
+) -> _Noticed:
     with ExitStack() as stack:
         server = fault(stack)
-        other = stack.enter_context(redis_kills.joined(server.sound_url))
-        accel = stack.enter_context(redis_kills.joined(server.url))
+        other = stack.enter_context(_joined(server.sound_url, semantic))
+        accel = stack.enter_context(_joined(server.url, semantic))
         load = stack.enter_context(_Load(accel, colour))
         time.sleep(1.0)
         began_s = time.perf_counter()
@@ -252,36 +267,50 @@ def _noticed(fault: Callable[[ExitStack], _Breakable], colour: str) -> _Noticed:
         mending_s = time.perf_counter()
         server.mend()
         ended_s = time.perf_counter()
-        recovered_s = _recovered(accel, other, load, began_s, ended_s) - ended_s
+        meanwhile = [] if server.forgets else _stored(load, began_s, ended_s)[-1:]
+        recovered_s = _recovered(accel, other, meanwhile, ended_s) - ended_s
         during = [took_s for at_s, took_s in load.asked if began_s <= at_s < mending_s]
         before = [took_s for at_s, took_s in load.asked if at_s < began_s]
     errors = [repr(error) for error in load.errors]
     return _Noticed(len(during), errors, during, before, recovered_s)
 
 
-def _recovered(accel: Accel, other: Accel, load: _Load, began_s: float, ended_s: float) -> float:
-    """Return when each of both served what the other had stored: during the fault, and after it."""
+def _stored(load: _Load, began_s: float, ended_s: float) -> list[str]:
+    """Return what was stored during the fault."""
     # Not the very last, which may have been stored when the fault was over.
-    meanwhile = [text for at_s, text in load.stored if began_s <= at_s < ended_s - 0.5][-1]
+    return [text for at_s, text in load.stored if began_s <= at_s < ended_s - 0.5]
+
+
+def _recovered(accel: Accel, other: Accel, meanwhile: list[str], ended_s: float) -> float:
+    """Return when each of both served what the other stored after it, and `meanwhile`."""
     number = 0
     while time.perf_counter() < ended_s + _GIVEN_UP_S:
         number += 1
-        after = f"after {number}"
-        if not parts.look_up(other, after):
-            other.cache.store(parts.request_of(other, after), parts.ANSWER)
-            other.flush()
-        if parts.look_up(accel, after) and parts.look_up(other, meanwhile):
+        if (
+            _handed_over(other, accel, f"theirs {number}")
+            and _handed_over(accel, other, f"ours {number}")
+            and all(parts.look_up(other, text) for text in meanwhile)
+        ):
             return time.perf_counter()
         time.sleep(0.02)
     return float("inf")
 
 
+def _handed_over(one: Accel, other: Accel, text: str) -> bool:
+    """Whether `other` is served what `one` stores."""
+    if not parts.look_up(one, text):
+        one.cache.store(parts.request_of(one, text), parts.ANSWER)
+        one.flush()
+    return parts.look_up(other, text)
+
+
 def _rounds(context: Context, name: str) -> dict[str, list[_Noticed]]:
-    """Return what was noticed of a fault in each round, by colour."""
+    """Return what was noticed of a fault in each round, by colour and how they are compared."""
     rounds = range(context.pick(3, 1))
     try:
         return {
-            colour: [_noticed(_FAULTS[name][1], colour) for _ in rounds]
+            f"{colour}, {how}": [_noticed(_FAULTS[name][1], colour, semantic) for _ in rounds]
+            for how, semantic in _SEMANTIC.items()
             for colour in ("sync", "async")
         }
     except ServerMissingError as missing:
@@ -302,17 +331,17 @@ def failed(context: Context, name: str) -> Measured:
 
 
 def added(context: Context, name: str) -> Measured:
-    """Return the 99th percentile of what the cache added to a call, ms: the worse colour's.
+    """Return the 99th percentile of what the cache added to a call, ms: the worst way's.
 
     Of rounds the median, since a machine that stands still for a moment fills one round's tail.
     """
     p99_s, notes = [], []
-    for colour, every in context.once(_measured[name]).items():
+    for way, every in context.once(_measured[name]).items():
         tails_s = [float(np.quantile(one.added_s, 0.99)) for one in every]
         p99_s.append(float(np.median(tails_s)))
         before_s = float(np.median([np.quantile(one.sound_s, 0.99) for one in every]))
         notes.append(
-            f"{colour}: {', '.join(map(spell_s, tails_s))}, "
+            f"{way}: {', '.join(map(spell_s, tails_s))}, "
             f"longest {spell_s(max(max(one.added_s) for one in every))}; "
             f"before {spell_s(before_s)}"
         )
@@ -322,8 +351,8 @@ def added(context: Context, name: str) -> Measured:
 def recovered(context: Context, name: str) -> Measured:
     """Return how long after its end the fault was noticed, seconds: the worst round's."""
     noticed = context.once(_measured[name])
-    after_s = {colour: [one.recovered_s for one in every] for colour, every in noticed.items()}
-    notes = [f"{colour}: {', '.join(map(spell_s, every))}" for colour, every in after_s.items()]
+    after_s = {way: [one.recovered_s for one in every] for way, every in noticed.items()}
+    notes = [f"{way}: {', '.join(map(spell_s, every))}" for way, every in after_s.items()]
     return Measured(max(map(max, after_s.values())), "; ".join(notes))
 
 

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from accel_core.events import Event
 
 _PATIENT_S = 1e6
+_TIMEOUT_S = 2.0
+"""How long the server may take to answer: what a busy machine delays is not what is measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +113,7 @@ def limiter(url: str, name: str, tokens_per_minute: float, seen: Seen) -> TokenL
         emit=seen.event,
         mono_now=time.monotonic,
         lock=threading.RLock,
-        shared=RedisLevels(url, name),
+        shared=RedisLevels(url, name, timeout_s=_TIMEOUT_S),
     )
 
 

@@ -186,6 +186,6 @@ ROWS = [
             bound=1,
             measure=lambda context, search=search: round_trips(context, search),
         )
-        for search in ("query_engine", "vector_sets")
+        for search in ("query_engine", "vector_sets", "process")
     ),
 ]

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core.clocks import Clocks
-from benchmarks import virtual_time
+from accel_core.drive import virtual_time
 from benchmarks.harness import Measured, Row
 from benchmarks.retrieval_desk import Desk, opened
 

@@ -16,9 +16,9 @@ from pathlib import Path
 from statistics import quantiles
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from accel_core.drive import virtual_time
 from accel_core.events import CacheStored
 from accel_core.warming.run import awarm
-from benchmarks import virtual_time
 from benchmarks.harness import Measured, Row
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ import random
 import threading
 from typing import TYPE_CHECKING, Any
 
+from accel_core.drive import virtual_time
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo
 from accel_core.policy.trajectory import Guess, Observed, ToolCall
 from accel_core.tool_speculator import SpeculationSettings, ToolSpeculator
-from benchmarks import virtual_time
 from benchmarks.harness import Measured, Row
 
 if TYPE_CHECKING:

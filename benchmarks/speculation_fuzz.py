@@ -15,11 +15,11 @@ import time
 from typing import TYPE_CHECKING
 
 from accel_core import tenancy
+from accel_core.drive import virtual_time
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo, run
 from accel_core.policy.trajectory import Observed, Said
 from accel_core.tool_speculator import SpeculationSettings, ToolSpeculator
-from benchmarks import virtual_time
 from benchmarks.harness import Context, Measured, Row
 from benchmarks.speculation_world import (
     MOST_TURNS,
@@ -220,7 +220,7 @@ async def _async_worlds(seed: int, counts: Counts) -> None:
             await asyncio.sleep(0)
         counts.alive += len(asyncio.all_tasks()) - 1
     counts.alive += sum(not timer.cancelled() for timer in loop._scheduled)  # type: ignore[attr-defined]
-    counts.alive += speculator.state().guesses_under_way
+    counts.alive += _under_way(speculator)
 
 
 def _blocking_worlds(seed: int, counts: Counts) -> None:
@@ -267,7 +267,12 @@ def _blocking_worlds(seed: int, counts: Counts) -> None:
         if thread.name == "accel-spawned":
             thread.join(10.0)
             counts.alive += thread.is_alive()
-    counts.alive += speculator.state().guesses_under_way
+    counts.alive += _under_way(speculator)
+
+
+def _under_way(speculator: ToolSpeculator) -> int:
+    """Return how many guesses are, and how many calls somebody could still wait for."""
+    return speculator.state().guesses_under_way + len(speculator._executions._under_way)
 
 
 def _numbered(seed: int, world: int, agent: int) -> int:

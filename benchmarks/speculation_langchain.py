@@ -134,8 +134,9 @@ def _counted(name: str) -> Callable[[Context], Measured]:
     def measure(context: Context) -> Measured:
         counts = context.once(_fuzzed)
         note = (
-            f"{counts.runs:,} runs, {counts.observations:,} observations, {counts.guesses:,} "
-            f"guesses, {counts.adopted:,} calls answered by another"
+            f"{counts.runs:,} runs, {counts.timed_out:,} out of time, {counts.observations:,} "
+            f"observations, {counts.guesses:,} guesses, {counts.adopted:,} calls answered by "
+            "another"
         )
         return Measured(getattr(counts, name), note)
 

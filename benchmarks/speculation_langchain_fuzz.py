@@ -1,10 +1,8 @@
-"""Random agents of ``create_agent``, run with speculation and without.
+"""Random agents of ``create_agent`` (`speculation_langchain_world`), with speculation and without.
 
-What an agent asks for follows from its number and all that it has read, so one wrong observation
-leads it astray. Its tools read and write numbers of its own, fail, and are asked wrongly; its model
-fails; it is cancelled. Its predictor knows what it will ask for, and lies, and misbehaves; guesses
-fail and hang where the real call would not. Several agents share the middleware, the tools and the
-speculator.
+Several agents share the middleware, the tools and the speculator; some are cut off in the midst of
+a run. The predictor knows what they will ask for, and lies, and misbehaves; guesses fail and hang
+where the real call would not.
 """
 
 from __future__ import annotations
@@ -13,9 +11,8 @@ import asyncio
 import random
 import threading
 import time
-from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from langchain.agents import create_agent
 from langchain.agents.middleware import (
@@ -24,42 +21,27 @@ from langchain.agents.middleware import (
     ToolErrorMiddleware,
     ToolRetryMiddleware,
 )
-from langchain.tools import InjectedState
-from langchain_core.language_models.chat_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables.config import ensure_config
-from langchain_core.tools import StructuredTool, ToolException
 
 from accel_core.accel import Accel
 from accel_core.clocks import Clocks
 from accel_core.config import from_mapping
-from accel_core.policy.trajectory import Guess, Observed, Said, ToolCall
+from accel_core.drive import virtual_time
 from accel_core.testing.encoders import HashEncoder
-from benchmarks import virtual_time
+from benchmarks.speculation_langchain_world import HARMLESS, Model, Oracle, World, without
+from benchmarks.speculation_who import asked_by, owned_by
 from langchain_accel import SpeculativeTools
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from accel_core.policy.trajectory import Trajectory
+    from langchain_core.messages import BaseMessage
 
 _TOGETHER = 3
 """Agents that run at once."""
 _BATCHES = 4
 """Of agents that one middleware lives through."""
-_MOST_TURNS = 5
-_KEYS = 3
-_HARMLESS = ("read", "find", "rows", "strict", "counted")
 _TICKS = 20
 """Of the loop, in which what was cancelled ends."""
-
-_without: ContextVar[bool] = ContextVar("without", default=False)
-"""Set in runs without speculation, whose numbers are their own."""
-
-
-class Refused(Exception):  # noqa: N818 - what a tool or a model says, not a defect
-    """Something cannot be done."""
 
 
 @dataclass
@@ -69,6 +51,7 @@ class Counts:
     inline: ClassVar[bool] = True
 
     runs: int = 0
+    timed_out: int = 0
     observations: int = 0
     guesses: int = 0
     adopted: int = 0
@@ -82,270 +65,16 @@ class Counts:
         self.adopted += type(event).__name__ == "ToolCallReused"
 
 
-class Script:
-    """What an agent asks for, and where it breaks off.
-
-    Args:
-        number: who it is.
-    """
-
-    def __init__(self, number: int) -> None:
-        dice = random.Random(number)
-        self.number, self.turns = number, dice.randint(2, _MOST_TURNS)
-        self.fails_at = dice.randrange(_MOST_TURNS) if dice.random() < 0.08 else None
-        self.stops_at = dice.randrange(_MOST_TURNS) if dice.random() < 0.08 else None
-
-    def asks(self, seen: Sequence[str], turn: int) -> list[ToolCall]:
-        """Return what it asks for in a turn, having read this; nothing when it has done."""
-        if turn >= self.turns:
-            return []
-        dice = random.Random(f"{self.number} {turn} {list(seen)}")
-        if dice.random() < 0.2:
-            return [ToolCall("write", {"key": self._key(dice), "value": dice.randrange(100)})]
-        return [self._reads(dice) for _ in range(dice.choice([1, 1, 2, 3]))]
-
-    def _reads(self, dice: random.Random) -> ToolCall:
-        name = dice.choice(_HARMLESS)
-        arguments: dict[str, Any] = {"key": self._key(dice)}
-        if dice.random() < 0.05:
-            arguments = {"wrong": 1}
-        if name == "strict":
-            arguments["count"] = dice.choice([1, "1", 2])
-        return ToolCall(name, arguments)
-
-    def _key(self, dice: random.Random) -> str:
-        return f"{self.number} {dice.randrange(_KEYS)}"
-
-
-class World:
-    """The numbers, and the tools that read and write them.
-
-    Args:
-        counts: of what must not happen.
-        dice: which guesses fail or hang, and how long calls take.
-        spend: lets time pass, in seconds; async.
-        wait: the same, in a thread.
-    """
-
-    def __init__(
-        self,
-        counts: Counts,
-        dice: random.Random,
-        spend: Callable[[float], Awaitable[None]],
-        wait: Callable[[float], object],
-    ) -> None:
-        self.counts, self.dice = counts, dice
-        self._spend, self._wait = spend, wait
-        self.values: dict[tuple[bool, str], int] = {}
-
-    def tools(self) -> list[StructuredTool]:
-        """Return the tools, in both colours."""
-        forms: dict[str, Any] = {
-            "find": {"handle_tool_error": True},
-            "rows": {"response_format": "content_and_artifact"},
-            "write": {"handle_tool_error": True},
-        }
-        return [self._tool(name, forms.get(name, {})) for name in (*_HARMLESS, "write")]
-
-    def _tool(self, name: str, form: dict[str, Any]) -> StructuredTool:
-        signatures: dict[str, Callable[..., dict[str, Any]]] = {
-            "write": _key_and_value,
-            "strict": _key_and_count,
-            "counted": _key_and_state,
-        }
-        schema = signatures.get(name, _key_alone)
-
-        def blocking(**arguments: Any) -> Any:
-            self._begun(name, self._wait)
-            return self._result(name, arguments)
-
-        async def looped(**arguments: Any) -> Any:
-            await self._abegun(name)
-            return self._result(name, arguments)
-
-        made = StructuredTool.from_function(schema, name=name, description=name, **form)
-        made.func, made.coroutine = blocking, looped
-        return made
-
-    def _begun(self, name: str, wait: Callable[[float], object]) -> None:
-        fate = self._fate(name)
-        if fate < 0.05:
-            wait(3600.0)
-        if fate < 0.1:
-            raise Refused("a guess")
-        wait(self.dice.random())
-
-    async def _abegun(self, name: str) -> None:
-        fate = self._fate(name)
-        if fate < 0.05:
-            await self._spend(3600.0)
-        if fate < 0.1:
-            raise Refused("a guess")
-        await self._spend(self.dice.random())
-
-    def _fate(self, name: str) -> float:
-        """Return a number in [0, 1]: a guess below 0.05 hangs, below 0.1 fails; calls do not."""
-        if "nostream" not in (ensure_config().get("tags") or ()):
-            return 1.0
-        self.counts.guesses += 1
-        self.counts.side_effects += name in {"write", "counted"}
-        return self.dice.random()
-
-    def _result(self, name: str, arguments: dict[str, Any]) -> Any:
-        at = (_without.get(), arguments["key"])
-        value = self.values.get(at, 0)
-        if name == "write":
-            if arguments["value"] % 5 == 0:
-                raise ToolException(f"{arguments['key']} stays")
-            self.values[at] = arguments["value"]
-            return "written"
-        if name == "find" and value % 3 == 1:
-            raise ToolException(f"{value} is not to be found")
-        if name == "strict" and value % 4 == 3:
-            raise Refused(str(value))
-        if name == "rows":
-            return f"{value}", {"rows": [value]}
-        if name == "counted":
-            return f"{value} after {len(arguments['state']['messages'])}"
-        return f"{value} {arguments.get('count', '')}"
-
-
-def _key_alone(key: str) -> dict[str, Any]:
-    return {"key": key}
-
-
-def _key_and_value(key: str, value: int) -> dict[str, Any]:
-    return {"key": key, "value": value}
-
-
-def _key_and_count(key: str, count: int = 1) -> dict[str, Any]:
-    return {"key": key, "count": count}
-
-
-def _key_and_state(key: str, state: Annotated[dict[str, Any], InjectedState]) -> dict[str, Any]:
-    return {"key": key, "state": state}
-
-
-class Model(BaseChatModel):
-    """Asks by the script of whoever is speaking; fails, and is stopped, where that says so."""
-
-    spend: Any
-    wait: Any
-    streaming: bool = False
-
-    @property
-    def _llm_type(self) -> str:
-        return "scripted"
-
-    def bind_tools(self, tools: Sequence[Any], **kwargs: Any) -> Any:
-        return self.bind(tools=[{"name": tool.name} for tool in tools], **kwargs)
-
-    def _generate(
-        self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **_: Any
-    ) -> ChatResult:
-        self.wait(0.5)
-        return ChatResult(generations=[ChatGeneration(message=_answer(messages, RuntimeError))])
-
-    async def _agenerate(
-        self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **_: Any
-    ) -> ChatResult:
-        await self.spend(0.5)
-        message = _answer(messages, asyncio.CancelledError)
-        return ChatResult(generations=[ChatGeneration(message=message)])
-
-    def _stream(
-        self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **_: Any
-    ) -> Iterator[ChatGenerationChunk]:
-        for chunk in _cut(_answer(messages, RuntimeError)):
-            self.wait(0.2)
-            run_manager.on_llm_new_token("", chunk=chunk)
-            yield chunk
-
-    async def _astream(
-        self, messages: list[BaseMessage], stop: Any = None, run_manager: Any = None, **_: Any
-    ) -> AsyncIterator[ChatGenerationChunk]:
-        for chunk in _cut(_answer(messages, asyncio.CancelledError)):
-            await self.spend(0.2)
-            await run_manager.on_llm_new_token("", chunk=chunk)
-            yield chunk
-
-
-def _answer(messages: Sequence[BaseMessage], stopped: type[BaseException]) -> AIMessage:
-    script = Script(int(str(messages[0].content)))
-    turn = sum(isinstance(message, AIMessage) for message in messages)
-    if script.fails_at == turn:
-        raise Refused(f"no answer to {script.number}")
-    if script.stops_at == turn:
-        raise stopped(f"{script.number} is stopped")
-    seen = [str(m.content) for m in messages if isinstance(m, ToolMessage)]
-    calls = script.asks(seen, turn)
-    if not calls:
-        return AIMessage(f"{script.number} has read {seen}")
-    return AIMessage(
-        "",
-        tool_calls=[
-            {
-                "name": call.tool,
-                "args": dict(call.arguments),
-                # Like some servers, which count from 0 in every answer.
-                "id": f"call_{at}" if script.number % 5 == 0 else f"{script.number}_{turn}_{at}",
-                "type": "tool_call",
-            }
-            for at, call in enumerate(calls)
-        ],
-    )
-
-
-def _cut(answer: AIMessage) -> Iterator[ChatGenerationChunk]:
-    import json
-
-    for word in str(answer.content).split():
-        yield ChatGenerationChunk(message=AIMessageChunk(f"{word} "))
-    for index, call in enumerate(answer.tool_calls):
-        text = json.dumps(call["args"])
-        for name, args, id_ in ((call["name"], text[:3], call["id"]), (None, text[3:], None)):
-            part: Any = {"name": name, "args": args, "id": id_, "index": index}
-            chunk = AIMessageChunk("", tool_call_chunks=[part | {"type": "tool_call_chunk"}])
-            yield ChatGenerationChunk(message=chunk)
-    yield ChatGenerationChunk(message=AIMessageChunk("", chunk_position="last"))
-
-
-class Oracle:
-    """A predictor that knows the scripts, and lies, and misbehaves."""
-
-    name = "oracle"
-
-    def __init__(self, dice: random.Random) -> None:
-        self._dice = dice
-
-    def predict(self, trajectory: Trajectory, free: Collection[str]) -> Any:
-        dice = self._dice
-        if dice.random() < 0.02:
-            raise Refused("no idea")
-        said, *observed = trajectory
-        assert isinstance(said, Said)
-        script = Script(int(said.text))
-        seen = [one.observation for one in observed if isinstance(one, Observed)]
-        turn = len({one.turn for one in observed if isinstance(one, Observed)})
-        lies = [
-            ToolCall(dice.choice([*_HARMLESS, "write"]), {"key": f"{script.number} 0", "value": 1})
-            for _ in range(2)
-        ]
-        calls = [*script.asks(seen, turn), *lies]
-        guesses = [Guess(call, dice.choice([0.5, 0.8, 1.0]), self.name) for call in calls]
-        return [guess for guess in guesses if dice.random() < 0.8] + [None] * (dice.random() < 0.02)
-
-    def learn(self, trajectory: Trajectory, free: Collection[str]) -> None:
-        if self._dice.random() < 0.1:
-            raise Refused("no memory")
-
-
 def _middlewares(dice: random.Random) -> list[Any]:
     """Return some that others use, in any order."""
     found = [
         ToolRetryMiddleware(max_retries=1, initial_delay=0.0, on_failure="error"),
         ModelRetryMiddleware(max_retries=1, initial_delay=0.0, on_failure="error"),
-        ToolCallLimitMiddleware(run_limit=dice.randint(3, 15)),
+        # Of all tools, it stops every guess.
+        ToolCallLimitMiddleware(
+            tool_name=None if dice.random() < 0.1 else dice.choice(["find", "counted"]),
+            run_limit=dice.randint(3, 15),
+        ),
         ToolErrorMiddleware(lambda error, _: f"handled {error}"),
     ]
     return dice.sample(found, dice.randint(0, len(found)))
@@ -364,6 +93,25 @@ def _shape(messages: Sequence[BaseMessage]) -> list[Any]:
         )
         for m in messages
     ]
+
+
+@dataclass
+class Told:
+    """All that a run has told, and written.
+
+    Attributes:
+        cut_off: whether it ran out of time.
+    """
+
+    messages: list[Any] = field(default_factory=list)
+    error: str = ""
+    written: list[tuple[str, int]] = field(default_factory=list)
+    cut_off: bool = False
+
+    def up_to(self, other: Told) -> Told:
+        """Return it as it would be if it had been cut off where `other` was."""
+        messages, written = self.messages[: len(other.messages)], self.written[: len(other.written)]
+        return Told(messages, other.error, written, cut_off=True)
 
 
 class Bench:
@@ -388,7 +136,7 @@ class Bench:
         wait: Callable[[float], object],
         timeout_s: float,
     ) -> None:
-        self.counts, self.world = counts, World(counts, dice, spend, wait)
+        self.counts, self.world = counts, World(dice, spend, wait)
         settings = {
             "threshold": 0.6,
             "at_once": dice.choice([1, 3, 10]),
@@ -399,7 +147,7 @@ class Bench:
         }
         config = from_mapping({"speculation": settings})
         self.accel = Accel(config, encoder=HashEncoder(), observers=[counts], clocks=clocks)
-        ours = SpeculativeTools(_HARMLESS, predictors=[Oracle(dice)], accel=self.accel)
+        ours = SpeculativeTools(HARMLESS, predictors=[Oracle(dice)], accel=self.accel)
         self.speculator = ours._speculation._runs.speculator
         streaming = dice.random() < 0.5
         model = Model(spend=spend, wait=wait, **({"streaming": True} if streaming else {}))
@@ -410,51 +158,72 @@ class Bench:
         self.plain = create_agent(model, tools, middleware=others)
         self.speculative = create_agent(model, tools, middleware=both)
 
-    async def acompare(self, number: int) -> None:
-        """Run one agent with speculation and without, as tasks."""
-        self.compare(number, await self._arun(number, without=False), await self._arun(number))
+    def under_way(self) -> int:
+        """Return how many guesses are, and how many calls somebody could still wait for."""
+        speculator = self.speculator
+        return speculator.state().guesses_under_way + len(speculator._executions._under_way)
 
-    async def _arun(self, number: int, *, without: bool = True) -> list[Any]:
-        agent = self.plain if without else self.speculative
-        token, told = _without.set(without), [[]]
+    def end(self) -> None:
+        """Count what was begun unasked, and what is left."""
+        self.counts.guesses += self.world.guesses
+        self.counts.side_effects += self.world.unasked
+        self.counts.alive += self.under_way()
+        self.accel.close()
+
+    async def acompare(self, number: int, timeout_s: float | None) -> None:
+        """Run one agent with speculation, for `timeout_s` at most, and without, as tasks."""
+        with_it = await self._arun(number, timeout_s, apart=False)
+        self._compare(number, with_it, await self._arun(number))
+
+    async def _arun(
+        self, number: int, timeout_s: float | None = None, *, apart: bool = True
+    ) -> Told:
+        agent = self.plain if apart else self.speculative
+        token, told = without.set(apart), Told()
         try:
-            async for state in agent.astream(_asked(number), stream_mode="values"):
-                told = [_shape(state["messages"])]
+            with asked_by(number):
+                async with asyncio.timeout(timeout_s) as time:
+                    async for state in agent.astream(_asked(number), stream_mode="values"):
+                        told.messages = _shape(state["messages"])
         except (asyncio.CancelledError, Exception) as error:
-            told.append([repr(error)])
+            told.error, told.cut_off = repr(error), time.expired()
         finally:
-            _without.reset(token)
+            without.reset(token)
         return told
 
-    def run(self, number: int) -> None:
+    def compare(self, number: int) -> None:
         """Run one agent with speculation and without, in this thread."""
-        self.compare(number, self._run(number, without=False), self._run(number))
+        with_it = self._run(number, apart=False)
+        self._compare(number, with_it, self._run(number))
 
-    def _run(self, number: int, *, without: bool = True) -> list[Any]:
-        agent = self.plain if without else self.speculative
-        token, told = _without.set(without), [[]]
+    def _run(self, number: int, *, apart: bool = True) -> Told:
+        agent = self.plain if apart else self.speculative
+        token, told = without.set(apart), Told()
         try:
-            for state in agent.stream(_asked(number), stream_mode="values"):
-                told = [_shape(state["messages"])]
+            with asked_by(number):
+                for state in agent.stream(_asked(number), stream_mode="values"):
+                    told.messages = _shape(state["messages"])
         except Exception as error:
-            told.append([repr(error)])
+            told.error = repr(error)
         finally:
-            _without.reset(token)
+            without.reset(token)
         return told
 
-    def compare(self, number: int, with_it: list[Any], plain: list[Any]) -> None:
-        """Count what the two runs of one agent have told, and left behind."""
-        left = [
-            {key: value for (apart, key), value in self.world.values.items() if apart is without}
-            for without in (False, True)
-        ]
-        own = f"{number} "
-        kept = [{k: v for k, v in one.items() if k.startswith(own)} for one in left]
+    def _compare(self, number: int, with_it: Told, plain: Told) -> None:
+        """Count what the two runs of one agent have told, and written."""
+        for told, apart in ((with_it, False), (plain, True)):
+            told.written = [
+                (key, value)
+                for without_it, who, key, value in self.world.written
+                if without_it is apart and owned_by(number, who, key)
+            ]
         self.counts.runs += 1
-        self.counts.observations += sum(message[0] == "tool" for message in plain[0])
-        if with_it != plain or kept[0] != kept[1]:
+        self.counts.timed_out += with_it.cut_off
+        self.counts.observations += sum(message[0] == "tool" for message in plain.messages)
+        expected = plain.up_to(with_it) if with_it.cut_off else plain
+        if with_it != expected:
             self.counts.differing += 1
-            self.counts.differences.append(f"{number}: {with_it} {kept[0]}\n  {plain} {kept[1]}")
+            self.counts.differences.append(f"{number}: {with_it}\n  {expected}")
 
 
 def _asked(number: int) -> dict[str, Any]:
@@ -474,13 +243,13 @@ async def _async_runs(seed: int, counts: Counts) -> None:
     )
     for batch in range(_BATCHES):
         numbers = [_numbered(seed, batch, n) for n in range(_TOGETHER)]
-        await asyncio.gather(*(bench.acompare(number) for number in numbers))
+        limits_s = [dice.uniform(0.0, 6.0) if dice.random() < 0.15 else None for _ in numbers]
+        await asyncio.gather(*map(bench.acompare, numbers, limits_s))
     await asyncio.sleep(2.0)  # what was not asked for goes on for the window, and no longer
     for _ in range(_TICKS):
         await asyncio.sleep(0)
     counts.alive += len(asyncio.all_tasks()) - 1
-    counts.alive += bench.speculator.state().guesses_under_way
-    bench.accel.close()
+    bench.end()
 
 
 def _blocking_runs(seed: int, counts: Counts) -> None:
@@ -499,18 +268,17 @@ def _blocking_runs(seed: int, counts: Counts) -> None:
     bench = Bench(dice, counts, clocks, spend=spend, wait=wait, timeout_s=0.05)
     for batch in range(_BATCHES):
         numbers = [_numbered(seed, batch, n) for n in range(_TOGETHER)]
-        threads = [threading.Thread(target=bench.run, args=(number,)) for number in numbers]
+        threads = [threading.Thread(target=bench.compare, args=(number,)) for number in numbers]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
     released.set()
     for thread in threading.enumerate():
-        if thread.name in {"accel-spawned", "accel-guess", "accel-learning"}:
+        if thread.name in {"accel-spawned", "accel-learning"}:
             thread.join(10.0)
             counts.alive += thread.is_alive()
-    counts.alive += bench.speculator.state().guesses_under_way
-    bench.accel.close()
+    bench.end()
 
 
 def _numbered(seed: int, batch: int, agent: int) -> int:

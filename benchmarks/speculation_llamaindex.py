@@ -2,8 +2,8 @@
 
 Random agents (`speculation_llamaindex_world`): ``FunctionAgent``, ``ReActAgent`` and
 ``AgentWorkflow`` as tasks, several runs of one agent at a time, in virtual time, some of them
-cancelled; and loops over ``chat_with_tools`` in threads. All that each is told, and all that is
-written, must be what it is without. Then two real agents, whose model and carrier are behind HTTP.
+cancelled or out of time; and loops over ``chat_with_tools`` in threads. All that each is told, all
+that it answers, and all that is written, must be what it is without.
 """
 
 from __future__ import annotations
@@ -11,22 +11,27 @@ from __future__ import annotations
 import asyncio
 import random
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
+from unittest.mock import patch
 
 from llama_index.core.agent.workflow import AgentWorkflow, FunctionAgent, ReActAgent
 from llama_index.core.base.llms.types import ChatMessage
+from workflows.errors import WorkflowTimeoutError
+from workflows.plugins.basic import InternalAsyncioAdapter
 
 from accel_core.accel import Accel
 from accel_core.clocks import Clocks
-from benchmarks import virtual_time
+from accel_core.drive import virtual_time
 from benchmarks.harness import Context, Measured, Row
-from benchmarks.speculation_llamaindex_world import READS, Notes, Oracle, ScriptedLLM
+from benchmarks.speculation_llamaindex_world import READS, Notes, Oracle, ScriptedLLM, Written
+from benchmarks.speculation_who import asked_by, owned_by
 from llamaindex_accel._speculative_tools import copied_of
 from llamaindex_accel.speculation import speculate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Iterator
 
 _TOGETHER = 4
 _KINDS = ("function", "streaming", "react", "workflow", "thread")
@@ -43,6 +48,7 @@ class Counts:
     runs: int = 0
     turns: int = 0
     cancelled: int = 0
+    timed_out: int = 0
     guesses: int = 0
     adopted: int = 0
     differing: int = 0
@@ -65,18 +71,22 @@ class Batch:
         seed: of everything.
         counts: None: without speculation.
         clocks: time and dice.
+        run_s: how long a run may take, in seconds; None: as long as it takes.
     """
 
     kind: str
     seed: int
     counts: Counts | None
     clocks: Clocks
+    run_s: float | None = None
 
     def __post_init__(self) -> None:
         dice = random.Random(self.seed)
         self.notes, self.llm = Notes(dice), ScriptedLLM.of(dice)
         self.numbers = [self.seed * _TOGETHER + at for at in range(_TOGETHER)]
         self.answers: dict[int, str] = {}
+        self.stopped: set[int] = set()
+        """Whoever was cancelled, or out of time."""
         self.tools: Any = self.notes.tools()
         self.model: Any = self.llm
         self.runs: Any = None
@@ -90,6 +100,7 @@ class Batch:
                 "speculation": {
                     "at_once": dice.choice([1, 3, 10]),
                     "window_s": dice.choice([0.0, 0.5]),
+                    "timeout_s": 0.05 if self.kind == "thread" else 5.0,
                     "audit_share": dice.choice([0.0, 0.3]),
                 },
             },
@@ -105,31 +116,37 @@ class Batch:
         self.runs = copied.runs
 
     def under_way(self) -> int:
-        """Return how many guesses are."""
-        found: int = self.runs.speculator.state().guesses_under_way
+        """Return how many guesses are, and how many calls somebody could still wait for."""
+        speculator = self.runs.speculator
+        found: int = speculator.state().guesses_under_way + len(speculator._executions._under_way)
         return found
 
     def agent(self) -> Any:
         """Return the agent."""
-        streaming = self.kind != "function"
+        given: dict[str, Any] = {"tools": self.tools, "llm": self.model}
         if self.kind == "react":
-            return ReActAgent(tools=self.tools, llm=self.model, streaming=False)
-        one = FunctionAgent(
-            name="a", description="a", tools=self.tools, llm=self.model, streaming=streaming
-        )
-        return AgentWorkflow(agents=[one], root_agent="a") if self.kind == "workflow" else one
+            return ReActAgent(**given, streaming=False, timeout=self.run_s)
+        streaming = self.kind != "function"
+        if self.kind != "workflow":
+            return FunctionAgent(**given, streaming=streaming, timeout=self.run_s)
+        one = FunctionAgent(**given, name="a", description="a", streaming=streaming)
+        return AgentWorkflow(agents=[one], root_agent="a", timeout=self.run_s)
 
     async def run(self, cancelled: dict[int, float]) -> None:
         """Run it for each number at once; some are `cancelled`, after so many seconds."""
         agent = self.agent()
 
         async def one(number: int) -> None:
-            handler = agent.run(user_msg=str(number))
+            with asked_by(number):
+                handler = agent.run(user_msg=str(number))
             if number in cancelled:
+                self.stopped.add(number)
                 await asyncio.sleep(cancelled[number])
                 await handler.cancel_run()
             try:
                 self.answers[number] = str(await handler)
+            except WorkflowTimeoutError:
+                self.stopped.add(number)
             except Exception as error:
                 self.answers[number] = repr(error)
 
@@ -137,6 +154,10 @@ class Batch:
 
     def loop(self, number: int) -> None:
         """Run a loop of its own over the model, in this thread."""
+        with asked_by(number):
+            self._loop(number)
+
+    def _loop(self, number: int) -> None:
         tools = {tool.metadata.name: tool for tool in self.tools}
         history: list[Any] = []
         question: Any = str(number)
@@ -167,24 +188,37 @@ def _called(tool: Any, call: Any) -> ChatMessage:
     return ChatMessage(role="tool", content=text, additional_kwargs={"tool_call_id": call.tool_id})
 
 
-def _compare(plain: Batch, speculated: Batch, cancelled: Collection[int], counts: Counts) -> None:
+def _compare(plain: Batch, speculated: Batch, counts: Counts) -> None:
     for number in plain.numbers:
+        stopped = number in speculated.stopped
         expected, asked = plain.llm.asked[number], speculated.llm.asked[number]
+        would, wrote = _written(plain, number), _written(speculated, number)
         counts.runs += 1
         counts.turns += len(asked)
-        if number in cancelled:
-            counts.cancelled += 1
-            counts.differing += asked != expected[: len(asked)]
+        if stopped:
+            same = asked == expected[: len(asked)] and wrote == would[: len(wrote)]
         else:
-            answers = plain.answers[number], speculated.answers[number]
-            counts.differing += asked != expected or answers[0] != answers[1]
-        wrote, would = (
-            [each for each in batch.notes.written if each[0].startswith(f"{number}-")]
-            for batch in (speculated, plain)
-        )
-        short = wrote if number not in cancelled else would[: len(wrote)]
+            same = asked == expected and wrote == would
+            same = same and plain.answers[number] == speculated.answers[number]
+        counts.differing += not same
         counts.side_effects += len(wrote) > len(would)
-        counts.differing += wrote != short or (number not in cancelled and wrote != would)
+    counts.side_effects += speculated.notes.unasked
+
+
+def _written(batch: Batch, number: int) -> list[Written]:
+    return [each for each in batch.notes.written if owned_by(number, each.who, each.key)]
+
+
+@contextmanager
+def _on_the_loops_clock() -> Iterator[None]:
+    """Let time-outs of workflows, which go by the wall clock, come when the loop's clock says."""
+    loop = asyncio.get_running_loop()
+
+    async def now_s(_: object) -> float:
+        return loop.time()
+
+    with patch.object(InternalAsyncioAdapter, "get_now", now_s):
+        yield
 
 
 async def _tasks(kind: str, seed: int, counts: Counts) -> None:
@@ -192,15 +226,20 @@ async def _tasks(kind: str, seed: int, counts: Counts) -> None:
     loop, dice = asyncio.get_running_loop(), random.Random(seed)
     clocks = Clocks(mono_now=loop.time, chance=dice.random)
     plain = Batch(kind, seed, None, clocks)
-    await plain.run({})
-    speculated = Batch(kind, seed, counts, clocks)
+    run_s = dice.uniform(1.0, 8.0) if dice.random() < 0.2 else None
+    speculated = Batch(kind, seed, counts, clocks, run_s)
     chosen = [number for number in speculated.numbers if dice.random() < 0.25]
-    await speculated.run({number: 6 * dice.random() for number in chosen})
-    _compare(plain, speculated, chosen, counts)
+    with _on_the_loops_clock():
+        await plain.run({})
+        await speculated.run({number: 6 * dice.random() for number in chosen})
+    counts.cancelled += len(chosen)
+    counts.timed_out += len(speculated.stopped.difference(chosen))
+    _compare(plain, speculated, counts)
     for _ in range(_TICKS):
         await asyncio.sleep(0)
     counts.alive += len(asyncio.all_tasks()) - 1
     counts.alive += speculated.under_way()
+    speculated.accel.close()
 
 
 def _threads(seed: int, counts: Counts) -> None:
@@ -213,12 +252,14 @@ def _threads(seed: int, counts: Counts) -> None:
             thread.start()
         for thread in threads:
             thread.join()
-    _compare(plain, speculated, (), counts)
+    _compare(plain, speculated, counts)
+    speculated.notes.released.set()
     for thread in threading.enumerate():
         if thread.name == "accel-spawned":
             thread.join(10.0)
             counts.alive += thread.is_alive()
     counts.alive += speculated.under_way()
+    speculated.accel.close()
 
 
 def fuzz(runs: int, seed: int, report: Callable[[float], None] = lambda _: None) -> Counts:
@@ -244,8 +285,9 @@ def _measured(name: str) -> Callable[[Context], Measured]:
     def measure(context: Context) -> Measured:
         counts = context.once(_fuzzed)
         note = (
-            f"{counts.runs:,} runs, {counts.cancelled:,} cancelled, {counts.turns:,} turns, "
-            f"{counts.guesses:,} guesses, {counts.adopted:,} calls answered by another"
+            f"{counts.runs:,} runs, {counts.cancelled:,} cancelled, {counts.timed_out:,} out of "
+            f"time, {counts.turns:,} turns, {counts.guesses:,} guesses, {counts.adopted:,} calls "
+            "answered by another"
         )
         return Measured(getattr(counts, name), note)
 

@@ -10,73 +10,109 @@ import asyncio
 import itertools
 import json
 import random
+import threading
 from collections import defaultdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llama_index.core.base.llms.types import ChatMessage, ChatResponse, ToolCallBlock
 from llama_index.core.llms.mock import MockFunctionCallingLLM
-from llama_index.core.tools import FunctionTool
+from llama_index.core.tools import AsyncBaseTool, FunctionTool, ToolMetadata, ToolOutput
+from pydantic import BaseModel
 
+from accel_core import tenancy
 from accel_core.policy.trajectory import Guess, Observed, ToolCall
+from benchmarks.speculation_who import first_under, is_guess, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Sequence
 
+    from llama_index.core.tools import BaseTool
+
     from accel_core.policy.trajectory import Trajectory
+    from accel_core.tenancy import Tenant
 
 READS = ("read", "find", "slow")
 _MOST_TURNS, _KEYS = 5, 3
 _OBSERVATION = "Observation: "
+_HANGS_S = 3600.0
+
+
+class Written(NamedTuple):
+    """A number that was written."""
+
+    who: Tenant | None
+    key: str
+    number: int
 
 
 class Notes:
-    """Numbers by key, read and written by tools; each agent has keys of its own."""
+    """Numbers by key and by who asks, read and written by tools.
+
+    Args:
+        dice: how long calls take, and which guesses fail or hang, where the real call would not.
+    """
 
     def __init__(self, dice: random.Random) -> None:
-        self._numbers: dict[str, int] = defaultdict(int)
+        self._numbers: dict[tuple[Tenant | None, str], int] = {}
         self._dice = dice
-        self.written: list[tuple[str, int]] = []
+        self.written: list[Written] = []
+        self.unasked = 0
+        """Writes that were begun as guesses."""
+        self.released = threading.Event()
+        """Lets guesses go on that hang in threads."""
 
-    def tools(self) -> list[FunctionTool]:
+    def tools(self) -> list[BaseTool]:
         """Return the tools, of which only `write` changes anything."""
-        return [
+        functions = [
             FunctionTool.from_defaults(
                 fn=getattr(self, name),
                 async_fn=getattr(self, f"a{name}"),
                 name=name,
                 description="-",
             )
-            for name in (*READS, "write")
+            for name in ("read", "find", "write")
         ]
+        return [*functions, Slow(self)]
 
     def read(self, key: str) -> dict[str, Any]:
-        return {"key": key, "number": self._numbers[key]}
+        self._meets_its_fate()
+        return {"key": key, "number": self.under(key)}
 
     def find(self, key: str, below: int = 3) -> list[int]:
-        if self._numbers[key] % 5 >= below:
+        self._meets_its_fate()
+        if self.under(key) % 5 >= below:
             raise LookupError(f"nothing is below {below}")
-        return list(range(self._numbers[key] % 5))
+        return list(range(self.under(key) % 5))
 
-    def slow(self, key: str) -> str:
-        return f"slowly {self._numbers[key]}"
+    def slow(self, key: str) -> ToolOutput:
+        self._meets_its_fate()
+        number = self.under(key)
+        return ToolOutput(
+            content=f"slowly {number}",
+            tool_name="slow",
+            raw_input={"key": key},
+            raw_output=number,
+            is_error=number % 7 == 3,
+        )
 
     def write(self, key: str, number: int) -> str:
-        self.written.append((key, number))
+        self.unasked += is_guess()
+        self.written.append(Written(tenancy.current(), key, number))
         if number % 4 == 0:
             raise PermissionError(f"{number} is not allowed")
-        self._numbers[key] = number
+        self._numbers[tenancy.current(), key] = number
         return f"{key} is {number}"
 
     async def aread(self, key: str) -> dict[str, Any]:
-        await asyncio.sleep(self._dice.random())
+        await self._takes(1.0)
         return self.read(key)
 
     async def afind(self, key: str, below: int = 3) -> list[int]:
-        await asyncio.sleep(self._dice.random())
+        await self._takes(1.0)
         return self.find(key, below)
 
-    async def aslow(self, key: str) -> str:
-        await asyncio.sleep(4 * self._dice.random())
+    async def aslow(self, key: str) -> ToolOutput:
+        await self._takes(4.0)
         return self.slow(key)
 
     async def awrite(self, key: str, number: int) -> str:
@@ -84,6 +120,47 @@ class Notes:
         said = self.write(key, number)
         await asyncio.sleep(self._dice.random() / 2)
         return said
+
+    def under(self, key: str) -> int:
+        """Return the number under `key` of who is asking."""
+        found = self._numbers.get((tenancy.current(), key))
+        return first_under(key) if found is None else found
+
+    async def _takes(self, most_s: float) -> None:
+        hangs = is_guess() and self._dice.random() < 0.05
+        await asyncio.sleep(_HANGS_S if hangs else most_s * self._dice.random())
+
+    def _meets_its_fate(self) -> None:
+        if not is_guess():
+            return
+        fate = self._dice.random()
+        if fate < 0.05 and asyncio._get_running_loop() is None:
+            self.released.wait()
+        if fate < 0.1:
+            raise ConnectionError("a guess")
+
+
+class Key(BaseModel):
+    """What `Slow` takes."""
+
+    key: str
+
+
+class Slow(AsyncBaseTool):
+    """A tool that is no function, and says itself where it failed."""
+
+    def __init__(self, notes: Notes) -> None:
+        self._notes = notes
+
+    @property
+    def metadata(self) -> ToolMetadata:
+        return ToolMetadata("-", name="slow", fn_schema=Key)
+
+    def call(self, key: str) -> ToolOutput:  # type: ignore[override]
+        return self._notes.slow(key)
+
+    async def acall(self, key: str) -> ToolOutput:  # type: ignore[override]
+        return await self._notes.aslow(key)
 
 
 def asks(number: int, seen: Sequence[str], *, single: bool) -> list[ToolCall]:
@@ -98,7 +175,7 @@ def asks(number: int, seen: Sequence[str], *, single: bool) -> list[ToolCall]:
     if len(seen) >= random.Random(number).randint(0, _MOST_TURNS):
         return []
     if dice.random() < 0.25:
-        key = f"{number}-{dice.randrange(_KEYS)}"
+        key = key_of(number, dice.randrange(_KEYS))
         return [ToolCall("write", {"key": key, "number": dice.randrange(100)})]
     if dice.random() < 0.06:
         return [ToolCall(*dice.choice([("nowhere", {"key": "x"}), ("read", {"name": "x"})]))]
@@ -107,7 +184,7 @@ def asks(number: int, seen: Sequence[str], *, single: bool) -> list[ToolCall]:
 
 
 def _reading(number: int, dice: random.Random) -> ToolCall:
-    arguments: dict[str, Any] = {"key": f"{number}-{dice.randrange(_KEYS)}"}
+    arguments: dict[str, Any] = {"key": key_of(number, dice.randrange(_KEYS))}
     name = dice.choice(READS)
     if name == "find" and dice.random() < 0.5:
         arguments["below"] = dice.randrange(5)
@@ -133,6 +210,15 @@ def told(messages: Iterable[ChatMessage]) -> tuple[int, tuple[str, ...]]:
     return number, tuple(" | ".join(sorted(texts)) for texts in turns)
 
 
+def shape(messages: Iterable[ChatMessage]) -> list[Any]:
+    """Return a conversation, message by message; results of one turn are sorted, as in `told`."""
+    found: list[Any] = []
+    for role, group in itertools.groupby(messages, key=lambda message: message.role.value):
+        said = [(role, repr(m.blocks), sorted(m.additional_kwargs.items())) for m in group]
+        found += sorted(said) if role == "tool" else said
+    return found
+
+
 class ScriptedLLM(MockFunctionCallingLLM):
     """Says what `asks` says, in its time, and keeps what it was asked."""
 
@@ -148,7 +234,7 @@ class ScriptedLLM(MockFunctionCallingLLM):
 
     @property
     def asked(self) -> dict[int, list[Any]]:
-        """What it was asked, by agent."""
+        """The conversations that it was asked with, by agent, as `shape` gives them."""
         found: dict[int, list[Any]] = self._asked
         return found
 
@@ -173,7 +259,7 @@ class ScriptedLLM(MockFunctionCallingLLM):
 
     def _says(self, messages: Any, kwargs: Any) -> ChatMessage:
         number, seen = told(messages)
-        self._asked[number].append(seen)
+        self._asked[number].append(shape(messages))
         in_text = not kwargs.get("tools")
         calls = asks(number, seen, single=in_text)
         if in_text:
@@ -226,8 +312,8 @@ class Oracle:
         seen = [" | ".join(sorted(item.observation for item in turn)) for _, turn in by_turn]
         right = asks(number, tuple(seen), single=self._single)
         wrong = [
-            ToolCall(dice.choice([*READS, "write", "nowhere"]), {"key": f"{number}-0"}),
-            ToolCall("write", {"key": f"{number}-0", "number": 7}),
+            ToolCall(dice.choice([*READS, "write", "nowhere"]), {"key": key_of(number, 0)}),
+            ToolCall("write", {"key": key_of(number, 0), "number": 7}),
             ToolCall("read", {"key": dice.choice([None, 1, ["x"]])}),
         ]
         return [

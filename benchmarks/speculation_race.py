@@ -15,8 +15,8 @@ from langchain_core.runnables import RunnableLambda
 
 from accel_core.accel import Accel
 from accel_core.clocks import Clocks
+from accel_core.drive import virtual_time
 from accel_core.testing.doubles import RecordingObserver
-from benchmarks import virtual_time
 from benchmarks.harness import Context, Measured, Row
 from langchain_accel import race
 

@@ -11,13 +11,13 @@ import asyncio
 import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from accel_core.drive import virtual_time
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo
 from accel_core.policy.prediction import habits
 from accel_core.policy.prediction.known import canonical
 from accel_core.policy.trajectory import Observed, ToolCall
 from accel_core.tool_speculator import SpeculationSettings, ToolSpeculator
-from benchmarks import virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

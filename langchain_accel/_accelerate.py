@@ -78,14 +78,14 @@ def accelerate(
     from langchain_core.retrievers import BaseRetriever
     from langchain_core.vectorstores import VectorStore
 
-    from accel_core.accel import default_accel
+    from accel_core.default import chosen_accel
     from accel_core.errors import UnsupportedError
     from accel_core.place import Place
     from langchain_accel._prompts import ask_alone
     from langchain_accel.chat_model import accelerate_chat_model
     from langchain_accel.retriever import accelerate_retriever, accelerate_store
 
-    used = accel if accel is not None else default_accel()
+    used = chosen_accel(accel)
     if isinstance(runnable, Embeddings):
         accelerated: T = _embeddings(runnable, used, limiter)
         return accelerated

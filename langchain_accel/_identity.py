@@ -8,22 +8,32 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from langchain_core.runnables.config import ensure_config, merge_configs
+
 from accel_core.policy.identity import Prompt
 from langchain_accel._description import describe
 from langchain_accel._requests import identify, seen, source, temperature
 from langchain_accel._turns import from_messages
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from langchain_core.language_models.base import LanguageModelInput
     from langchain_core.language_models.chat_models import BaseChatModel
     from langchain_core.messages import BaseMessage
+    from langchain_core.runnables import RunnableConfig
 
-    from accel_core.accel import Accel
+    from accel_core.asking import Asking
     from accel_core.policy.controls import Controls
     from accel_core.policy.identity import Request
 
 
+EXACT = "__accel_exact__"
+"""Class attribute of generated classes: whether their questions are not compared by meaning."""
+
+
 def request_of(
-    accel: Accel,
+    accel: Asking,
     model: BaseChatModel,
     messages: list[BaseMessage],
     arguments: dict[str, Any],
@@ -50,7 +60,40 @@ def request_of(
         from_messages(messages),
         source=source(params),
     )
-    return identify(accel, named, controls)
+    request = identify(accel, named, controls)
+    if request is not None and getattr(type(model), EXACT, False):
+        return request._replace(exact=True)
+    return request
+
+
+def explained(
+    accel: Asking,
+    model: BaseChatModel,
+    asked: LanguageModelInput,
+    config: RunnableConfig | None = None,
+    *,
+    stop: list[str] | None = None,
+    bound: Sequence[RunnableConfig] = (),
+    **kwargs: Any,
+) -> tuple[Request | None, Controls | None]:
+    """Name the call that ``model.invoke`` would make, as `asking.NAMES` demands.
+
+    Args:
+        accel: names it.
+        model: is asked.
+        asked: as ``invoke`` takes it.
+        config: likewise.
+        stop: likewise.
+        bound: configurations that the model is bound with, the outermost first.
+        **kwargs: the call's further parameters.
+    """
+    told = ensure_config(merge_configs(*reversed(bound), config))
+    metadata = {**(model.metadata or {}), **told["metadata"]}
+    controls = accel.controls(metadata, [*(model.tags or ()), *told["tags"]])
+    if controls is None:
+        return None, None
+    messages = model._convert_input(asked).to_messages()
+    return request_of(accel, model, messages, {"stop": stop, **kwargs}, controls), controls
 
 
 def model_name(model: BaseChatModel, arguments: dict[str, Any]) -> str:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from accel_core.accel import Accel
+    from accel_core.asking import Asking
     from accel_core.policy.controls import Controls
     from accel_core.policy.identity import Request
     from langchain_accel._context import Run
@@ -104,7 +105,7 @@ class Requests:
 
 
 def identify(
-    accel: Accel, prompt: Prompt, controls: Controls, *, report: bool = True
+    accel: Asking, prompt: Prompt, controls: Controls, *, report: bool = True
 ) -> Request | None:
     """Name `prompt` as the caller's own."""
     namespace = accel.namespace(controls.namespace)

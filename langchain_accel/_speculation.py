@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 
+from accel_core.permits import unknown
 from langchain_accel._speculation_context import around, heard_by
 from langchain_accel._speculation_copies import Copies
 from langchain_accel._speculation_known import KnownTools
@@ -15,7 +16,7 @@ from langchain_accel._speculation_listener import Listener
 from langchain_accel._speculation_turn import Asking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from langchain_core.runnables import RunnableConfig
 
@@ -38,6 +39,11 @@ class Speculation:
     def bar(self, names: Iterable[str]) -> None:
         """Let no tool of these names be called unasked, whoever permitted it."""
         self._known.bar(names)
+
+    def check(self, lists: Mapping[str, Collection[str]], tools: Collection[str]) -> None:
+        """Tell of names in `lists`, by argument, that none of the agent's `tools` has."""
+        for told in unknown(lists, tools):
+            self._runs.emit(told)
 
     def copied(self, tool: BaseTool) -> BaseTool:
         """Return the copy of `tool` whose calls are answered by what was begun before."""

@@ -25,10 +25,12 @@ class Beside(NamedTuple):
         held_back: names of tools that need an approval, or whose calls are counted.
         paused: whether the agent stops before its tools, so that somebody may look, or the calls of
             all of them are counted.
+        tools: names of all its tools.
     """
 
     held_back: frozenset[str]
     paused: bool
+    tools: frozenset[str]
 
 
 def being_made() -> Beside | None:
@@ -42,7 +44,7 @@ def being_made() -> Beside | None:
             pauses = (given.get("interrupt_before"), given.get("interrupt_after"))
             middlewares = given["middleware"]
             paused = any(map(_before_tools, pauses)) or any(map(_counts_all, middlewares))
-            return Beside(held_back(middlewares), paused)
+            return Beside(held_back(middlewares), paused, _names(given.get("tools"), middlewares))
         frame = frame.f_back
     return None
 
@@ -58,6 +60,19 @@ def held_back(middlewares: Iterable[Any]) -> frozenset[str]:
         if isinstance(counted, str):
             names.add(counted)
     return frozenset(names)
+
+
+def _names(tools: Any, middlewares: Iterable[Any]) -> frozenset[str]:
+    """Return the names that a model calls the agent's tools by, its middlewares' among them."""
+    given = [tools, *(getattr(middleware, "tools", None) for middleware in middlewares)]
+    found = {_name(tool) for some in given for tool in some or ()}
+    return frozenset(name for name in found if name)
+
+
+def _name(tool: Any) -> str:
+    if isinstance(tool, dict):
+        return str(tool.get("name") or tool.get("function", {}).get("name", ""))
+    return str(getattr(tool, "name", "") or getattr(tool, "__name__", ""))
 
 
 def _counts_all(middleware: Any) -> bool:

@@ -14,8 +14,8 @@ from __future__ import annotations
 import functools
 import threading
 from collections import OrderedDict
-from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.runnables.config import ensure_config
@@ -60,21 +60,18 @@ class _Call(NamedTuple):
     def made(self) -> Iterator[None]:
         """Let what the tool's own method calls pass; a tool that asks somebody is barred."""
         token = _calling.set(None)
-        before = copy_context()  # the tool may set another tenant
         error: BaseException | None = None
-        if not self.tool.harmless:
-            self.runs.changed()
+        harmless = self.tool.harmless
         try:
-            yield
+            # The tool may set tenants.
+            with nullcontext() if harmless else self.runs.changing():
+                yield
         except BaseException as raised:
             error = raised
             raise
         finally:
             _calling.reset(token)
-            if not self.tool.harmless:
-                before.run(self.runs.changed)
-                self.runs.changed()
-            elif paused(self.config, error):
+            if harmless and paused(self.config, error):
                 self.known.bar([self.tool.name])
 
 

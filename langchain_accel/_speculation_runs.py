@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 import weakref
-from typing import TYPE_CHECKING, Any
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
 
 from langchain_accel._speculation_learning import Learner
 from langchain_accel._speculation_sessions import Sessions
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping
+    from collections.abc import Callable, Hashable, Iterator
 
     from accel_core.accel import Accel
     from accel_core.ports import Observer
@@ -38,8 +39,16 @@ class Runs:
 
     def changed(self) -> None:
         """Let nothing be answered by what was found before: something may have changed."""
-        for runs in self._beside():
-            runs.speculator.session().call(_ELSEWHERE, {}, _nothing)
+        with self.changing():
+            pass
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Let every speculator know of a change, while it is made."""
+        with ExitStack() as stack:
+            for runs in self._beside():
+                stack.enter_context(runs.speculator.changing())
+            yield
 
 
 _known: weakref.WeakKeyDictionary[Accel, weakref.WeakValueDictionary[Hashable, Runs]]
@@ -66,25 +75,3 @@ def runs_of(accel: Accel, guessers: Hashable, make: Callable[[], ToolSpeculator]
         if runs is None:
             runs = known[guessers] = Runs(make(), beside, accel._emit)
         return runs
-
-
-class _Elsewhere:
-    """Stands for calls that are made past a speculator."""
-
-    name, identity, free, static = "elsewhere", "elsewhere", False, False
-
-    def validated(self, arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-        return arguments
-
-    async def run(self, arguments: Mapping[str, Any]) -> Any:
-        raise NotImplementedError
-
-    def copied(self, result: Any) -> Any:
-        return result
-
-
-_ELSEWHERE = _Elsewhere()
-
-
-async def _nothing() -> None:
-    """What is done elsewhere has been done, or will be."""

@@ -11,8 +11,6 @@ from __future__ import annotations
 import asyncio
 import copy
 import inspect
-import threading
-from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.callbacks import AsyncCallbackManagerForToolRun, CallbackManagerForToolRun
@@ -21,12 +19,12 @@ from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from langchain_core.utils.pydantic import get_fields
 
+from accel_core.drive.aio import in_own_thread
 from langchain_accel._speculation_arguments import Arguments, validated
 from langchain_accel._speculation_context import muted
 from langchain_accel._speculation_same import Same
 
 if TYPE_CHECKING:
-    import contextvars
     from collections.abc import Callable, Hashable, Mapping
 
     from langchain_core.runnables import RunnableConfig
@@ -135,7 +133,8 @@ class CalledTool:
         if self._kind.asyncio:
             work = _arun(self._kind.tool, arguments)
             return await asyncio.create_task(work, context=context)
-        return await _in_thread(context, self._kind.tool, arguments)
+        # The loop's threads are for calls that were asked for: guesses that hang would keep them.
+        return await in_own_thread(context.run, _run, self._kind.tool, arguments)
 
     def copied(self, result: Any) -> Any:
         """Return a copy of `result`.
@@ -175,24 +174,6 @@ def config_parameters(method: Callable[..., Any]) -> list[str]:
     """Return the names by which a tool's method takes the run's configuration."""
     parameters = inspect.signature(method).parameters.values()
     return [p.name for p in parameters if "RunnableConfig" in str(p.annotation)]
-
-
-async def _in_thread(context: contextvars.Context, *call: Any) -> Any:
-    """Call the tool in a thread of its own; cancelled, leave it to end.
-
-    The loop's own threads are for calls that somebody asked for: guesses that hang would keep them.
-    """
-    done: Future[Any] = Future()
-    done.set_running_or_notify_cancel()
-
-    def job() -> None:
-        try:
-            done.set_result(context.run(_run, *call))
-        except BaseException as error:
-            done.set_exception(error)
-
-    threading.Thread(target=job, name="accel-guess", daemon=True).start()
-    return await asyncio.wrap_future(done)
 
 
 def _given(method: Callable[..., Any]) -> bool:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 from langchain_core.tools import BaseTool
 
-from accel_core.accel import default_accel
+from accel_core.default import chosen_accel
 from accel_core.errors import UnsupportedError
-from accel_core.permits import Permits, names_of
+from accel_core.permits import Permits
 from accel_core.prediction.mined import chosen_predictors
 from langchain_accel._speculation import Speculation
 from langchain_accel._speculation_runs import runs_of
@@ -16,7 +16,7 @@ from langchain_accel.draft_model import DraftModel
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable
+    from collections.abc import Collection, Iterable
 
     from langchain_core.language_models.chat_models import BaseChatModel
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 def speculation_of(
-    allowed: Iterable[BaseTool | str],
+    allowed: Collection[str],
     predictors: Iterable[Predictor] | None,
     learned: str | os.PathLike[str] | None,
     draft: BaseChatModel | None,
@@ -35,7 +35,7 @@ def speculation_of(
     """Return speculation over a set of tools.
 
     Args:
-        allowed: which are free of side effects, beside those that were declared so.
+        allowed: names of those free of side effects, beside what was declared so.
         predictors: who guesses; None takes the default ones.
         learned: the file of what the default ones know already.
         draft: a model that guesses, if any.
@@ -44,13 +44,12 @@ def speculation_of(
     Raises:
         ConfigError: both `predictors` and `learned` are given.
         FileError: `learned` is not such a file.
-        UnsupportedError: `allowed` lists what is no tool, or `draft` is no chat model.
+        UnsupportedError: `draft` is no chat model.
     """
     if draft is not None and not hasattr(draft, "bind_tools"):
         msg = f"draft= takes a chat model, such as ChatOpenAI(...); got {type(draft).__name__}"
         raise UnsupportedError(msg)
-    used = accel if accel is not None else default_accel()
-    names = names_of("allowed", allowed, name_of)
+    used = chosen_accel(accel)
     given = None if predictors is None else tuple(predictors)
 
     def make() -> ToolSpeculator:
@@ -59,7 +58,7 @@ def speculation_of(
 
     own = None if given is None else tuple(map(id, given))
     runs = runs_of(used, (own, str(learned), id(draft)), make)
-    permits = Permits(names, enabled=used.config.speculation.enabled)
+    permits = Permits(allowed, enabled=used.config.speculation.enabled)
     return Speculation(runs, (used.permits, permits))
 
 

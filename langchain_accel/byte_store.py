@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING
 
 from langchain_core.stores import BaseStore
 
-from accel_core.accel import Accel, default_accel
+from accel_core.default import chosen_accel
 from accel_core.policy.identity import Prompt
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator, Sequence
 
+    from accel_core.accel import Accel
     from accel_core.policy.controls import Controls
 
 
@@ -39,7 +40,7 @@ class AccelByteStore(BaseStore[str, bytes]):
     def __init__(
         self, accel: Accel | None = None, *, namespace: str = "", ttl_s: float | None = None
     ) -> None:
-        self.accel = accel if accel is not None else default_accel()
+        self.accel = chosen_accel(accel)
         self.namespace, self.ttl_s = namespace, ttl_s
 
     def mget(self, keys: Sequence[str]) -> list[bytes | None]:

@@ -13,9 +13,12 @@ from langchain_core.caches import BaseCache
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from langchain_core.language_models.chat_models import BaseChatModel
     from langchain_core.outputs import Generation
+    from langchain_core.runnables import RunnableConfig
 
     from accel_core.accel import Accel
+    from accel_core.explanation import Explanation
 
 
 class AccelCache(BaseCache):
@@ -35,9 +38,10 @@ class AccelCache(BaseCache):
 
     def __init__(self, accel: Accel | None = None) -> None:
         from accel_core.accel import Accel
+        from accel_core.default import chosen_accel
         from langchain_accel._bridge import Bridge
 
-        self.accel = accel if accel is not None else Accel()
+        self.accel = chosen_accel(accel, Accel)
         self._bridge = Bridge(self.accel)
 
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
@@ -55,6 +59,18 @@ class AccelCache(BaseCache):
     async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Async form of `update`."""
         await self._bridge.aupdate(prompt, llm_string, return_val)
+
+    def explain(
+        self, model: BaseChatModel, asked: Any, config: RunnableConfig | None = None, **kwargs: Any
+    ) -> Explanation:
+        """Say why ``model.invoke(asked, config)`` would be answered from here, or not.
+
+        As `Accel.explain` does of an accelerated model.
+        """
+        from langchain_accel.chat_model import accelerate_chat_model
+
+        accelerated = accelerate_chat_model(model, self.accel)
+        return self.accel.explain(accelerated, asked, config, **kwargs)
 
     def clear(self, **kwargs: Any) -> None:
         """Remove every entry, or with ``tag``, ``namespace``, ``scope`` or ``id`` those it means.

@@ -20,13 +20,14 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.outputs import ChatGeneration, ChatResult
 
-from accel_core.errors import limits_error
+from accel_core.asking import NAMES
+from accel_core.errors import limits_unwrapped
 from accel_core.subclasses import MARK, generated, own_class, subclass
 from accel_core.used import read_parts
 from langchain_accel import _answers, _chunks
 from langchain_accel._context import current_run, listen
 from langchain_accel._deferred import Deferred
-from langchain_accel._identity import model_name, request_of
+from langchain_accel._identity import EXACT, explained, model_name, request_of
 from langchain_accel._limits import UsageReader, call_request, limit
 
 if TYPE_CHECKING:
@@ -39,9 +40,6 @@ if TYPE_CHECKING:
     from accel_core.call import Call
     from accel_core.limiter import Limiter
     from accel_core.semantic_cache import Hit
-
-_EXACT = "__accel_exact__"
-"""Class attribute of generated classes: whether their questions are not compared by meaning."""
 
 _ABSENT: Any = object()
 """Stands for an argument that LangChain did not pass, and so is not passed on."""
@@ -62,7 +60,7 @@ def accelerate_chat_model(
     answered from another one only where they are the same.
     """
     kind = type(model)
-    if getattr(kind, MARK, None) is accel and getattr(kind, _EXACT) is exact and limiter is None:
+    if getattr(kind, MARK, None) is accel and getattr(kind, EXACT) is exact and limiter is None:
         return model
     listen()
     made = original(model)
@@ -107,7 +105,7 @@ def _subclass(base: type[BaseChatModel], accel: Accel, *, exact: bool) -> type[B
     for name in ("_generate", "_agenerate"):
         # LangChain inspects them at every call: worked out anew, that is a tenth of a hit.
         namespace[name].__signature__ = inspect.signature(namespace[name])
-    namespace |= {MARK: accel, _EXACT: exact}
+    namespace |= {MARK: accel, NAMES: staticmethod(explained), EXACT: exact}
     return subclass(base, namespace)
 
 
@@ -134,8 +132,6 @@ def _begin(
         record.told = run
         if request is None:
             record.model = model_name(model, arguments)
-    if request is not None and getattr(type(model), _EXACT):
-        request = request._replace(exact=True)
     return accel.call(request, controls, record=record)
 
 
@@ -149,13 +145,8 @@ def _limits(model: BaseChatModel) -> Deferred:
 def _provider(call: Call) -> Iterator[None]:
     token = _inside.set(True)
     try:
-        with call.asking():
+        with limits_unwrapped(), call.asking():
             yield
-    except Exception as error:
-        limits = limits_error(error)
-        if limits is None or limits is error:
-            raise
-        raise limits from None
     finally:
         _inside.reset(token)
 

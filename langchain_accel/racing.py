@@ -6,11 +6,22 @@ lost is cancelled under asyncio; in a thread it ends where its next step would b
 
 from __future__ import annotations
 
+import copy
+import inspect
 from typing import TYPE_CHECKING, Any, cast
 
-from langchain_core.runnables import Runnable, RunnableConfig, RunnableSerializable
+from langchain_core.runnables import (
+    Runnable,
+    RunnableConfig,
+    RunnableLambda,
+    RunnableSerializable,
+)
 from langchain_core.runnables.base import coerce_to_runnable
-from langchain_core.runnables.config import patch_config, set_config_context
+from langchain_core.runnables.config import (
+    call_func_with_variable_args,
+    patch_config,
+    set_config_context,
+)
 from langchain_core.runnables.utils import (
     ConfigurableFieldSpec,
     Input,
@@ -20,6 +31,7 @@ from langchain_core.runnables.utils import (
 )
 from pydantic import ConfigDict
 
+from accel_core.drive.aio import in_own_thread
 from accel_core.racing import TIMEOUT_S, Accept, Path, Terms, named, terms
 from langchain_accel._path_runs import PathRuns
 
@@ -71,7 +83,7 @@ def race(
         ...     after_s=(0, 0.5),
         ... )
     """
-    from accel_core.accel import default_accel
+    from accel_core.default import chosen_accel
 
     runnables: dict[str, Any] = {
         name: coerce_to_runnable(path) for name, path in named(paths, _name).items()
@@ -79,13 +91,35 @@ def race(
     return RunnableRace(
         paths=runnables,
         terms=terms(len(runnables), accept, timeout_s, after_s),
-        accel=accel if accel is not None else default_accel(),
+        accel=chosen_accel(accel),
     )
 
 
 def _name(path: Any) -> str:
     name: str = coerce_to_runnable(path).get_name()
     return name
+
+
+def _apart(path: Runnable[Input, Output]) -> Runnable[Input, Output]:
+    """Return `path`; where it is a function that blocks, as one in a thread of its own.
+
+    LangChain calls it in a thread of the loop's, for which `asyncio.run` waits though it has lost.
+    """
+    if not isinstance(path, RunnableLambda) or hasattr(path, "afunc"):
+        return path
+    function = path.func
+    if inspect.isgeneratorfunction(function):
+        return path
+
+    async def afunc(asked: Any, run_manager: Any, config: RunnableConfig, **kwargs: Any) -> Any:
+        manager = run_manager.get_sync()
+        return await in_own_thread(
+            call_func_with_variable_args, function, asked, config, manager, **kwargs
+        )
+
+    made = copy.copy(path)
+    made.afunc = afunc
+    return made
 
 
 class RunnableRace(RunnableSerializable[Input, Output]):
@@ -174,7 +208,7 @@ class RunnableRace(RunnableSerializable[Input, Output]):
                 async with PathRuns(run_manager.get_child(f"race:{name}")) as runs:
                     child = patch_config(config, callbacks=runs.callbacks)
                     with set_config_context(child) as context:
-                        flow = runnable.ainvoke(asked, child, **kwargs)
+                        flow = _apart(runnable).ainvoke(asked, child, **kwargs)
                         return await coro_with_context(flow, context, create_task=True)
 
             return Path(name, run)

@@ -19,6 +19,7 @@ from langchain_core.callbacks.manager import (
 from langchain_core.runnables.config import var_child_runnable_config
 
 from accel_core.drive import blocking
+from accel_core.retrieval_call import RetrievalCall
 from accel_core.subclasses import (
     MARK,
     generated,
@@ -117,12 +118,13 @@ def _asking(base: type[BaseRetriever], place: Place, name: str) -> Callable[...,
                 found: list[Document] = method(self, query, **managed, **kwargs)
                 return found
 
-        asked = _asked(place, self, query, run_manager, kwargs)
-        if asked is None:
+        if runs_own_method(self):
             return blocking.run(make())
-        if not place.accel.needs_retrieval(query):
+        call = _call(place, base, run_manager)
+        asked = _asked(place, self, query, run_manager, kwargs)
+        if asked is not None and not place.accel.needs_retrieval(query):
             return []
-        return place.accel.retrieval.read_through(asked[0], make, asked[1])
+        return call.value(asked, make)
 
     return ask
 
@@ -142,22 +144,26 @@ def _aasking(base: type[BaseRetriever], place: Place, name: str) -> Callable[...
                 found: list[Document] = await method(self, query, **managed, **kwargs)
                 return found
 
-        asked = _asked(place, self, query, run_manager, kwargs)
-        if asked is None:
+        if runs_own_method(self):
             return await make()
-        if not await place.accel.aneeds_retrieval(query):
+        call = _call(place, base, run_manager)
+        asked = _asked(place, self, query, run_manager, kwargs)
+        if asked is not None and not await place.accel.aneeds_retrieval(query):
             return []
-        return await place.accel.retrieval.aread_through(asked[0], make, asked[1])
+        return await call.avalue(asked, make)
 
     return ask
+
+
+def _call(place: Place, base: type[BaseRetriever], run_manager: Any) -> RetrievalCall:
+    tags = getattr(run_manager, "tags", None)
+    return RetrievalCall(place.accel, "retrieval", base, tags)
 
 
 def _asked(
     place: Place, retriever: BaseRetriever, query: Any, run_manager: Any, kwargs: dict[str, Any]
 ) -> tuple[Ask, Documents] | None:
     """Read a call's wishes and name it; None: it bypasses the cache."""
-    if runs_own_method(retriever):
-        return None
     controls = place.accel.controls(
         getattr(run_manager, "metadata", None), getattr(run_manager, "tags", None)
     )

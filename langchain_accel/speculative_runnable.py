@@ -87,9 +87,14 @@ class SpeculativeToolRunnable(RunnableBindingBase[Any, Any]):
         accel: Accel | None = None,
     ) -> None:
         super().__init__(bound=runnable)
-        self._speculation = speculation_of(allowed, predictors, learned, draft, accel)
-        self._speculation.bar(names_of("never", never, name_of))
+        named = {
+            "allowed": names_of("allowed", allowed, name_of),
+            "never": names_of("never", never, name_of),
+        }
+        self._speculation = speculation_of(named["allowed"], predictors, learned, draft, accel)
+        self._speculation.bar(named["never"])
         self._tools = tuple(self._speculation.copied(_tool(tool)) for tool in tools)
+        self._speculation.check(named, {tool.name for tool in self._tools})
 
     @classmethod
     def is_lc_serializable(cls) -> bool:

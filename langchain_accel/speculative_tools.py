@@ -75,9 +75,16 @@ class SpeculativeTools(AgentMiddleware):
     ) -> None:
         super().__init__()
         self.tools = []
-        self._speculation = speculation_of(allowed, predictors, learned, draft, accel)
-        self._speculation.bar(names_of("never", never, name_of))
-        self._seen = self._paused = False
+        self._named = {
+            "allowed": names_of("allowed", allowed, name_of),
+            "never": names_of("never", never, name_of),
+        }
+        self._speculation = speculation_of(
+            self._named["allowed"], predictors, learned, draft, accel
+        )
+        self._speculation.bar(self._named["never"])
+        self._seen = self._paused = self._checked = False
+        self._tools: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -86,6 +93,7 @@ class SpeculativeTools(AgentMiddleware):
         if beside is not None:
             self._seen, self._paused = True, self._paused or beside.paused
             self._speculation.bar(beside.held_back)
+            self._tools |= beside.tools
         return super().name
 
     def wrap_model_call(
@@ -126,6 +134,9 @@ class SpeculativeTools(AgentMiddleware):
 
     def _guesses(self) -> bool:
         """Whether anything may be begun unasked: not while nobody knows who must approve it."""
+        if self._seen and not self._checked:
+            self._checked = True  # by now all agents are made that it serves, as a rule
+            self._speculation.check(self._named, self._tools)
         return self._seen and not self._paused
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from accel_core.limiter import Limiter
     from accel_core.permits import speculatable
     from llamaindex_accel._accelerate import accelerate
+    from llamaindex_accel.callback_handler import AccelCallbackHandler
     from llamaindex_accel.encoder import EmbeddingsEncoder
     from llamaindex_accel.handlers import AccelEventHandler, AccelSpanHandler
     from llamaindex_accel.judge import LLMJudge
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Accel",
+    "AccelCallbackHandler",
     "AccelEventHandler",
     "AccelKVStore",
     "AccelSpanHandler",
@@ -41,6 +43,7 @@ __all__ = [
 
 _PLACES = {
     "Accel": "accel_core.accel",
+    "AccelCallbackHandler": "llamaindex_accel.callback_handler",
     "AccelEventHandler": "llamaindex_accel.handlers",
     "AccelKVStore": "llamaindex_accel.kv_store",
     "AccelSpanHandler": "llamaindex_accel.handlers",

@@ -73,7 +73,7 @@ def accelerate(
     from llama_index.core.base.embeddings.base import BaseEmbedding
     from llama_index.core.base.llms.base import BaseLLM
 
-    from accel_core.accel import default_accel
+    from accel_core.default import chosen_accel
     from accel_core.errors import UnsupportedError
     from accel_core.place import Place
 
@@ -81,7 +81,7 @@ def accelerate(
         raise UnsupportedError(
             f"corpus= and version= name documents; {type(value).__name__} retrieves none"
         )
-    used = accel if accel is not None else default_accel()
+    used = chosen_accel(accel)
     if isinstance(value, BaseEmbedding):
         embedding: T = _embedding(value, used, limiter)
         return embedding

@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
     from llama_index.core.base.llms.base import BaseLLM
 
-    from accel_core.accel import Accel
+    from accel_core.asking import Asking
     from accel_core.policy.controls import Controls
     from accel_core.policy.identity import Request, Turn
 
 _SWITCHES = ("accel:no-cache", "accel:no-store", "accel:refresh")
 
 
-def controls_of_call(accel: Accel) -> Controls | None:
+def controls_of_call(accel: Asking) -> Controls | None:
     """Read a call's own wishes from LlamaIndex's instrument tags; None: it bypasses the cache."""
     tags = active_instrument_tags.get()
     if not tags:
@@ -37,7 +37,7 @@ def controls_of_call(accel: Accel) -> Controls | None:
 
 
 def chat_request(
-    accel: Accel, llm: BaseLLM, messages: Any, arguments: Mapping[str, Any], controls: Controls
+    accel: Asking, llm: BaseLLM, messages: Any, arguments: Mapping[str, Any], controls: Controls
 ) -> Request | None:
     """Name a chat call; None: it bypasses the cache."""
     if not accel.admits(temperature(llm, arguments)):
@@ -47,7 +47,7 @@ def chat_request(
 
 
 def completion_request(
-    accel: Accel, llm: BaseLLM, prompt: Any, arguments: Mapping[str, Any], controls: Controls
+    accel: Asking, llm: BaseLLM, prompt: Any, arguments: Mapping[str, Any], controls: Controls
 ) -> Request | None:
     """Name a completion call; None: it bypasses the cache. ``formatted`` is an argument."""
     if not accel.admits(temperature(llm, arguments)):
@@ -57,7 +57,7 @@ def completion_request(
     return _name(accel, llm, Prompt("llamaindex.complete", seen(arguments), turns), controls)
 
 
-def _name(accel: Accel, llm: BaseLLM, prompt: Prompt, controls: Controls) -> Request | None:
+def _name(accel: Asking, llm: BaseLLM, prompt: Prompt, controls: Controls) -> Request | None:
     return accel.identify(
         prompt._replace(
             model={"llm": describe(llm), "call": prompt.model},

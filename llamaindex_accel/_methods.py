@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from accel_core.errors import limits_error
+from accel_core.errors import limits_unwrapped
 from accel_core.used import read_parts
 from llamaindex_accel import _answers, _chunks
 from llamaindex_accel._identity import (
@@ -22,6 +22,7 @@ from llamaindex_accel._identity import (
     model_name,
 )
 from llamaindex_accel._limits import UsageReader, call_request, calls_of
+from llamaindex_accel.callback_handler import AccelCallbackHandler
 from llamaindex_accel.events import announce, announce_miss, announce_waits
 
 if TYPE_CHECKING:
@@ -30,8 +31,11 @@ if TYPE_CHECKING:
     from llama_index.core.base.llms.base import BaseLLM
 
     from accel_core.accel import Accel
+    from accel_core.asking import Asking
     from accel_core.call import Call
     from accel_core.model_calls import ModelCalls
+    from accel_core.policy.controls import Controls
+    from accel_core.policy.identity import Request
     from accel_core.policy.limits.model_request import ModelRequest
     from accel_core.semantic_cache import Hit
 
@@ -110,6 +114,21 @@ def _begin(
     return accel.call(request, controls, record=record)
 
 
+def explained(
+    accel: Asking, llm: BaseLLM, asked: Any, *args: Any, **kwargs: Any
+) -> tuple[Request | None, Controls | None]:
+    """Name the call that ``llm.chat`` makes of messages, and ``llm.complete`` of a text.
+
+    As `subclasses.NAMES` demands.
+    """
+    kind = _COMPLETION if isinstance(asked, str) else _CHAT
+    controls = controls_of_call(accel)
+    if controls is None:
+        return None, None
+    question, given = _given(kind, (asked, *args), kwargs)
+    return kind.request(accel, llm, question, given, controls), controls
+
+
 def _asks_itself(llm: BaseLLM) -> bool:
     """Whether a method of `llm` calls another."""
     return any(llm is one for one in _asking.get())
@@ -139,18 +158,13 @@ def _own(llm: BaseLLM, call: Call) -> Iterator[None]:
     """Let calls of `llm` to itself pass, while its own method runs."""
     token = _asking.set((*_asking.get(), llm))
     try:
-        with call.asking():
+        with limits_unwrapped(), call.asking():
             yield
-    except Exception as error:
-        limits = limits_error(error)
-        if limits is None or limits is error:
-            raise
-        raise limits from None
     finally:
         _asking.reset(token)
 
 
-def _replayed(kind: _Kind, name: str, call: Call, hit: Hit | None) -> Any:
+def _replayed(kind: _Kind, name: str, llm: BaseLLM, call: Call, hit: Hit | None) -> Any:
     """Return the hit's response, or None where there is none to serve."""
     if hit is None:
         announce_miss(call, name)
@@ -163,13 +177,16 @@ def _replayed(kind: _Kind, name: str, call: Call, hit: Hit | None) -> Any:
     saved = response.additional_kwargs["accel"]["saved_tokens"]
     call.served(hit, saved)
     announce(hit, name, saved)
+    for handler in llm.callback_manager.handlers:
+        if isinstance(handler, AccelCallbackHandler):
+            handler.told_of_hit(hit, saved)
     return response
 
 
 def _make_whole(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> Any:
     def method(self: BaseLLM, *args: Any, **kwargs: Any) -> Any:
         call = _begin(kind, accel, self, args, kwargs)
-        found = _replayed(kind, name, call, call.lookup())
+        found = _replayed(kind, name, self, call, call.lookup())
         if found is not None:
             return found
 
@@ -196,7 +213,7 @@ def _make_whole(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> An
 def _make_awhole(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> Any:
     async def method(self: BaseLLM, *args: Any, **kwargs: Any) -> Any:
         call = _begin(kind, accel, self, args, kwargs)
-        found = _replayed(kind, name, call, await call.alookup())
+        found = _replayed(kind, name, self, call, await call.alookup())
         if found is not None:
             return found
 
@@ -223,7 +240,7 @@ def _make_awhole(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> A
 def _make_stream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> Any:
     def method(self: BaseLLM, *args: Any, **kwargs: Any) -> Any:
         call = _begin(kind, accel, self, args, kwargs, streamed=True)
-        found = _replayed(kind, name, call, call.lookup())
+        found = _replayed(kind, name, self, call, call.lookup())
         if found is not None:
             return kind.stream(found)
 
@@ -245,7 +262,7 @@ def _make_stream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> A
 def _make_astream(kind: _Kind, name: str, base: type[BaseLLM], accel: Accel) -> Any:
     async def method(self: BaseLLM, *args: Any, **kwargs: Any) -> Any:
         call = _begin(kind, accel, self, args, kwargs, streamed=True)
-        found = _replayed(kind, name, call, await call.alookup())
+        found = _replayed(kind, name, self, call, await call.alookup())
         if found is not None:
             return _as_async(kind.stream(found))
 

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from contextlib import contextmanager
-from contextvars import ContextVar, copy_context
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from accel_core.forking import renewed_in_children
 from accel_core.policy.trajectory import Observed, Said
 from llamaindex_accel import _run_ends
-from llamaindex_accel._speculative_view import CHANGE, nothing
 from llamaindex_accel._trajectory import History
 
 if TYPE_CHECKING:
@@ -130,7 +129,6 @@ class Runs:
         self._beside = beside
         self._lock = threading.Lock()
         self._runs: OrderedDict[str, Run] = OrderedDict()
-        self._nobodys = Run(speculator.session())
         _run_ends.listen(self)
         renewed_in_children(self)
 
@@ -144,7 +142,7 @@ class Runs:
         run_id = _run_ends.run_id()
         if run_id is not None:
             return self._named(run_id)
-        return self._here() or self._nobodys
+        return self._here() or Run(self.speculator.session())
 
     def asking(self, messages: Sequence[Any]) -> Run:
         """Return the run in which a model is asked with `messages`."""
@@ -173,19 +171,17 @@ class Runs:
 
     @contextmanager
     def changing(self) -> Iterator[None]:
-        """Let every speculator know of a call that may change something; it may set a tenant."""
-        before = copy_context()
-        self.change()
-        try:
+        """Let every speculator know of a call that may change something; it may set tenants."""
+        with ExitStack() as stack:
+            for runs in self._beside():
+                stack.enter_context(runs.speculator.changing())
             yield
-        finally:
-            before.run(self.change)
-            self.change()
 
     def change(self) -> None:
         """Let every speculator know that something may change now, or has."""
         for runs in self._beside():
-            runs._nobodys.session.call(CHANGE, {}, nothing)
+            with runs.speculator.changing():
+                pass
 
     def ended(self, run_id: str) -> None:
         """Take note that the run of this id is over."""

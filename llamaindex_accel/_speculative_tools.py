@@ -11,14 +11,10 @@ spelling, such as a workflow's context, is executed as ever.
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import copy
 import functools
 import inspect
-import threading
 from collections.abc import Mapping
-from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -26,6 +22,7 @@ from llama_index.core.tools import AsyncBaseTool, FunctionTool
 from llama_index.core.tools.function_tool import sync_to_async
 from llama_index.core.tools.types import BaseToolAsyncAdapter
 
+from accel_core.drive.aio import in_own_thread
 from accel_core.subclasses import generated, subclass
 from llamaindex_accel._speculative_view import Facts, ToolInColour
 
@@ -281,10 +278,8 @@ def _ending(runs: Runs, function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def ending(*args: Any, **kwargs: Any) -> Any:
-        try:
+        with runs.changing():
             return function(*args, **kwargs)
-        finally:
-            runs.change()
 
     return ending
 
@@ -353,26 +348,11 @@ def _awaitable(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
 
 
 def _threaded(function: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
-    """Return `function` in a thread of its own; cancelled, that is left to end.
+    """Return `function` in a thread of its own.
 
     The loop's threads are for calls that were asked for: guesses that hang would keep them.
     """
-
-    async def threaded(**arguments: Any) -> Any:
-        done: Future[Any] = Future()
-        done.set_running_or_notify_cancel()
-        in_context = functools.partial(contextvars.copy_context().run, function, **arguments)
-
-        def job() -> None:
-            try:
-                done.set_result(in_context())
-            except BaseException as error:  # told where it is awaited
-                done.set_exception(error)
-
-        threading.Thread(target=job, name="accel-guess", daemon=True).start()
-        return await asyncio.wrap_future(done)
-
-    return threaded
+    return functools.partial(in_own_thread, function)
 
 
 def _succeeding(execute: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:

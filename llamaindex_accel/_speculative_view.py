@@ -55,11 +55,3 @@ class ToolInColour:
             Exception: there can be none, for example of a connection.
         """
         return copy.deepcopy(result)
-
-
-async def nothing(**_: Any) -> None:
-    """Do nothing."""
-
-
-CHANGE = ToolInColour(Facts("a tool that is not known here", "", None, dict), nothing)
-"""Stands for calls that pass no speculator: any of them may change something."""

@@ -19,6 +19,7 @@ from llama_index.core.query_engine import CustomQueryEngine
 from llama_index.core.response_synthesizers import BaseSynthesizer
 from llama_index.core.schema import QueryBundle
 
+from accel_core.retrieval_call import RetrievalCall
 from accel_core.subclasses import own_method, runs_own_method
 from llamaindex_accel._responses import Responses
 from llamaindex_accel._retrieval import ask_of
@@ -86,13 +87,14 @@ def _make_query(base: type[BaseQueryEngine], place: Place, name: str) -> Callabl
         async def make() -> Any:
             return own()
 
-        ask, streams = _asked(place, self, question)
-        if ask is None:
+        if runs_own_method(self):
             return own()
+        call = RetrievalCall(place.accel, "query", base)
+        ask, streams = _asked(place, self, question)
         form = Responses(place.accel.config.retrieval.max_documents, waits=False)
-        if streams:
+        if ask is not None and streams:
             return answered(place.accel.retrieval, ask, form, own)
-        return place.accel.retrieval.read_through(ask, make, form)
+        return call.value(None if ask is None else (ask, form), make)
 
     return query
 
@@ -105,13 +107,14 @@ def _make_aquery(base: type[BaseQueryEngine], place: Place, name: str) -> Callab
             with own_method(self):
                 return await getattr(base, name)(self, question)
 
-        ask, streams = _asked(place, self, question)
-        if ask is None:
+        if runs_own_method(self):
             return await own()
+        call = RetrievalCall(place.accel, "query", base)
+        ask, streams = _asked(place, self, question)
         form = Responses(place.accel.config.retrieval.max_documents, waits=True)
-        if streams:
+        if ask is not None and streams:
             return await aanswered(place.accel.retrieval, ask, form, own)
-        return await place.accel.retrieval.aread_through(ask, own, form)
+        return await call.avalue(None if ask is None else (ask, form), own)
 
     return aquery
 
@@ -123,8 +126,6 @@ def _bundle(asked: QueryType) -> QueryBundle:
 
 def _asked(place: Place, engine: BaseQueryEngine, question: QueryBundle) -> tuple[Ask | None, bool]:
     """Name a call, and say whether its answer is streamed; None: it bypasses the cache."""
-    if runs_own_method(engine):
-        return None, False
     asked = ask_of(place, engine, "engine", question, speaks=True)
     return (None, False) if asked is None else (asked[0], asked[1].streams)
 

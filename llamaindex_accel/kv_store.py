@@ -15,11 +15,12 @@ from llama_index.core.storage.kvstore.types import (
     BaseKVStore,
 )
 
-from accel_core.accel import Accel, default_accel
+from accel_core.default import chosen_accel
 from accel_core.payload import read_payload, spell_payload
 from accel_core.policy.identity import Prompt
 
 if TYPE_CHECKING:
+    from accel_core.accel import Accel
     from accel_core.policy.controls import Controls
 
     Value = dict[str, Any]
@@ -45,7 +46,7 @@ class AccelKVStore(BaseKVStore):
     def __init__(
         self, accel: Accel | None = None, *, namespace: str = "", ttl_s: float | None = None
     ) -> None:
-        self.accel = accel if accel is not None else default_accel()
+        self.accel = chosen_accel(accel)
         self.namespace, self.ttl_s = namespace, ttl_s
 
     def put(self, key: str, val: Value, collection: str = DEFAULT_COLLECTION) -> None:

@@ -8,6 +8,7 @@ does best to return the handler instead of awaiting it.
 from __future__ import annotations
 
 import asyncio
+import functools
 import inspect
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,7 @@ from llama_index.core.workflow import Workflow
 from llama_index_instrumentation import get_dispatcher
 from workflows.handler import WorkflowHandler
 
+from accel_core.drive.aio import in_own_thread
 from accel_core.drive.colour import is_async
 from accel_core.errors import UnsupportedError
 from accel_core.racing import TIMEOUT_S, Accept, Path, Terms, named, terms
@@ -77,13 +79,13 @@ def race(
         ... )
         >>> answer.run("When is a refund paid?")  # doctest: +SKIP
     """
-    from accel_core.accel import default_accel
+    from accel_core.default import chosen_accel
 
     found = named(paths, _name)
     for path in found.values():
         _checked(path)
     agreed = terms(len(found), accept, timeout_s, after_s)
-    return Race(found, agreed, accel if accel is not None else default_accel())
+    return Race(found, agreed, chosen_accel(accel))
 
 
 class Race:
@@ -200,7 +202,7 @@ def _waiting(path: Any) -> Callable[..., Awaitable[Any]]:
     if is_async(path):
         call: Callable[..., Awaitable[Any]] = path
         return call
-    return lambda *args, **kwargs: asyncio.to_thread(path, *args, **kwargs)
+    return functools.partial(in_own_thread, path)
 
 
 async def _ended(awaited: Awaitable[Any]) -> Any:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from accel_core.retrieval_call import RetrievalCall
 from accel_core.subclasses import own_method, runs_own_method
 from llamaindex_accel._nodes import Nodes
 from llamaindex_accel._retrieval import ask_of
@@ -50,13 +51,15 @@ def _make_retrieve(base: type[BaseRetriever], place: Place, _: str) -> Callable[
             with own_method(self):
                 return base._retrieve(self, question)
 
+        if runs_own_method(self):
+            return base._retrieve(self, query_bundle)
+        call = RetrievalCall(place.accel, "retrieval", base)
         asked = _asked(place, self, query_bundle)
         if asked is None:
-            return base._retrieve(self, query_bundle)
-        if not place.accel.needs_retrieval(question.query_str):
+            question = query_bundle  # as without us
+        elif not place.accel.needs_retrieval(question.query_str):
             return []
-        ask, form = asked
-        return place.accel.retrieval.read_through(ask, make, form)
+        return call.value(asked, make)
 
     return _retrieve
 
@@ -69,13 +72,15 @@ def _make_aretrieve(base: type[BaseRetriever], place: Place, _: str) -> Callable
             with own_method(self):
                 return await base._aretrieve(self, question)
 
+        if runs_own_method(self):
+            return await base._aretrieve(self, query_bundle)
+        call = RetrievalCall(place.accel, "retrieval", base)
         asked = _asked(place, self, query_bundle)
         if asked is None:
-            return await base._aretrieve(self, query_bundle)
-        if not await place.accel.aneeds_retrieval(question.query_str):
+            question = query_bundle  # as without us
+        elif not await place.accel.aneeds_retrieval(question.query_str):
             return []
-        ask, form = asked
-        return await place.accel.retrieval.aread_through(ask, make, form)
+        return await call.avalue(asked, make)
 
     return _aretrieve
 
@@ -84,8 +89,6 @@ def _asked(
     place: Place, retriever: BaseRetriever, question: QueryBundle
 ) -> tuple[Ask, Nodes] | None:
     """Name a call, and say how its answer is stored; None: it bypasses the cache."""
-    if runs_own_method(retriever):
-        return None
     asked = ask_of(place, retriever, "retriever", question)
     if asked is None:
         return None

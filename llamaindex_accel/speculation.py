@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from llama_index.core.llms import LLM
 from llama_index.core.tools.types import BaseTool
 
-from accel_core.accel import default_accel
+from accel_core.default import chosen_accel
 from accel_core.errors import UnsupportedError
-from accel_core.permits import Permits, names_of
+from accel_core.permits import Permits, names_of, unknown
 from llamaindex_accel._speculative_draft import DraftModel
 from llamaindex_accel._speculative_llm import speculative_llm
 from llamaindex_accel._speculative_runs import Runs
@@ -84,12 +84,14 @@ def speculate(
         >>> agent = FunctionAgent(tools=tools, llm=llm)  # doctest: +SKIP
     """
     _check_llm(llm)
-    used = accel if accel is not None else default_accel()
+    used = chosen_accel(accel)
     speculation = Speculation(_runs_of(used, _Guessers(predictors, learned, draft)))
     names = names_of("allowed", allowed, _name)
     barred = names_of("never", never, _name)
     permits = used.permits, Permits(names, enabled=used.config.speculation.enabled)
     copies = [speculation.add(tool, permits, barred) for tool in tools]
+    for told in unknown({"allowed": names, "never": barred}, speculation.tools):
+        used._emit(told)
     return copies, speculative_llm(llm, speculation, used)
 
 

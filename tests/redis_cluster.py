@@ -33,4 +33,6 @@ def name_of(build: Build | None) -> str:
 
 def running_server(build: Build | None) -> Running:
     """Return one of `SERVERS`, to be entered."""
-    return RedisServer(build) if build else ClusterOfServers(BUILDS[1])
+    # So that no node of a busy machine is taken for lost.
+    patient = {"cluster-node-timeout": "15000"}
+    return RedisServer(build) if build else ClusterOfServers(BUILDS[1], **patient)

@@ -26,10 +26,23 @@ def python_of(page: Path) -> list[str]:
     return [dedent(fence) for fence in re.findall(r"^ *```python\n(.*?)^ *```", text, re.S | re.M)]
 
 
+RUN_ALL = """
+import runpy, sys
+for path in sys.argv[1:]:
+    print("#", path, flush=True)
+    runpy.run_path(path, run_name="__main__")
+"""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_examples_run(path: Path) -> None:
-    """Every example ends well against an OpenAI-compatible server."""
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("framework", ["langchain", "llamaindex"])
+def test_examples_run(framework: str) -> None:
+    """Every example ends well against an OpenAI-compatible server, and says something.
+
+    Those of a framework in one process: to import it takes longer than to run them all.
+    """
+    paths = [str(path) for path in EXAMPLES if path.name.startswith(f"{framework}_")]
     with ModelServer() as server:
         environment = {
             **os.environ,
@@ -38,16 +51,23 @@ def test_examples_run(path: Path) -> None:
             "OPENAI_API_BASE": server.url,
         }
         done = subprocess.run(
-            [sys.executable, str(path)],
+            [sys.executable, "-c", RUN_ALL, *paths],
             env=environment,
             capture_output=True,
             text=True,
             cwd=ROOT / "examples",
             check=False,
-            timeout=55,
+            timeout=110,
         )
     assert done.returncode == 0, done.stderr
-    assert done.stdout
+    told = re.split(r"^# (.+)$", done.stdout, flags=re.M)[1:]
+    assert told[::2] == paths
+    assert all(text.strip() for text in told[1::2])
+
+
+def test_every_example_is_of_a_framework() -> None:
+    """So none is left out above."""
+    assert {path.name.partition("_")[0] for path in EXAMPLES} == {"langchain", "llamaindex"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -62,7 +82,7 @@ def test_pages_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     from llama_index.llms.openai import OpenAI
     from llama_index_instrumentation import root_dispatcher
 
-    from accel_core.accel import default_accel
+    from accel_core.default import default_accel
     from accel_core.prediction.mined import MinedPredictor
 
     # What a page adds is heard by later tests otherwise.
@@ -101,4 +121,4 @@ def test_pages_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
             Settings._llm = Settings._tokenizer = None
             default_accel().close()
             default_accel.cache_clear()
-    assert fences or page.name in {"measurements.md", "stores.md"}
+    assert fences or page.name in {"audit.md", "measurements.md", "stores.md"}

@@ -5,14 +5,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from langchain.agents import create_agent
+from langchain_core.language_models import FakeListChatModel
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
 from llama_index.core.tools import FunctionTool
 from llama_index.llms.openai import OpenAI
 
+from accel_core import events
 from accel_core.accel import Accel
 from accel_core.errors import ConfigError, UnsupportedError
 from accel_core.prediction.mined import FanOutPredictor, MinedPredictor
+from accel_core.testing.doubles import RecordingObserver
 from langchain_accel import SpeculativeToolRunnable, SpeculativeTools
 from llamaindex_accel import speculate
 
@@ -29,8 +33,13 @@ def find(key: str) -> str:
 
 
 @pytest.fixture
-def accel() -> Iterator[Accel]:
-    with Accel() as made:
+def seen() -> RecordingObserver:
+    return RecordingObserver()
+
+
+@pytest.fixture
+def accel(seen: RecordingObserver) -> Iterator[Accel]:
+    with Accel(observers=[seen]) as made:
         yield made
 
 
@@ -106,3 +115,26 @@ def test_what_is_no_tool_and_no_model_is_refused(accel: Accel) -> None:
     model = ChatOpenAI(model="gpt-4o-mini", api_key="none")
     with pytest.raises(UnsupportedError, match=r"make one of a function by @tool"):
         SpeculativeToolRunnable(model, [find], accel=accel)  # type: ignore[list-item]
+
+
+class Offered(FakeListChatModel):
+    """A model that may be offered tools."""
+
+    def bind_tools(self, tools: Any, **kwargs: Any) -> Any:
+        return self
+
+
+def test_names_that_no_tool_has_are_told(speculates: Speculates, seen: RecordingObserver) -> None:
+    """Who misspells what must never be called unasked is told, and what there is."""
+    made = speculates(allowed=["find", "fnid"], never=["cancel"])
+    if isinstance(made, SpeculativeTools):  # the agent's tools are known when it is made
+        model = Offered(responses=["a", "b"])
+        agent = create_agent(model, [tool(find)], middleware=[made])
+        for _ in range(2):
+            agent.invoke({"messages": [("user", "a")]})
+    told = seen.of(events.ToolsUnknown)
+    assert told == [
+        events.ToolsUnknown("allowed", ("fnid",), ("find",)),
+        events.ToolsUnknown("never", ("cancel",), ("find",)),
+    ]
+    assert told[0].remedy == "allowed= names ['fnid']; there are ['find']"

@@ -6,19 +6,18 @@ loops and, after a fork, processes; what it queued is written at exit.
 
 from __future__ import annotations
 
-import functools
 import uuid
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core import build, tenancy
-from accel_core.asking import Asking
 from accel_core.clocks import Clocks
 from accel_core.config import AccelConfig, from_mapping, from_yaml
 from accel_core.corpora import Corpus, named_corpus, own_corpus
 from accel_core.forgetting import Forgetting
 from accel_core.forking import renewed_in_children
 from accel_core.limiter import limiter_of
+from accel_core.naming import Explaining
 from accel_core.payload import key_of
 from accel_core.policy.nameless import token
 from accel_core.racing import Racing
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
 _EXIT_FLUSH_S = 5.0
 
 
-class Accel(Asking):
+class Accel(Explaining):
     """Cached answers for the models it accelerates.
 
     Args:
@@ -109,7 +108,7 @@ class Accel(Asking):
         self._built = build.build_caches(
             self.config,
             secrets,
-            self._emit,
+            self._observers,
             clocks,
             encoder=encoder,
             store=store,
@@ -119,12 +118,14 @@ class Accel(Asking):
             gate=gate,
         )
         self.cache, self.retrieval = self._built.cache, self._built.retrieval
+        self.explainer = self._built.explainer
         self.gate = self._built.gate
         """Says which messages need retrieval; None: every one."""
         self.embeddings, self.values = build.build_embeddings(
             self.config, secrets, self._identifier, self._emit, clocks
         )
-        self._forgetting = Forgetting(self.cache, self._built.learning, self.embeddings)
+        traces = (self._built.learning, self._observers)
+        self._forgetting = Forgetting(self.cache, traces, self.embeddings)
         self._forgetting.remembers(self._named)
         self.permits = build.build_permits(self.config.speculation)
         """Says which tools may be called before they are asked for."""
@@ -195,6 +196,7 @@ class Accel(Asking):
             drafters,
             whose=self._whose.asking,
             emit=self._emit,
+            begin=self.step,
             clocks=self._clocks,
         )
         self._forgetting.remembers(made)
@@ -239,7 +241,8 @@ class Accel(Asking):
     def forget(self, *, dry_run: bool = False, **whom: str) -> Receipt:
         """Remove what is kept of a tenant, a user, a tag or a question, everywhere.
 
-        Lines of the shadow log included. What is learned of a scope stays, as counts.
+        Lines of the shadow log and the statistics file included. What is learned of a scope stays,
+        as counts.
 
         Args:
             dry_run: remove nothing, only tell.
@@ -247,7 +250,7 @@ class Accel(Asking):
                 ``tag``; at least one, and all given must hold.
 
         Raises:
-            StoreError: the shared store or the shadow log failed, so something may still be there.
+            StoreError: the shared store or a file failed, so something may still be there.
             TenantRequiredError: tenants are required, none is set, and none is named.
             TypeError: nothing is named, or something unknown.
         """
@@ -285,7 +288,8 @@ class Accel(Asking):
 
     def stats(self) -> Statistics:
         """Return the counts so far."""
-        return self._observers.stats()
+        limiter = self.limiter
+        return self._observers.stats(None if limiter is None else limiter.state().attained)
 
     def flush(self) -> bool:
         """Return when everything stored so far is where it belongs, durably.
@@ -386,9 +390,3 @@ def _revive(portable: _Portable) -> Accel:
         # So that everything unpickled from one origin shares one cache.
         _alive[portable.token] = accel
     return accel
-
-
-@functools.cache
-def default_accel() -> Accel:
-    """Return the `Accel` of this process that is used where none is given."""
-    return Accel()

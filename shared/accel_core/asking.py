@@ -13,7 +13,9 @@ from accel_core import events, tenancy
 from accel_core.call import Call
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.policy.controls import DEFAULT, read_controls
+from accel_core.policy.identity import Prompt, Turn
 from accel_core.recording import Record, bypassed, passes_by
+from accel_core.steps import Step
 from accel_core.verifier.desk import verifying
 
 if TYPE_CHECKING:
@@ -22,12 +24,16 @@ if TYPE_CHECKING:
     from accel_core.config import AccelConfig
     from accel_core.drive.flight import Flight
     from accel_core.policy.controls import Controls
-    from accel_core.policy.identity import Identifier, Prompt, Request
+    from accel_core.policy.identity import Identifier, Request
     from accel_core.ports import Observer
     from accel_core.recording import Ended
     from accel_core.semantic_cache import SemanticCache
     from accel_core.whose import Whose
 
+
+NAMES = "__accel_names__"
+"""Class attribute of accelerated models: a function of an `Asking`, the model, and what it is
+asked, that returns the request, or None, and the controls that such a call would have."""
 
 _REMEMBERED = 1024
 
@@ -57,9 +63,23 @@ class NamedPrompts:
             self._requests.clear()
         self._requests[known_by] = request
 
+    def of_tenants(self, tenants: Collection[bytes]) -> list[tuple[Prompt, Request]]:
+        """Return the last prompts of those whose digests are given, oldest first."""
+        return [
+            (_spelled_out(known_by), request)
+            for known_by, request in list(self._requests.items())
+            if request.tenant in tenants
+        ]
+
     def forget_texts(self) -> None:
         """Forget all: prompts hold what people wrote."""
         self._requests.clear()
+
+
+def _spelled_out(known_by: bytes) -> Prompt:
+    """Return the prompt that `NamedPrompts.find` spelled."""
+    kind, model, turns, rest = marshal.loads(known_by)  # noqa: S302 - what this process spelled
+    return Prompt(kind, model, tuple(Turn(*turn) for turn in turns), *rest)
 
 
 class Asking:
@@ -111,6 +131,19 @@ class Asking:
         if self._tier is not None:
             record.service_tier = self._tier()
         return record
+
+    def step(self, operation: str, *, name: str = "", model: str = "") -> Step:
+        """Begin a request that asks no language model, carried out in its ``with`` block.
+
+        Args:
+            operation: as of `RequestEnded`, as are the others.
+            name: of what is asked, where it is no model.
+            model: of the model that is asked.
+        """
+        record = self.begin(operation)
+        if record is not None:
+            record.name, record.model, record.tenant = name, model, self._whose.digest()
+        return Step(record)
 
     def call(
         self,

@@ -82,6 +82,7 @@ class Call:
         if record is not None and self._request is not None:
             record.miss, record.similarity = found.reason, found.similarity
             record.tenant, record.model = self._request.tenant, self._request.source
+            record.key = self._request.key
         return None
 
     def served(self, hit: Hit, saved: object) -> None:
@@ -102,7 +103,12 @@ class Call:
             return {"cache": "bypass" if self._request is None else "miss"}
         if record.bypass or self._request is None:
             return {"cache": "bypass", "reason": record.bypass}
-        return {"cache": "miss", "reason": record.miss, "similarity": record.similarity}
+        return {
+            "cache": "miss",
+            "reason": record.miss,
+            "similarity": record.similarity,
+            "request": self._request.key.hex(),
+        }
 
     def asking(self) -> carrying_out:
         """Return what to ask the model inside of; again for each further step of a stream."""

@@ -22,11 +22,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
+from accel_core.entries import entry_of
 from accel_core.policy.canonical import Unidentifiable, canonical_json
-from accel_core.policy.controls import user_tag
 from accel_core.policy.exact_vector import read_vector, spell_vector
 from accel_core.policy.identity import Turn
-from accel_core.ports import Entry
+from accel_core.recording import missed, timed
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from accel_core.policy.controls import Controls
     from accel_core.policy.expiry import TtlPolicy
     from accel_core.policy.identity import Identifier, Prompt, Request
-    from accel_core.ports import Io, Observer, Selector
+    from accel_core.ports import Entry, Io, Observer, Selector
     from accel_core.tiers import Tiers
 
     Embed = Callable[[list[str]], Sequence[Any]]
@@ -185,10 +185,12 @@ class EmbeddingCache:
             requests = await _called(io, len(texts), self._named, prompt, texts)
         except Unidentifiable:
             self._emit(events.CacheBypassed("unidentifiable"))
+            missed("unidentifiable")
             return await embed(texts)
-        call = _Call(requests, texts, (user_tag(controls.user),) if controls.user else ())
+        call = _Call(requests, texts, controls.user_tags)
         await self._tiers.catch_up(io)
         await _called(io, len(texts), self._serve, call, self._near(call.missing))
+        missed("no_entry")
         try:
             while missing := call.missing:
                 await self._fly(io, call, missing, embed)
@@ -214,7 +216,8 @@ class EmbeddingCache:
             for _, flight in flown.asked.values():
                 self._land(flight, FAILED)  # nothing where it landed before
         for request, flight in flown.followed:
-            landed = await io.join(flight, self._remaining_s(flight))
+            with timed("shared_s"):
+                landed = await io.join(flight, self._remaining_s(flight))
             if landed is DECLINED:
                 call.alone.add(request.key)
             elif landed is not FAILED:
@@ -325,19 +328,12 @@ class EmbeddingCache:
         if payload is None:
             self._emit(events.CacheRefused("unsupported"))
             return None
-        now = self._wall_now()
-        entry = Entry(
-            key=request.key,
-            scope=request.scope,
-            tenant=request.tenant,
-            namespace=request.namespace,
-            text=request.text,
-            payload=payload,
-            created_s=now,
-            expires_s=now + self._ttl.lifetime_s(self._chance()),
+        entry = entry_of(
+            request,
+            payload,
+            created_s=self._wall_now(),
+            lifetime_s=self._ttl.lifetime_s(self._chance()),
             tags=tags,
-            semantic=False,
-            source=request.source,
         )
         self._tiers.keep(entry, None)
         # After keeping, so that an invalidation is either seen here or sees the entry.

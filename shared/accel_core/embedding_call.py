@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from accel_core.policy.identity import Prompt
 from accel_core.policy.model_fields import described
+from accel_core.recording import passes_by
+from accel_core.steps import Step
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,49 +59,73 @@ class EmbeddingCall(NamedTuple):
 
     def vectors(self, texts: Any, embed: Embed) -> Sequence[Any]:
         """Return the vectors of `texts`, asking `embed` for those that are not kept."""
+        step = self._begin()
 
         def ask(missing: list[str]) -> Sequence[Any]:
-            with self._own():
+            with self._own(step):
                 return embed(missing)
 
-        controls = self._controls(texts)
-        if controls is None:
-            return ask(texts)
-        return self.accel.embeddings.vectors(self._prompt(), texts, controls, ask)
+        with step:
+            controls = self._controls(texts, step)
+            if controls is None:
+                return ask(texts)
+            found = self.accel.embeddings.vectors(self._prompt(), texts, controls, ask)
+            step.reused("exact")
+            return found
 
     async def avectors(self, texts: Any, embed: AsyncEmbed) -> Sequence[Any]:
         """Async form of `vectors`."""
+        step = self._begin()
 
         async def ask(missing: list[str]) -> Sequence[Any]:
-            with self._own():
+            with self._own(step):
                 return await embed(missing)
 
-        controls = self._controls(texts)
-        if controls is None:
-            return await ask(texts)
-        return await self.accel.embeddings.avectors(self._prompt(), texts, controls, ask)
+        with step:
+            controls = self._controls(texts, step)
+            if controls is None:
+                return await ask(texts)
+            found = await self.accel.embeddings.avectors(self._prompt(), texts, controls, ask)
+            step.reused("exact")
+            return found
 
-    def _controls(self, texts: Any) -> Controls | None:
+    def _begin(self) -> Step:
+        """Begin to record the call, unless the model's own method makes it."""
+        if self.nested:
+            return Step(None)
+        return self.accel.step("embeddings", model=self._model_name())
+
+    def _controls(self, texts: Any, step: Step) -> Controls | None:
         """Return the call's controls; None where it bypasses the cache."""
+        if self.nested:
+            return None
         # What is not as the interface says is the model's to refuse.
         regular = isinstance(texts, list) and texts and all(isinstance(t, str) for t in texts)
-        return None if self.nested or not regular else self.accel.controls(None, None)
+        controls = self.accel.controls(None, None) if regular else None
+        if controls is None:
+            step.passes_by(passes_by() if regular else "unsupported")
+        return controls
+
+    def _model_name(self) -> str:
+        """Return a readable name of the model."""
+        named = getattr(self.model, "model", None) or getattr(self.model, "model_name", None)
+        return str(named or "")
 
     def _prompt(self) -> Prompt:
         model = described(self.model, self.own, _INDIFFERENT)
         told = {name: value for name, value in self.kwargs.items() if name not in _INDIFFERENT}
-        source = getattr(self.model, "model", None) or getattr(self.model, "model_name", None)
         return Prompt(
             self.kind,
             {"model": model, "call": [self.args, told]},
             (),
             self.accel.current_tenant(),
             self.accel.namespace(""),
-            str(source or ""),
+            self._model_name(),
         )
 
     @contextmanager
-    def _own(self) -> Iterator[None]:
+    def _own(self, step: Step) -> Iterator[None]:
+        step.ask()
         token = _inside.set(self.model)
         try:
             yield

@@ -27,7 +27,11 @@ Any other exception out of this package is a bug; please report it.
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class AccelError(Exception):
@@ -188,3 +192,15 @@ def limits_error(error: BaseException) -> AccelError | None:
             return cause
         cause = cause.__cause__
     return None
+
+
+@contextmanager
+def limits_unwrapped() -> Iterator[None]:
+    """Raise what a limiter raised inside as its own error, whatever a library made of it."""
+    try:
+        yield
+    except Exception as error:
+        limits = limits_error(error)
+        if limits is None or limits is error:
+            raise
+        raise limits from None

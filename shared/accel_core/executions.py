@@ -12,99 +12,18 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from accel_core.drive.flight import DECLINED, FAILED, Flight
-from accel_core.drive.work import Work
+from accel_core.drive.flight import DECLINED, FAILED
+from accel_core.execution import Execution, in_a_circle
 from accel_core.policy.epochs import Epochs
+from accel_core.policy.footprint import footprint_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable
+    from collections.abc import Callable, Iterable
     from contextlib import AbstractContextManager
 
+    from accel_core.execution import CallKey, Origin
     from accel_core.speculating import Tool
     from accel_core.tenancy import Tenant
-
-
-class CallKey(NamedTuple):
-    """Which call it is."""
-
-    tenant: Tenant | None
-    tool: Hashable
-    arguments: str
-
-    @property
-    def epoch_of(self) -> str | None:
-        """Whose changes concern it: of every user of its tenant."""
-        return None if self.tenant is None else self.tenant.id
-
-
-class Origin(NamedTuple):
-    """Who began an execution.
-
-    Attributes:
-        session: what stands for the session; compared by identity.
-        predictor: who guessed it; ``""`` where the agent asked for it.
-        confidence: of the guess.
-        exact: whether the model had asked for it already.
-        inside: the execution that it is part of.
-        again: whether the session was given this very call's result a turn ago.
-    """
-
-    session: object
-    predictor: str = ""
-    confidence: float = 1.0
-    exact: bool = False
-    inside: Execution | None = None
-    again: bool = False
-
-    def alone(self) -> Origin:
-        """Return it without what it was part of, which need not live as long."""
-        return self if self.inside is None else self._replace(inside=None)
-
-
-class Execution:
-    """One execution of a call, whoever wanted it.
-
-    Attributes:
-        origin: who began it.
-        epoch: the number of the last change when it began.
-        ended_s: when it ended; None: it is under way.
-        outcome: what it returned, once it has ended.
-        lost: whether it answers no call any more.
-        orphan: whether its session has ended while somebody waited for it.
-        due_s: when it is to be stopped.
-        waiting: how many calls wait for it.
-        settled: whether it has been told what became of it; only of guesses it ever is.
-        carried: says whether whoever carries it out still does.
-        stop: stops it where that can be, from anywhere; a started thread goes on.
-        work: lets a thread that goes on end where it would begin another step.
-        withdraw_timer: takes back what would stop it later.
-        waits_for: what it, or a call inside it, cannot end before.
-    """
-
-    __slots__ = (
-        "began_s", "carried", "due_s", "ended_s", "epoch", "flight", "key", "lost", "origin",
-        "orphan", "outcome", "settled", "static", "stop", "tool", "waiting", "waits_for",
-        "withdraw_timer", "work",
-    )  # fmt: skip
-
-    def __init__(
-        self, key: CallKey, tool: Tool, origin: Origin, epoch: int, began_s: float
-    ) -> None:
-        self.key, self.tool, self.static, self.origin = key, tool.name, tool.static, origin
-        self.epoch, self.began_s = epoch, began_s
-        self.ended_s: float | None = None
-        self.outcome: Any = FAILED
-        self.waiting = 0
-        self.lost = self.orphan = False
-        self.due_s = float("inf")
-        # What the agent itself asked for is no guess to be judged.
-        self.settled = not origin.predictor
-        self.flight = Flight(b"", None, began_s, epoch)
-        self.carried: Callable[[], bool] = lambda: True
-        self.stop: Callable[[], object] = lambda: None
-        self.work = Work()
-        self.withdraw_timer: Callable[[], object] = lambda: None
-        self.waits_for: list[Execution] = []
 
 
 class Lifetimes(NamedTuple):
@@ -123,12 +42,25 @@ class Lifetimes(NamedTuple):
     timeout_s: float
 
 
+class Room(NamedTuple):
+    """What may be kept.
+
+    Attributes:
+        most: results, and calls under way.
+        most_bytes: about how much memory all results may hold; a larger one is kept for nobody but
+            who waits for it.
+    """
+
+    most: int
+    most_bytes: int
+
+
 class Executions:
     """The table. Safe to share between threads, tasks and loops.
 
     Args:
         lifetimes: how long what is in it answers.
-        most: results kept; the longest unused leave.
+        room: how many results are kept, and how many bytes of them; the longest unused leave.
         lost: told of each guess that nobody used and nobody can use any more, and why: one of
             ``changed``, ``expired``, ``timeout``, ``evicted``, ``failed``, ``unasked``,
             ``closed``. Called without any lock.
@@ -139,13 +71,14 @@ class Executions:
     def __init__(
         self,
         lifetimes: Lifetimes,
-        most: int,
+        room: Room,
         *,
         lost: Callable[[Execution, str], None],
         mono_now: Callable[[], float],
         lock: Callable[[], AbstractContextManager[object]],
     ) -> None:
-        self._lifetimes, self._most = lifetimes, most
+        self._lifetimes, self._room = lifetimes, room
+        self._kept_bytes = 0
         self._lost, self.mono_now = lost, mono_now
         self._new_lock = lock
         self._lock = lock()
@@ -199,7 +132,7 @@ class Executions:
             if execution is None:
                 return None
             if execution.ended_s is None:
-                if not (may_wait and execution.carried()) or _in_a_circle(execution, inside):
+                if not (may_wait and execution.carried()) or in_a_circle(execution, inside):
                     return None
                 if inside is not None:
                     inside.waits_for.append(execution)
@@ -254,6 +187,7 @@ class Executions:
 
     def end(self, execution: Execution, outcome: Any) -> None:
         """Give whoever waits for it `outcome`; `FAILED` is found by nobody. Again does nothing."""
+        size_bytes = 0 if outcome is FAILED else footprint_bytes(outcome)
         with self._lock:
             if execution.ended_s is not None:
                 return
@@ -264,9 +198,11 @@ class Executions:
                 inside.waits_for.remove(execution)
             gone = [execution] if outcome is FAILED else []
             self._drop(gone)
+            evicted = self._made_room(execution, size_bytes)
         execution.withdraw_timer()
         execution.flight.land(outcome)
         self._let_go(gone, "failed")
+        self._let_go(evicted, "evicted")
 
     def give_up(self, execution: Execution, reason: str, *, awaited: bool) -> bool:
         """Stop a guess that is under way, also an `awaited` one or not.
@@ -306,6 +242,7 @@ class Executions:
         """Forget what the parent's threads and tasks execute: they do not exist here."""
         self._lock = self._new_lock()
         self._table.clear()
+        self._kept_bytes = 0
         self._under_way.clear()
         self._guessed.clear()
 
@@ -337,17 +274,35 @@ class Executions:
         while self._table:
             oldest = next(iter(self._table.values()))
             useless = not self._holds(oldest) or (self._age_left_s(oldest, own=True) < 0)
-            if not useless and len(self._table) <= self._most:
+            if not useless and len(self._table) <= self._room.most:
                 break
             (expired if useless else evicted).append(oldest)
             self._drop([oldest])
         return expired, evicted
+
+    def _made_room(self, ended: Execution, size_bytes: int) -> list[Execution]:
+        """Count the result of `ended`; let go of the longest unused until all of them fit."""
+        if self._table.get(ended.key) is not ended:
+            return []
+        ended.size_bytes = size_bytes
+        self._kept_bytes += size_bytes
+        most_bytes = self._room.most_bytes
+        gone: list[Execution] = [ended] if size_bytes > most_bytes else []
+        self._drop(gone)
+        for each in list(self._table.values()) if self._kept_bytes > most_bytes else ():
+            if each.ended_s is not None:
+                gone.append(each)
+                self._drop([each])
+            if self._kept_bytes <= most_bytes:
+                break
+        return [each for each in gone if not each.waiting]
 
     def _drop(self, gone: Iterable[Execution]) -> None:
         for execution in gone:
             execution.lost = True
             if self._table.get(execution.key) is execution:
                 del self._table[execution.key]
+                self._kept_bytes -= execution.size_bytes
             mine = self._guessed.get(execution.origin.session, {})
             mine.pop(execution, None)
             if not mine:
@@ -374,21 +329,3 @@ class Executions:
         if not self._holds(execution):
             return "changed"
         return "timeout" if execution.ended_s is None else "expired"
-
-
-def _in_a_circle(target: Execution, inside: Execution | None) -> bool:
-    """Whether `target` waits, directly or not, for what `inside` is part of."""
-    own: set[Execution] = set()
-    while inside is not None:
-        own.add(inside)
-        inside = inside.origin.inside
-    seen: set[Execution] = set()
-    ahead = [target] if own else []
-    while ahead:
-        execution = ahead.pop()
-        if execution in own:
-            return True
-        if execution not in seen:
-            seen.add(execution)
-            ahead.extend(execution.waits_for)
-    return False

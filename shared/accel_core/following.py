@@ -92,7 +92,7 @@ class Following:
             for found in changes.located:
                 if found.encoder == self._encoder:
                     self._near.locate_read(found)
-            for key in changes.stored:
+            for key in [*located, *changes.stored]:
                 self._known.note(key)
         if len(located) + len(changes.stored) >= limit:
             self._later(self._go_on)

@@ -10,9 +10,8 @@ import weakref
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-    from accel_core.learning import Learning
     from accel_core.ports import Selector
     from accel_core.semantic_cache import SemanticCache
 
@@ -31,6 +30,13 @@ class TextHolder(Protocol):
         """Keep none of them any longer."""
 
 
+class Traces(Protocol):
+    """Has traces of calls, beside what is kept of them."""
+
+    def forget(self, meant: Sequence[Selector], removed: Collection[str]) -> None:
+        """Remove those of what is meant, whose entries had the ids `removed`; blocks."""
+
+
 class Cache(Protocol):
     """Holds entries that can be named by selectors."""
 
@@ -42,16 +48,16 @@ class Cache(Protocol):
 
 
 class Forgetting:
-    """Forgets entries, texts that are held to save work, and the lines of the shadow log.
+    """Forgets entries, texts that are held to save work, and lines of files beside them.
 
     Args:
         cache: holds the answers.
-        learning: keeps what was compared, and what was learned from it.
+        traces: keep what was compared, what was learned from it, and what was told of it.
         *beside: hold entries of other kinds.
     """
 
-    def __init__(self, cache: SemanticCache, learning: Learning, *beside: Cache) -> None:
-        self._cache, self._learning = cache, learning
+    def __init__(self, cache: SemanticCache, traces: Sequence[Traces], *beside: Cache) -> None:
+        self._cache, self._traces = cache, traces
         self._caches: tuple[Cache, ...] = (cache, *beside)
         self._holders: weakref.WeakSet[TextHolder] = weakref.WeakSet()
 
@@ -80,12 +86,12 @@ class Forgetting:
         """Remove what any selector means; with `dry_run` only tell.
 
         Raises:
-            StoreError: the shared store or the shadow log failed, so something may still be there.
+            StoreError: the shared store or a file failed, so something may still be there.
         """
         removed = self.invalidate(meant, dry_run=dry_run)
         if not dry_run:
             self._forget_texts()
-            self._learning.forget(meant, removed)
+            self._forget_traces(meant, removed)
         return Receipt(tuple(removed), dry_run)
 
     async def aforget(self, meant: Sequence[Selector], *, dry_run: bool) -> Receipt:
@@ -93,8 +99,12 @@ class Forgetting:
         removed = await self.ainvalidate(meant, dry_run=dry_run)
         if not dry_run:
             self._forget_texts()
-            await self._cache.acall(lambda: self._learning.forget(meant, removed))
+            await self._cache.acall(lambda: self._forget_traces(meant, removed))
         return Receipt(tuple(removed), dry_run)
+
+    def _forget_traces(self, meant: Sequence[Selector], removed: Collection[str]) -> None:
+        for one in self._traces:
+            one.forget(meant, removed)
 
     def _forget_texts(self) -> None:
         for holder in list(self._holders):

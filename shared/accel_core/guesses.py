@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from accel_core import events
 from accel_core.drive.flight import FAILED
 from accel_core.drive.work import Unwanted, work_on
-from accel_core.executions import Origin
+from accel_core.execution import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
     from contextlib import AbstractContextManager
 
-    from accel_core.executions import CallKey, Execution, Executions
+    from accel_core.execution import CallKey, Execution
+    from accel_core.executions import Executions
     from accel_core.guessers import Grievances
     from accel_core.ports import Observer, Signal
     from accel_core.speculating import SpeculationIo, Tool
@@ -73,11 +74,11 @@ class Guesses:
 
     Args:
         shared: with other sessions.
-        session: what stands for the session in the table.
+        session: what stands for the session in the table; kept as an attribute.
     """
 
     def __init__(self, shared: GuessParts, session: object) -> None:
-        self._shared, self._session = shared, session
+        self._shared, self.session = shared, session
         self._lock = shared.lock()
         self._backlog: list[Guessed] = []
         self._running: dict[Execution, SpeculationIo] = {}
@@ -148,7 +149,7 @@ class Guesses:
             drafts = list(self._drafts.values())
         for stop in drafts:
             stop()
-        self._shared.executions.close(self._session)
+        self._shared.executions.close(self.session)
 
     def abandon(self) -> None:
         """As `close`, for a session that was garbage-collected: nothing is locked or emitted."""
@@ -179,7 +180,7 @@ class Guesses:
                 if self._closed or len(self._running) + self._reserved >= shared.at_once:
                     waiting += self._backlog[at:]
                     break
-                if shared.executions.find(guessed.key, self._session) is not None:
+                if shared.executions.find(guessed.key, self.session) is not None:
                     continue
                 name, confidence = guessed.tool.name, guessed.confidence
                 admission = shared.records.admit(name, confidence, exact=False)
@@ -195,7 +196,7 @@ class Guesses:
 
     def _begin(self, guessed: Guessed) -> None:
         shared, name = self._shared, guessed.tool.name
-        origin = Origin(self._session, guessed.predictor, guessed.confidence, guessed.exact)
+        origin = Origin(self.session, guessed.predictor, guessed.confidence, guessed.exact)
         execution = shared.executions.begin(guessed.key, guessed.tool, origin)
         if execution is None:
             shared.records.ended(name)

@@ -15,9 +15,9 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from accel_core.drive import blocking
-from accel_core.policy.controls import user_tag
+from accel_core.entries import entry_of
 from accel_core.policy.identity import Turn
-from accel_core.ports import Entry, Selector
+from accel_core.ports import Selector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from accel_core.policy.controls import Controls
     from accel_core.policy.expiry import TtlPolicy
     from accel_core.policy.identity import Identifier, Prompt, Request
-    from accel_core.ports import Io
+    from accel_core.ports import Entry, Io
     from accel_core.tiers import Tiers
 
 _LENGTH = Struct("<I")
@@ -76,22 +76,15 @@ class KeptValues:
         ttl_s: float | None = None,
     ) -> None:
         """Keep `values` under their names, for `ttl_s` at most; returns at once, on a loop too."""
-        users = (user_tag(controls.user),) if controls.user else ()
         for name, value in values:
             request = self._request(space, name)
-            now, spelled = self._wall_now(), name.encode("utf-8", "surrogatepass")
-            entry = Entry(
-                key=request.key,
-                scope=request.scope,
-                tenant=request.tenant,
-                namespace=request.namespace,
-                text=request.text,
-                payload=_LENGTH.pack(len(spelled)) + spelled + value,
-                created_s=now,
-                expires_s=now + self._ttl.lifetime_s(self._chance(), ttl_s),
-                tags=users,
-                semantic=False,
-                source=request.source,
+            spelled = name.encode("utf-8", "surrogatepass")
+            entry = entry_of(
+                request,
+                _LENGTH.pack(len(spelled)) + spelled + value,
+                created_s=self._wall_now(),
+                lifetime_s=self._ttl.lifetime_s(self._chance(), ttl_s),
+                tags=controls.user_tags,
             )
             self._tiers.keep(entry, None)
 

@@ -143,6 +143,24 @@ class Learning:
             return verdict._replace(chosen=None, reason="improbable")
         return verdict
 
+    @property
+    def by_outcomes(self) -> bool:
+        """Whether outcomes decide, and no threshold."""
+        return self._evidence is not None
+
+    def foreseen(self, entries: Sequence[Entry], verdict: Verdict) -> Verdict:
+        """Return what `judge` says where its dice do not explore, taking no note of anything."""
+        if verdict.chosen is None:
+            return verdict
+        if self._shadow:
+            return verdict._replace(chosen=None, reason="shadow")
+        if self._evidence is None or verdict.probability is None:
+            return verdict
+        decision = self._evidence.would(verdict.probability, entries[verdict.chosen])
+        if decision.action == "serve":
+            return verdict._replace(reason=decision.reason)
+        return verdict._replace(chosen=None, reason=decision.reason)
+
     def answered(self, ticket: Ticket, new: Entry) -> None:
         """Compare in the background what was explored with the model's own answer."""
         self._comparison.later(lambda: self._compare(ticket, new))

@@ -58,14 +58,24 @@ def key_of(response: object) -> bytes | None:
     Raises:
         ValueError: the id is not one.
     """
+    told = told_by(response) or {}
+    return bytes.fromhex(told["id"]) if "id" in told else None
+
+
+def told_by(response: object) -> dict[str, Any] | None:
+    """Return what an answer says of itself; None: nothing.
+
+    Args:
+        response: as of `key_of`; an id says that it is one.
+    """
     if isinstance(response, str):
-        return bytes.fromhex(response)
+        return {"id": response}
     for holder in (response, getattr(response, "message", None)):
         for name in ("response_metadata", "additional_kwargs"):
             metadata = getattr(holder, name, None)
-            where = metadata.get("accel") if isinstance(metadata, dict) else None
-            if isinstance(where, dict) and "id" in where:
-                return bytes.fromhex(where["id"])
+            told = metadata.get("accel") if isinstance(metadata, dict) else None
+            if isinstance(told, dict):
+                return told
     return None
 
 

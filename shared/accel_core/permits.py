@@ -11,10 +11,11 @@ import types
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar, overload
 
+from accel_core import events
 from accel_core.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
 T = TypeVar("T")
 
@@ -119,6 +120,18 @@ def names_of(
             raise UnsupportedError(msg)
         found.append(name)
     return found
+
+
+def unknown(
+    lists: Mapping[str, Collection[str]], tools: Collection[str]
+) -> list[events.ToolsUnknown]:
+    """Return what is to be told of names in `lists`, by argument, that none of `tools` has."""
+    found = {
+        argument: tuple(name for name in names if name not in tools)
+        for argument, names in lists.items()
+    }
+    known = tuple(sorted(tools))
+    return [events.ToolsUnknown(each, names, known) for each, names in found.items() if names]
 
 
 class Permits:

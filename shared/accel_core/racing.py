@@ -92,7 +92,15 @@ def named(paths: Mapping[str, T] | Iterable[T], name_of: Callable[[T], str]) -> 
     """Return `paths` by name, in order; those that come without are named by `name_of`.
 
     The second of a name is ``name 2``.
+
+    Raises:
+        UnsupportedError: `paths` is one thing; or a model, whose fields can be iterated over.
     """
+    if hasattr(type(paths), "model_fields") or not isinstance(paths, Iterable):
+        raise UnsupportedError(
+            f"race(paths) takes a list or mapping of paths, such as [small, large]; got one "
+            f"{type(paths).__name__}"
+        )
     if isinstance(paths, Mapping):
         return dict(paths)
     found: dict[str, T] = {}

@@ -44,6 +44,13 @@ class Told(Protocol):
 Part = Literal["lookup_s", "encode_s", "shared_s", "verify_s", "queue_s", "backoff_s"]
 _CANCELLED = (CancelledError, GeneratorExit, KeyboardInterrupt)
 _NO_PARTS = Parts()
+_OWN_PARTS = {
+    "embeddings": "embed_s",
+    "retrieval": "retrieval_s",
+    "query": "retrieval_s",
+    "execute_tool": "tool_s",
+}
+"""Of operations that ask no language model: the part that what they ask takes."""
 
 
 class Record:
@@ -60,11 +67,12 @@ class Record:
         asked_s: when the model was first asked; None: it was not.
         attempts: how often something was sent; None: nobody counts.
         sent_s: when the last attempt was sent.
+        key: of a miss, under which its answer is kept.
         answered: whether an answer was had whole.
     """
 
     # Defaults are the class's own: a hit sets a handful of them, and is counted in microseconds.
-    model = service_tier = bypass = ""
+    model = name = service_tier = bypass = ""
     tenant = b""
     told: Told | None = None
     streamed = answered = ended = False
@@ -75,6 +83,7 @@ class Record:
     first_s: float | None = None
     last_s: float | None = None
     miss = ""
+    key = b""
     similarity: float | None = None
 
     def __init__(
@@ -108,6 +117,12 @@ class Record:
         if not self.ended:
             self.ended = True
             self._put(functools.partial(self._as_hit, hit, saved))
+
+    def reused(self, reason: str, *, saved_s: float | None = None, shared: bool = False) -> None:
+        """End, answered by what was there and is no entry."""
+        if not self.ended:
+            self.ended = True
+            self._put(functools.partial(self._as_reused, reason, saved_s, shared))
 
     def end(
         self, read: Callable[[], Used] | None = None, error: BaseException | None = None
@@ -151,7 +166,7 @@ class Record:
             hit.reason,
             now_s - self.began_s,
             ended_s,
-            entry.source,
+            "" if self.name else entry.source,
             provider,
             entry.tenant.hex(),
             tags,
@@ -168,6 +183,35 @@ class Record:
             0.0,
             read_tokens(saved),
             entry.cost_s or None,
+            "",
+            self.name,
+        )
+
+    def _as_reused(
+        self,
+        reason: str,
+        saved_s: float | None,
+        shared: bool,  # noqa: FBT001 - put down as it will be called
+        now_s: float,
+        ended_s: float,
+    ) -> RequestEnded:
+        provider, tags = self._told()
+        return RequestEnded(
+            operation=self.operation,
+            outcome="hit",
+            ending="answered",
+            reason=reason,
+            total_s=now_s - self.began_s,
+            ended_s=ended_s,
+            model=self.model,
+            provider=provider,
+            tenant=self.tenant.hex(),
+            tags=tags,
+            service_tier=self.service_tier,
+            shared=shared,
+            parts=Parts(self.lookup_s, shared_s=self.shared_s),
+            saved_s=saved_s,
+            name=self.name,
         )
 
     def _as_asked(
@@ -196,13 +240,20 @@ class Record:
             tags=tags,
             service_tier=self.service_tier,
             streamed=self.streamed,
+            entry_id=self.key.hex(),
             similarity=self.similarity,
             parts=self._parts(now_s),
-            attempts=int(self.asked_s is not None) if self.attempts is None else self.attempts,
+            attempts=self._attempts(),
             used=used,
             seen_tokens=0.0 if used is not None else seen_tokens,
             error=raised.__name__ if raised is not None and ending == "failed" else "",
+            name=self.name,
         )
+
+    def _attempts(self) -> int:
+        if self.attempts is None:  # what has a name of its own asks no provider
+            return int(self.asked_s is not None and not self.name)
+        return self.attempts
 
     def _told(self) -> tuple[str, tuple[str, ...]]:
         told = self.told
@@ -213,6 +264,7 @@ class Record:
         first_token_s = stream_s = None
         if sent_s is not None and self.first_s is not None and self.last_s is not None:
             first_token_s, stream_s = self.first_s - sent_s, self.last_s - self.first_s
+        asking: dict[str, float] = {_OWN_PARTS.get(self.operation, "model_s"): self.model_s(now_s)}
         return Parts(
             self.lookup_s,
             self.encode_s,
@@ -220,9 +272,9 @@ class Record:
             self.verify_s,
             self.queue_s,
             self.backoff_s,
-            self.model_s(now_s),
-            first_token_s,
-            stream_s,
+            first_token_s=first_token_s,
+            stream_s=stream_s,
+            **asking,
         )
 
 
@@ -245,6 +297,20 @@ _current: ContextVar[Record | None] = ContextVar("accel_record", default=None)
 def current() -> Record | None:
     """Return the request that is carried out here, if it is recorded."""
     return _current.get()
+
+
+def missed(reason: str, similarity: float | None = None) -> None:
+    """Note why nothing is served to the current request, if any is recorded."""
+    record = _current.get()
+    if record is not None:
+        record.miss, record.similarity = reason, similarity
+
+
+def reused(reason: str, saved_s: float, *, shared: bool) -> None:
+    """End the current request, if any is recorded, answered by what had taken `saved_s`."""
+    record = _current.get()
+    if record is not None:
+        record.reused(reason, saved_s=saved_s, shared=shared)
 
 
 class carrying_out:  # noqa: N801 - used as a function is: with carrying_out(record)

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from accel_core.drive import blocking
+from accel_core.events import HitReported
 from accel_core.policy.quota import Quota
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from accel_core.drive.invalidations import Invalidations
     from accel_core.learning import Learning
-    from accel_core.ports import Io
+    from accel_core.ports import Io, Observer
     from accel_core.tiers import Tiers
 
 _MOST = 10
@@ -35,6 +36,7 @@ class Reports:
         invalidations: what they removed is not kept again.
         learning: demotes what was served under a bound.
         colours: the blocking and the asyncio `Io`.
+        emit: told of every report that counts.
         mono_now: monotonic clock, seconds.
     """
 
@@ -45,11 +47,12 @@ class Reports:
         learning: Learning,
         *,
         colours: tuple[Io, Io],
+        emit: Observer,
         mono_now: Callable[[], float],
     ) -> None:
         self._tiers, self._invalidations, self._learning = tiers, invalidations, learning
         self._blocking, self._aio = colours
-        self._mono_now = mono_now
+        self._emit, self._mono_now = emit, mono_now
         self._quota = Quota(_MOST, _PER_S)
 
     def wrong(self, key: bytes, tenants: Sequence[bytes]) -> bool:
@@ -68,6 +71,11 @@ class Reports:
     async def _wrong(self, io: Io, key: bytes, tenants: Sequence[bytes]) -> bool:
         if not self._quota.allows(tenants[0], self._mono_now()):
             return False
+        demoted = await self._demoted(io, key, tenants)
+        self._emit(HitReported(key.hex(), demoted))
+        return demoted
+
+    async def _demoted(self, io: Io, key: bytes, tenants: Sequence[bytes]) -> bool:
         mark = self._invalidations.mark
         entry = await self._tiers.find(io, key)
         if entry is None or entry.tenant not in tenants:

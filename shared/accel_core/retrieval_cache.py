@@ -21,6 +21,7 @@ from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
 from accel_core.ports import Entry
+from accel_core.recording import missed, timed
 from accel_core.renewals import Renewals
 from accel_core.retrieval import Gap, Made, Recalled, Sought
 from accel_core.retrieval_terms import RetrievalTerms
@@ -147,9 +148,8 @@ class RetrievalCache:
         """
         entry = made if isinstance(made, str) else self._terms.entry(ask, gap, made, cost_s)
         if isinstance(entry, Entry):
-            vector = None if gap.flight is None else gap.flight.vector
             self._leadership.land(gap.flight, entry)
-            self._tiers.keep(entry, vector)
+            self._tiers.keep(entry, None if gap.flight is None else gap.flight.vector)
             # After keeping, so that an invalidation is either seen here or sees the entry.
             if gap.flight is None or not self._leadership.outdated(gap.flight, entry):
                 lifetime_s = (entry.fresh_until_s or entry.expires_s) - entry.created_s
@@ -270,15 +270,16 @@ class RetrievalCache:
             return self._terms.hit(due, stale="renewing")
         if flight is None or not self._follows or not io.may_wait():
             return await self._search(io, sought, None)
-        landed = await io.join(flight, self._flights.remaining_s(flight))
+        with timed("shared_s"):
+            landed = await io.join(flight, self._flights.remaining_s(flight))
         if landed is FAILED:
             return None
         if landed is DECLINED:
             return sought.gap("declined")
         hit = landed if isinstance(landed, Recalled) else self._terms.hit(landed)
-        # The leader may have begun before what this caller began after.
-        outdated = self._leadership.outdated(flight, hit.entry)
-        return None if outdated else hit._replace(shared=True, renew=None)
+        if self._leadership.outdated(flight, hit.entry):
+            return None  # the leader began before that, this caller perhaps after
+        return hit._replace(shared=True, renew=None)
 
     async def _lead(
         self, io: Io, sought: Sought, flight: Flight, *, renews: bool
@@ -313,9 +314,8 @@ class RetrievalCache:
         """
 
         def serves(entry: Entry) -> bool:
-            return (
-                self._terms.valid(entry, sought) is not None and self._terms.phase(entry) == "fresh"
-            )
+            valid = self._terms.valid(entry, sought)
+            return valid is not None and self._terms.phase(valid) == "fresh"
 
         due = found.entry if isinstance(found, Recalled) else None
         made = await self._leadership.take(
@@ -390,9 +390,9 @@ class RetrievalCache:
         self._popularity.note(ask.request.key)
         if isinstance(found, Gap):
             self._emit(events.RetrievalMiss(found.reason, found.similarity))
+            missed(found.reason, found.similarity)
         else:
-            entry, tier, similarity, age_s, stale, shared, _ = found
-            self._emit(events.RetrievalHit(tier, entry.id, similarity, age_s, stale, shared))
+            self._emit(events.RetrievalHit(found.tier, found.entry.id, *found[2:6]))
         return found
 
     def _land(self, flight: Flight | None, outcome: object) -> None:

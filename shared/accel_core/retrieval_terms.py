@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from accel_core.policy.controls import user_tag
-from accel_core.ports import Entry
+from accel_core.entries import entry_of
 from accel_core.retrieval import Recalled
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from accel_core.policy.identity import Request
     from accel_core.policy.never_cache import NeverCache
     from accel_core.policy.popularity import Popularity
+    from accel_core.ports import Entry
     from accel_core.retrieval import Ask, Gap, Made, Sought
 
 
@@ -93,22 +94,19 @@ class RetrievalTerms:
         if lifetime_s <= 0:
             return never or "empty"
         now_s = self._wall_now()
-        users = (user_tag(controls.user),) if controls.user else ()
         plain = not (made.empty or never or controls.ttl_s is not None)
-        return Entry(
-            key=request.key,
-            scope=request.scope,
-            tenant=request.tenant,
-            namespace=request.namespace,
-            text=request.text,
-            payload=made.payload,
+        entry = entry_of(
+            request,
+            made.payload,
             created_s=now_s,
-            expires_s=now_s + lifetime_s + (self._freshness.grace_s if plain else 0.0),
-            tags=controls.tags + users,
+            lifetime_s=lifetime_s + (self._freshness.grace_s if plain else 0.0),
+            tags=controls.tags + controls.user_tags,
             semantic=not made.empty and self._comparable(request),
-            source=request.source,
-            fresh_until_s=now_s + lifetime_s,
             cost_s=cost_s,
+        )
+        return replace(
+            entry,
+            fresh_until_s=now_s + lifetime_s,
             bases=ask.bases(gap.revisions, made.documents),
             shared=ask.shared,
         )

@@ -46,16 +46,21 @@ class SearchingStore(SharedStore, Protocol):
         vector: bytes,
         limit: int,
         *,
+        beside: Sequence[bytes] = (),
         wanted: Wanted | None = None,
     ) -> Nearby:
         """Return the entries under `keys`, and those nearest to `vector`, in one round trip.
+
+        Where the store does not search, the process has: then `vector` is empty, and the entries
+        under `beside` that are of the scope are the nearest.
 
         Args:
             keys: of which entries are wanted whatever their vectors.
             scope: no entry of another one is among the nearest.
             encoder: whose vectors are compared; none of another one is.
-            vector: little-endian float16 of unit length.
+            vector: little-endian float16 of unit length; nothing: nothing is searched for.
             limit: how many of the nearest are wanted; there may be one more.
+            beside: keys of what the process found nearest, the nearest first.
             wanted: the lease to take in the same round trip, where there is no entry under any of
                 the keys, nor one so near; a store may leave that to its `claim`.
         """

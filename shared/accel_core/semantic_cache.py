@@ -22,7 +22,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
-from accel_core.policy.controls import DEFAULT, user_tag
+from accel_core.entries import entry_of
+from accel_core.policy.controls import DEFAULT
 from accel_core.ports import Entry
 from accel_core.recording import timed
 
@@ -292,11 +293,12 @@ class SemanticCache:
 
     async def _search(self, io: Io, request: Request, flight: Flight | None) -> Hit | Miss:
         """Look beyond memory: in the shared store, and by meaning; at once where it can do both."""
-        keys: tuple[bytes, ...] = ()
-        if self._policies.exact and self._tiers.shared:
-            keys = (request.key, *request.aliases)
-        if not (self._meaning.comparable(request) and self._tiers.asks_at_once(keys)):
-            found = await self._tiers.find_many(io, keys)
+        shared = self._policies.exact and self._tiers.shared
+        keys = (request.key, *request.aliases) if shared else ()
+        comparable = self._meaning.comparable(request)
+        if not (comparable and self._tiers.asks_at_once(keys)):
+            claiming = None if comparable or flight is None else flight.claiming
+            found = await self._tiers.find_many(io, keys, claiming)
             for entry in found.values():
                 if self._serves(entry, request):
                     return self._hit(entry, "exact", 1.0)
@@ -364,23 +366,16 @@ class SemanticCache:
         if reason is not None:
             self._emit(events.CacheRefused(reason))
             return None
-        now = self._wall_now()
         lifetime_s = policies.ttl.lifetime_s(self._chance(), controls.ttl_s)
         if never:
             lifetime_s = min(lifetime_s, request.never_ttl_s)
-        users = (user_tag(controls.user),) if controls.user else ()
-        return Entry(
-            key=request.key,
-            scope=request.scope,
-            tenant=request.tenant,
-            namespace=request.namespace,
-            text=request.text,
-            payload=answer.payload,
-            created_s=now,
-            expires_s=now + lifetime_s,
-            tags=controls.tags + users,
+        return entry_of(
+            request,
+            answer.payload,
+            created_s=self._wall_now(),
+            lifetime_s=lifetime_s,
+            tags=controls.tags + controls.user_tags,
             semantic=not answer.tool_calls and self._meaning.comparable(request),
-            source=request.source,
             cost_s=answer.cost_s,
         )
 

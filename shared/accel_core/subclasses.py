@@ -29,8 +29,10 @@ _running: ContextVar[frozenset[int]] = ContextVar("accel_running", default=froze
 def subclass(base: type[T], namespace: Mapping[str, Any]) -> type[T]:
     """Return a new subclass of `base` that goes by its name, with `namespace` in it."""
     shown = {name: getattr(base, name) for name in ("__module__", "__qualname__", "__doc__")}
+    # Its objects are copies that Pydantic has validated: a validator is built when it is needed.
+    config = {"defer_build": True} if hasattr(base, "__pydantic_validator__") else {}
     return types.new_class(
-        base.__name__, (base,), exec_body=lambda body: body.update({**shown, **namespace})
+        base.__name__, (base,), config, lambda body: body.update({**shown, **namespace})
     )
 
 

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Tenant(NamedTuple):
@@ -24,6 +24,8 @@ class Tenant(NamedTuple):
 
 
 _current: ContextVar[Tenant | None] = ContextVar("accel_tenant", default=None)
+_met: ContextVar[set[Tenant] | None] = ContextVar("accel_tenants_met", default=None)
+"""Who was asking inside `as_each_inside`; shared with the threads and tasks that begin there."""
 
 
 def current() -> Tenant | None:
@@ -40,7 +42,34 @@ def tenant(tenant_id: str, *, user: str = "") -> Iterator[None]:
     """
     if not isinstance(tenant_id, str) or not tenant_id:
         raise ValueError(f"a tenant is a non-empty text, got {tenant_id!r}")
-    token = _current.set(Tenant(tenant_id, user))
+    who, met = Tenant(tenant_id, user), _met.get()
+    if met is not None:
+        met.add(who)
+    with _as(who):
+        yield
+
+
+@contextmanager
+def as_each_inside(call: Callable[[], object]) -> Iterator[None]:
+    """Call `call` now, and at the end as everybody who was asking at any moment inside."""
+    before, outer = current(), _met.get()
+    met: set[Tenant] = set()
+    token = _met.set(met)
+    call()
+    try:
+        yield
+    finally:
+        _met.reset(token)
+        if outer is not None:
+            outer |= met
+        for who in {before, current(), *met}:
+            with _as(who):
+                call()
+
+
+@contextmanager
+def _as(who: Tenant | None) -> Iterator[None]:
+    token = _current.set(who)
     try:
         yield
     finally:

@@ -18,6 +18,7 @@ from accel_core import events
 from accel_core.backends import Backends
 from accel_core.background import Background
 from accel_core.following import Following
+from accel_core.looking import Looking
 from accel_core.near import Near
 from accel_core.policy.known_keys import KnownKeys
 from accel_core.ports import Entry, SharedStore
@@ -106,6 +107,8 @@ class Tiers:
         """Whether other processes write the shared store too."""
         self.near = memory.fetch
         """Returns the entry under a key in memory, and counts it as wanted."""
+        self.looking = Looking(self._near, far, "" if encoder is None else encoder.name)
+        """Looks at entries without anybody noticing."""
 
     @property
     def shared(self) -> bool:
@@ -120,15 +123,10 @@ class Tiers:
     def asks_at_once(self, keys: Sequence[bytes]) -> bool:
         """Whether `keys` are best asked for by `around`, together with what is near.
 
-        So it is where the store searches itself and probably has none of them: where it probably
-        has one, asking for that first saves encoding the question.
+        So it is where the store answers both at once and probably has none of them: where it
+        probably has one, asking for that first saves encoding the question.
         """
-        searcher = self._searcher
-        return (
-            searcher is not None
-            and searcher.searches()
-            and not any(key in self._known for key in keys)
-        )
+        return self._searcher is not None and not any(key in self._known for key in keys)
 
     async def find(self, io: Io, key: bytes) -> Entry | None:
         """Return the entry under `key` from memory or the shared store, and keep it near."""
@@ -138,10 +136,24 @@ class Tiers:
         """Return the entry under `key` from the shared store, whatever memory holds."""
         return (await self._read(io, [key]) or {}).get(key)
 
-    async def find_many(self, io: Io, keys: Sequence[bytes]) -> dict[bytes, Entry]:
-        """Return the entries under `keys`, from memory or by one question to the shared store."""
+    async def find_many(
+        self, io: Io, keys: Sequence[bytes], claiming: Claiming | None = None
+    ) -> dict[bytes, Entry]:
+        """Return the entries under `keys`, from memory or by one question to the shared store.
+
+        Args:
+            io: the caller's colour.
+            keys: of the entries.
+            claiming: claims a lease with that question, where there is none of them.
+        """
         there = {key: entry for key in keys if (entry := self._near.peek(key)) is not None}
-        return there | (await self._read(io, [key for key in keys if key not in there]) or {})
+        absent = [key for key in keys if key not in there]
+        if claiming is None or self._searcher is None or there or not absent:
+            return there | (await self._read(io, absent) or {})
+        as_of = self._near.removal
+        found = await self._find(io, absent, b"", b"", 0, claiming=claiming)
+        read = [] if found is None else map(self._near.read, found.exact)
+        return {entry.key: self._near.keep_read(entry, as_of) for entry in read}
 
     async def around(
         self,
@@ -156,8 +168,7 @@ class Tiers:
     ) -> Around:
         """Return what is stored nearest to `vector` in `scope`, and under `keys`.
 
-        A store that searches itself is asked once, for all of it; what follows `limit` is for it
-        alone.
+        A store that can is asked once, for all of it; what follows `limit` is for it alone.
 
         Args:
             io: the caller's colour.
@@ -168,36 +179,63 @@ class Tiers:
             claiming: claims a lease with it, where nothing is found that could be served.
             floor: cosine below which nothing is.
         """
-        far, encoder = self._searcher, self._encoder
-        if far is None or not far.searches() or encoder is None:
+        far = self._searcher
+        if far is None:
             return Around([], await self._near_here(io, scope, vector, limit))
         as_of, here = self._near.removal, self._near.nearest(scope, vector, limit)
         if here and here[0].similarity >= floor:
             claiming = None
-
-        def asked() -> Nearby:
-            wanted = None if claiming is None else claiming.wanted(floor)
-            found = far.find(keys, scope, encoder.name, pack(vector), limit, wanted=wanted)
-            if claiming is not None and found.claimed is not None:
-                claiming.took(found.claimed)
-            return found
-
-        found = await self.ask(io, "find", asked) or Nearby([], [])
+        searches = far.searches()
+        asked = pack(vector) if searches else b""
+        beside = [] if searches else [key for key, _ in here if self._near.peek(key) is None]
+        found = None
+        if keys or asked or beside or claiming is not None:
+            found = await self._find(
+                io, keys, scope, asked, limit, beside=beside, claiming=claiming, floor=floor
+            )
         near: dict[bytes, tuple[Entry, float]] = {}
-        for entry in found.near:
+        for entry in [] if found is None else found.near:
             similarity = cosine(entry.vector or b"", vector)
             if similarity is not None:
                 # What this process keeps of it may be newer.
                 held = self._near.peek(entry.key) or self._near.read(entry)
+                if not searches:
+                    held = self._near.keep_read(held, as_of)
                 near[entry.key] = held, similarity
         for key, similarity in here:
             own = self._near.peek(key)
-            if own is None:
-                self._near.forget_place(scope, key)
-            else:
+            if own is not None:
                 near[key] = own, similarity
+            elif searches or (found is not None and found.claimed is None and key not in near):
+                self._near.forget_place(scope, key)
         nearest = sorted(near.values(), key=lambda pair: -pair[1])[:limit]
-        return Around([self._near.read(entry) for entry in found.exact], nearest, as_of)
+        exact = [] if found is None else map(self._near.read, found.exact)
+        return Around(list(exact), nearest, as_of)
+
+    async def _find(
+        self,
+        io: Io,
+        keys: Sequence[bytes],
+        scope: bytes,
+        vector: bytes,
+        limit: int,
+        *,
+        beside: Sequence[bytes] = (),
+        claiming: Claiming | None,
+        floor: float = 1.0,
+    ) -> Nearby | None:
+        """Ask the shared store once, and give the flight what was claimed; None where it fails."""
+        assert self._searcher is not None
+        find, encoder = self._searcher.find, "" if self._encoder is None else self._encoder.name
+
+        def asked() -> Nearby:
+            wanted = None if claiming is None else claiming.wanted(floor)
+            found = find(keys, scope, encoder, vector, limit, beside=beside, wanted=wanted)
+            if claiming is not None and found.claimed is not None:
+                claiming.took(found.claimed)
+            return found
+
+        return await self.ask(io, "find", asked)
 
     def want(self, entry: Entry, around: Around) -> None:
         """Count `entry` as wanted, and keep it near if it is of `around` and was only read."""

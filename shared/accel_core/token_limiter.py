@@ -237,6 +237,7 @@ class TokenLimiter:
             self._account.refused(lease, charged, shown, now_s, retry_after_s)
             found = self._account.hidden
             self._queue.advance(now_s)
+        self._emit(events.LimitRefused(lease.tier, retry_after_s))
         if found is not None and found != known:
             self._emit(events.HiddenLimitFound(*found))
 

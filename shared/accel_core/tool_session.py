@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 from accel_core import events
 from accel_core.drive import blocking
 from accel_core.drive.flight import DECLINED, FAILED
-from accel_core.executions import CallKey, Execution, Origin
+from accel_core.execution import CallKey, Execution, Origin
 from accel_core.guesses import Guessed, Guesses, GuessParts, inside
 from accel_core.policy.audits import same_result
+from accel_core.recording import missed, reused, timed
 from accel_core.speculating import Compared
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from accel_core.guessers import Asked, Guessers
     from accel_core.policy.trajectory import Guess, ToolCall, Trajectory
     from accel_core.speculating import SpeculationIo, Tool
+    from accel_core.steps import Begin
     from accel_core.tool_calls import ToolCalls
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ class SessionParts(NamedTuple):
     Attributes:
         threshold: confidence below which no guess is looked at.
         chance: dice, uniform in [0, 1).
+        begin: begins to record a real call.
     """
 
     guesses: GuessParts
@@ -50,6 +53,7 @@ class SessionParts(NamedTuple):
     colours: tuple[SpeculationIo, SpeculationIo]
     threshold: float
     chance: Callable[[], float]
+    begin: Begin
 
 
 class Session:
@@ -106,7 +110,7 @@ class Session:
         """Whether `call` would find it done, or under way."""
         if not self._calls.free(tool):
             return False
-        named = self._calls.named(tool, arguments)
+        named = self._calls.named(tool, arguments, self._own)
         if named is None:
             return False
         again = named.key in self._given_before
@@ -161,11 +165,25 @@ class Session:
         arguments: Mapping[str, Any],
         execute: Callable[[], Awaitable[T]],
     ) -> T:
+        with self._shared.begin("execute_tool", name=tool.name) as step:
+            return await self._given_to(io, tool, arguments, step.asking(execute))
+
+    async def _given_to(
+        self,
+        io: SpeculationIo,
+        tool: Tool,
+        arguments: Mapping[str, Any],
+        execute: Callable[[], Awaitable[T]],
+    ) -> T:
+        """Give a real call what it may adopt, or execute it."""
         if not self._calls.free(tool):
+            missed("changing")
             return await self._changing(execute)
-        named = self._calls.named(tool, arguments)
+        named = self._calls.named(tool, arguments, self._own)
         if named is None:
+            missed("unnamed")
             return await self._alone(tool, execute)
+        missed("no_entry")
         key, within = named.key, inside.get()
         self._given.add(key)
         again = key in self._given_before
@@ -211,6 +229,8 @@ class Session:
         saved_s = max(0.0, min(asked_s, ended_s) - execution.began_s)
         self._records.reused(tool.name, saved_s)
         self._shared.guesses.emit(events.ToolCallReused(tool.name, origin.predictor, saved_s))
+        reason, took_s = "guessed" if origin.predictor else "earlier", ended_s - execution.began_s
+        reused(reason, took_s, shared=ended_s > asked_s)
         return copied
 
     async def _outcome(self, io: SpeculationIo, execution: Execution, now_s: float) -> Any:
@@ -219,7 +239,8 @@ class Session:
         left_s = execution.began_s + self._shared.guesses.timeout_s - now_s
         patience_s = min(left_s, self._records.patience_s(execution.tool))
         try:
-            return await io.join(execution.flight, max(0.0, patience_s))
+            with timed("shared_s"):
+                return await io.join(execution.flight, max(0.0, patience_s))
         except RuntimeError as error:  # no loop of asyncio runs here
             self._shared.guesses.grievances.raised(execution.tool, "join", error)
             return DECLINED
@@ -232,9 +253,11 @@ class Session:
         execute: Callable[[], Awaitable[Any]],
     ) -> Any:
         """Make the call, as without speculation, and compare what would have been adopted."""
+        missed("audited")
         shared = self._shared.guesses
         result = await self._alone(tool, execute)
-        if not self._executions.holds(execution):  # something changed meanwhile
+        # Something changed meanwhile, or is about to have: in the midst of it both are right.
+        if not self._executions.holds(execution) or self._calls.change_under_way():
             return result
         try:
             compare = tool.same if isinstance(tool, Compared) else same_result
@@ -368,7 +391,7 @@ class Thinking:
         tool, calls = self._tools.get(call.tool), self._shared.calls
         if tool is None or not calls.free(tool):
             return None
-        named = calls.named(tool, call.arguments)
+        named = calls.named(tool, call.arguments, self._guesses.session)
         if named is None:
             return None
         return Guessed(self.context, self._io, tool, *named, predictor, confidence)

@@ -16,10 +16,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from accel_core import events
-from accel_core.executions import Execution, Executions, Lifetimes
+from accel_core.executions import Executions, Lifetimes, Room
 from accel_core.guessers import Guessers
 from accel_core.guesses import GuessParts
 from accel_core.policy.speculation import SpeculationSettings
+from accel_core.steps import unrecorded
 from accel_core.tool_calls import ToolCalls
 from accel_core.tool_records import Budget, ToolRecords
 from accel_core.tool_session import Session, SessionParts, Thinking
@@ -28,8 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from contextlib import AbstractContextManager
 
+    from accel_core.execution import Execution
     from accel_core.ports import Observer
     from accel_core.speculating import Drafter, Predictor, SpeculationIo
+    from accel_core.steps import Begin
     from accel_core.tenancy import Tenant
     from accel_core.tool_records import ToolState
 
@@ -63,6 +66,7 @@ class ToolSpeculator:
         mono_now: monotonic clock, seconds.
         lock: makes locks, re-entrant.
         chance: dice, uniform in [0, 1), that say which results are audited; none are without.
+        begin: begins to record a real call.
     """
 
     def __init__(
@@ -77,6 +81,7 @@ class ToolSpeculator:
         mono_now: Callable[[], float],
         lock: Callable[[], AbstractContextManager[object]],
         chance: Callable[[], float] = lambda: 1.0,
+        begin: Begin = unrecorded,
     ) -> None:
         self.settings = settings
         guessers = Guessers(predictors, drafters, emit=emit, mono_now=mono_now)
@@ -95,7 +100,7 @@ class ToolSpeculator:
         )
         self._executions = Executions(
             Lifetimes(settings.ttl_s, settings.reuse_s, settings.static_ttl_s, settings.timeout_s),
-            settings.kept,
+            Room(settings.kept, settings.kept_bytes),
             lost=self._lost,
             mono_now=mono_now,
             lock=lock,
@@ -116,11 +121,16 @@ class ToolSpeculator:
             colours,
             settings.threshold,
             chance,
+            begin,
         )
 
     def session(self) -> Session:
         """Return a session: one for every run of an agent. Close it at the end."""
         return Session(self._shared)
+
+    def changing(self) -> AbstractContextManager[None]:
+        """Note a change that is made past its sessions: it begins now, and ends at the end."""
+        return self._shared.calls.changing()
 
     def state(self) -> SpeculatorState:
         """Return what is under way, and what is known of each tool."""
@@ -134,6 +144,7 @@ class ToolSpeculator:
 
     def after_fork(self) -> None:
         """Start anew in a child process."""
+        self._shared.calls.after_fork()
         self._executions.after_fork()
         self._records.after_fork()
 

@@ -114,9 +114,7 @@ class Verification:
 
         In shadow mode it stays grey, and refused, while its verdict is under way.
         """
-        place, chosen = verdict.grey, verdict.chosen
-        if self._terms.everything and chosen is not None and entries[chosen].text != request.text:
-            place = chosen
+        place = self._asked_about(request, entries, verdict)
         if place is None:
             return verdict
         timely = not self._terms.background and io.may_wait()
@@ -127,6 +125,14 @@ class Verification:
             grey=place if timely and reason == "verifying" else None,
             reason=reason,
         )
+
+    def foreseen(self, request: Request, entries: Sequence[Entry], verdict: Verdict) -> Verdict:
+        """Return what `judge` would say without asking anybody; grey where it would have to ask."""
+        place = self._asked_about(request, entries, verdict)
+        if place is None:
+            return verdict
+        approved, reason = self.said(request.key, entries[place]) or (False, "grey")
+        return verdict._replace(chosen=place if approved else None, reason=reason)
 
     def said(self, asked: bytes, entry: Entry) -> tuple[bool, str] | None:
         """Return whether `entry` may be served to the request under `asked`, and the reason.
@@ -154,6 +160,15 @@ class Verification:
         """Start anew in a child process; what is remembered holds there too."""
         self._lock = self._new_lock()
         self._desk.after_fork()
+
+    def _asked_about(
+        self, request: Request, entries: Sequence[Entry], verdict: Verdict
+    ) -> int | None:
+        """Return the place of the candidate that needs a verdict, or None."""
+        place, chosen = verdict.grey, verdict.chosen
+        if self._terms.everything and chosen is not None and entries[chosen].text != request.text:
+            return chosen
+        return place
 
     async def _verdict(
         self, io: Io, request: Request, entry: Entry, *, waits: bool

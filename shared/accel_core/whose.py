@@ -60,6 +60,11 @@ class Whose:
         tenant = self._demanded(self.current())
         return [b""] if tenant is None else self._identifier.tenants(tenant)
 
+    def digest(self) -> bytes:
+        """Return the digest of whose a call made now would be; ``b""``: nobody's."""
+        tenant = self.current()
+        return b"" if tenant is None else self._identifier.tenants(tenant)[0]
+
     def namespace(self, narrower: str) -> str:
         """Return the configured namespace, narrowed by a call's own."""
         # A slash inside a name is escaped, so that no two pairs make one namespace.

@@ -8,18 +8,18 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from accel_core import tenancy
-from accel_core.drive import blocking
+from accel_core.drive import blocking, virtual_time
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo
 from accel_core.policy.trajectory import Guess, Said, ToolCall
 from accel_core.testing.doubles import ManualClock, RecordingObserver
 from accel_core.tool_speculator import SpeculationSettings, ToolSpeculator
-from benchmarks import virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 
     from accel_core.policy.trajectory import Trajectory
+    from accel_core.tenancy import Tenant
     from accel_core.tool_speculator import Session, Thinking
 
 ASKED = (Said("user", "where is my order?"),)
@@ -115,6 +115,8 @@ class Rig:
         self.coloured = coloured
         self.clock, self.seen = ManualClock(chance=0.999), RecordingObserver()
         self.speculators: list[ToolSpeculator] = []
+        self.who: Tenant | None = None
+        """Who asks, where no tenant is set."""
 
     def now_s(self) -> float:
         return asyncio.get_running_loop().time() if self.coloured else self.clock.now_s
@@ -127,7 +129,7 @@ class Rig:
             drafters=drafters,
             settings=SpeculationSettings(**settings),
             colours=(BlockingIo(), AsyncIo()),
-            whose=tenancy.current,
+            whose=lambda: tenancy.current() or self.who,
             emit=self.seen,
             mono_now=self.now_s,
             lock=threading.RLock,

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from accel_core.drive import virtual_time
 from accel_core.testing.provider_rules import Hidden, Neighbour, openai
 from benchmarks import limits_concurrency as concurrency
 from benchmarks import limits_peers as peers
 from benchmarks import limits_retries as retries
 from benchmarks import limits_tiers as tiers
 from benchmarks import limits_users as users
-from benchmarks import virtual_time
 from benchmarks.harness import Context
 from benchmarks.limits import GROUP
 from benchmarks.limits_load import Load

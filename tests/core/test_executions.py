@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from accel_core.drive.flight import DECLINED, FAILED
-from accel_core.executions import CallKey, Execution, Executions, Lifetimes, Origin
+from accel_core.execution import CallKey, Execution, Origin
+from accel_core.executions import Executions, Lifetimes, Room
+from accel_core.policy.footprint import footprint_bytes
 from accel_core.tenancy import Tenant
 from accel_core.testing.doubles import ManualClock
 
@@ -20,12 +22,12 @@ class Named:
 
 
 class Rig:
-    def __init__(self, *, most: int = 10) -> None:
+    def __init__(self, *, most: int = 10, most_bytes: int = 1 << 20) -> None:
         self.clock = ManualClock()
         self.lost: list[tuple[str, str]] = []
         self.table = Executions(
             Lifetimes(ttl_s=30.0, reuse_s=2.0, static_ttl_s=600.0, timeout_s=10.0),
-            most,
+            Room(most, most_bytes),
             lost=lambda execution, reason: self.lost.append((execution.key.arguments, reason)),
             mono_now=lambda: self.clock.now_s,
             lock=threading.RLock,
@@ -161,3 +163,74 @@ def test_nothing_is_kept_when_somebody_is_to_be_forgotten_or_in_a_forked_child()
     rig.begin("b")
     rig.table.after_fork()
     assert not rig.found("b")
+
+
+def test_results_are_kept_as_long_as_they_fit_together() -> None:
+    """By bytes as by number: the longest unused leave, and what is under way stays."""
+    kilobyte = ["x" * 900]
+    rig = Rig(most_bytes=int(3.5 * footprint_bytes(kilobyte)))
+    under_way = rig.begin("z")
+    for name in "abc":
+        rig.table.end(rig.begin(name), [*kilobyte])
+    claimed = rig.table.claim(rig.key("a"), "mine", None, may_wait=True)  # is used
+    assert claimed is not None
+    rig.table.left(claimed, None)
+    rig.table.end(rig.begin("d"), [*kilobyte])
+    assert [name for name in "abcd" if rig.found(name)] == ["a", "c", "d"]
+    assert rig.lost == [("b", "evicted")]
+    rig.table.clear()
+    rig.table.end(under_way, [*kilobyte])
+    for name in "abc":
+        rig.table.end(rig.begin(name), [*kilobyte])
+    assert [name for name in "abc" if rig.found(name)] == ["a", "b", "c"]
+
+
+def test_a_result_too_large_to_keep_is_given_to_who_waits_and_kept_for_nobody() -> None:
+    rig = Rig(most_bytes=1_000)
+    rig.done("small")
+    large = rig.begin("large")
+    assert rig.table.claim(large.key, "mine", None, may_wait=True) is large
+    waiting = large.flight.follow()
+    rig.table.end(large, "x" * 2_000)
+    assert len(waiting.result(0)) == 2_000
+    assert rig.table.adopt(large) == (True, True)
+    assert rig.found("small")
+    assert not rig.found("large")
+    assert rig.lost == []
+
+
+class Slotted:
+    __slots__ = ("held",)
+
+    def __init__(self, held: Any) -> None:
+        self.held = held
+
+
+class Broken:
+    def __sizeof__(self) -> int:
+        raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda text: text,
+        lambda text: {"key": [text], "other": (text,)},
+        lambda text: {text: 1},
+        Slotted,
+        lambda text: ManualClock(chance=text),
+        lambda text: [Slotted({"a": ManualClock(chance=text)})],
+    ],
+)
+def test_a_footprint_is_of_all_that_a_value_holds(make: Any) -> None:
+    """Once each, in whatever it is."""
+    small, large = (footprint_bytes(make("x" * length)) for length in (1_000, 51_000))
+    assert large - small == pytest.approx(50_000, rel=0.001)
+    assert small < 3_000
+
+
+def test_what_holds_itself_or_cannot_be_looked_at_has_a_footprint() -> None:
+    loop: list[Any] = []
+    loop.append(loop)
+    assert footprint_bytes(loop) < 200
+    assert footprint_bytes([Broken()]) > 1 << 40

@@ -27,20 +27,18 @@ from accel_core.testing.provider import SimulatedProvider
 from accel_core.testing.provider_answers import ProviderAnswers
 from accel_core.testing.provider_rules import faster, openai
 from accel_core.testing.replies import Reply
+from tests.limited import LIMIT, quick_answers, quick_rules
 from tests.shared_levels import RemoteLevels, Server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-LIMIT = 600_000
-"""Tokens a minute: 10,000 come back each second."""
 LARGE, SMALL = 590_000, 4_000
 
 
 @pytest.fixture
 def answers() -> ProviderAnswers:
-    rules = replace(openai(tokens=LIMIT), latency=faster(openai(), 100).latency, count_sigma=0.0)
-    return ProviderAnswers(SimulatedProvider(rules, seed=1))
+    return quick_answers(LIMIT)
 
 
 @pytest.fixture
@@ -89,9 +87,10 @@ def test_no_refusal_reaches_the_caller(
 
 def test_refusals_inside_streams_do_not_reach_the_caller_either() -> None:
     """A 200 whose stream begins with a rate limit is waited for like a 429."""
-    quick = replace(openai(tokens=LIMIT), latency=faster(openai(), 100).latency, count_sigma=0.0)
-    rules = replace(quick, refuses_in_stream=True, limits={"tokens": LIMIT})
-    answers = ProviderAnswers(SimulatedProvider(rules, seed=1))
+    rules = replace(quick_rules(LIMIT), refuses_in_stream=True, limits={"tokens": LIMIT})
+    # Nothing is refilled before both were refused, however long that takes.
+    passed = lambda: 60.0 if len(answers.refused) == 2 else 0.0  # noqa: E731
+    answers = ProviderAnswers(SimulatedProvider(rules, seed=1), mono_now=passed)
     with ModelServer(answers) as server, httpx.Client() as http:
         keys: dict[str, Any] = {"base_url": server.url, "api_key": "any", "max_retries": 0}
         plain: Any = sdk.OpenAI(http_client=http, **keys).chat.completions.create
@@ -121,9 +120,10 @@ def test_a_stream_cut_by_an_overload_is_the_callers_and_settles() -> None:
         assert limiter.state().under_way == 0
 
 
-def test_without_it_the_provider_refuses(server: ModelServer) -> None:
+def test_without_it_the_provider_refuses() -> None:
     """The same calls are refused when nobody waits."""
-    with pytest.raises(sdk.RateLimitError):
+    still = ProviderAnswers(SimulatedProvider(openai(tokens=LIMIT), seed=1), mono_now=lambda: 0.0)
+    with ModelServer(still) as server, pytest.raises(sdk.RateLimitError):
         asked(server, None, "sync", [LARGE, SMALL, SMALL, SMALL])
 
 

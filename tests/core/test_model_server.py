@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import statistics
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -284,13 +283,14 @@ class TestFailures:
                 list(chat.stream(QUESTION))
         assert server.usage == Usage()
 
-    def test_retry_after(self, http: httpx.Client) -> None:
+    def test_retry_after(self, http: httpx.Client, monkeypatch: pytest.MonkeyPatch) -> None:
         """A client that retries waits as long as it is told, and every try is a call."""
-        replies = iter([Reply(status=429, retry_after_s=0.05), Reply(content="now")])
+        waited_s: list[float] = []
+        monkeypatch.setattr(time, "sleep", waited_s.append)
+        replies = iter([Reply(status=429, retry_after_s=7.5), Reply(content="now")])
         with ModelServer(lambda request: next(replies)) as server:
-            start = time.monotonic()
             assert langchain_chat(server, http, max_retries=1).invoke(QUESTION).content == "now"
-            assert 0.05 <= time.monotonic() - start < 0.5
+        assert waited_s == [7.5]
         assert server.call_count == 2
 
     def test_cut_stream(self, http: httpx.Client) -> None:
@@ -405,7 +405,8 @@ class TestRecordAndGates:
             start = time.perf_counter()
             chat.invoke(QUESTION)
             times_s.append(time.perf_counter() - start)
-        assert statistics.median(times_s) < 0.025
+        # The first may pass; of the others every one would be delayed, on any machine.
+        assert min(times_s[1:]) < 0.025
 
 
 class TestClosing:

@@ -21,7 +21,16 @@ from prometheus_client import CollectorRegistry
 
 from accel_core.accel import Accel
 from accel_core.errors import ConfigError
-from accel_core.events import BackendFailed, CacheEvicted, CacheInvalidated
+from accel_core.events import (
+    BackendFailed,
+    CacheEvicted,
+    CacheInvalidated,
+    PathRun,
+    PathsRaced,
+    ToolCallBegun,
+    ToolCallReused,
+    ToolCallWasted,
+)
 from accel_core.events.requests import Parts, RequestEnded, Tokens
 from accel_core.observer.ledger import Ledger
 from accel_core.observer.otel import OtelObserver
@@ -53,6 +62,18 @@ HIT = RequestEnded(
     model="gpt-4o-mini", provider="openai", tier="semantic", entry_id="ff", similarity=0.97,
     age_s=60.0, saved=Tokens(100.0, 10.0), saved_s=2.0,
 )  # fmt: skip
+
+
+TOOL = RequestEnded(
+    "execute_tool", "hit", "answered", "guessed", 0.0, 1_800_000_002.0, saved_s=0.5, name="track"
+)
+EARLY = [
+    ToolCallBegun("track", "mined", 0.9),
+    ToolCallBegun("find", "mined", 0.8),
+    ToolCallReused("track", "mined", 0.5),
+    ToolCallWasted("find", "mined", "unasked"),
+]
+RACE = PathsRaced("small", 1.0, (PathRun("small", "won"), PathRun("large", "cancelled")))
 
 
 class Held:
@@ -293,7 +314,7 @@ def test_prometheus_is_told_of_requests() -> None:
     """Requests, tokens, dollars and times are there under their labels."""
     registry = CollectorRegistry()
     observer = PrometheusObserver(load_prices(), registry=registry)
-    for event in (ASKED, HIT, HIT, BackendFailed("store", "fetch", "OSError"), EVENT):
+    for event in (ASKED, HIT, HIT, BackendFailed("store", "fetch", "OSError"), EVENT, *EARLY, RACE):
         observer(event)
     found = samples(registry)
     labels = (
@@ -306,7 +327,14 @@ def test_prometheus_is_told_of_requests() -> None:
     spent = 0.6 * 0.15 + 0.4 * 0.075 + 11 * 0.6e-6
     assert found["accel_dollars_total", "kind=used,model=gpt-4o-mini"] == pytest.approx(spent)
     assert found["accel_request_part_seconds_sum", "part=queue,tier=gold"] == 0.5
+    assert found["accel_output_token_seconds_sum", "tier=gold"] == pytest.approx(0.1)
     assert found["accel_backend_failures_total", "backend=store,operation=fetch"] == 1
+    assert found["accel_tool_guesses_total", "predictor=mined"] == 2
+    assert found["accel_tool_guesses_wasted_total", "reason=unasked"] == 1
+    assert found["accel_tool_calls_reused_total", "predictor=mined"] == 1
+    assert found["accel_tool_saved_seconds_total", "predictor=mined"] == 0.5
+    assert found["accel_race_paths_total", "outcome=won,path=small"] == 1
+    assert found["accel_race_paths_total", "outcome=cancelled,path=large"] == 1
 
 
 @pytest.mark.parametrize("max_tenants", [0, 20])
@@ -370,11 +398,28 @@ def test_spans_lie_under_the_callers_own(
     assert asked.events[0].timestamp - asked.start_time == pytest.approx(1e8, rel=0.01)
 
 
+def test_a_tool_call_that_was_guessed_says_so_in_the_callers_trace(
+    tracers: TracerProvider, spans: InMemorySpanExporter
+) -> None:
+    """It is a span of its tool, no model's, with an event of its own for what was saved."""
+    observer = OtelObserver(metrics=False, tracer_provider=tracers)
+    observer(TOOL, None)
+    (span,) = spans.get_finished_spans()
+    told = dict(span.attributes or {})
+    assert (span.name, told["gen_ai.tool.name"]) == ("execute_tool track", "track")
+    assert told["accel.saved.duration_s"] == 0.5
+    assert "gen_ai.request.model" not in told
+    assert "gen_ai.provider.name" not in told
+    (event,) = span.events
+    assert event.name == "accel.speculation.reused"
+    assert (event.attributes or {})["accel.cache.reason"] == "guessed"
+
+
 def test_otel_metrics(tracers: TracerProvider) -> None:
     """Durations and tokens are metrics of the conventions; a hit used no tokens."""
     reader = InMemoryMetricReader()
     observer = OtelObserver(spans=False, meter_provider=MeterProvider([reader]))
-    for event in (ASKED, HIT):
+    for event in (ASKED, HIT, *EARLY, RACE):
         observer(event)
     data = reader.get_metrics_data()
     assert data is not None
@@ -385,6 +430,15 @@ def test_otel_metrics(tracers: TracerProvider) -> None:
     assert sum(point.count for point in found["gen_ai.client.operation.duration"]) == 2
     assert {point.sum for point in found["gen_ai.client.token.usage"]} == {1_000_000.0, 11.0}
     assert sum(point.value for point in found["accel.saved.tokens"]) == 110
+    (guesses,), (wasted,), (reused,) = (
+        found[f"accel.tool.{name}"] for name in ("guesses", "guesses.wasted", "calls.reused")
+    )
+    assert (guesses.value, guesses.attributes) == (2, {"accel.predictor": "mined"})
+    assert (wasted.value, wasted.attributes) == (1, {"accel.reason": "unasked"})
+    assert (reused.value, reused.attributes) == (1, {"accel.predictor": "mined"})
+    assert {point.attributes["accel.outcome"] for point in found["accel.race.paths"]} == {
+        "won", "cancelled",
+    }  # fmt: skip
 
 
 def test_log_lines_are_json_without_anybodys_words(caplog: pytest.LogCaptureFixture) -> None:

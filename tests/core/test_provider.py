@@ -107,7 +107,7 @@ def test_durations(seconds: float, said: str) -> None:
 
 @pytest.mark.parametrize("shape", ["bucket", "window"])
 @given(steps=st.lists(st.tuples(st.floats(0, 20), st.integers(1, 400)), min_size=1, max_size=60))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_never_more_than_capacity_and_refill(shape: str, steps: list[tuple[float, int]]) -> None:
     """Over any window, what is admitted and kept is within capacity and what refills bring."""
     one = provider(openai(tokens=600), shape=shape)
@@ -129,7 +129,7 @@ def test_never_more_than_capacity_and_refill(shape: str, steps: list[tuple[float
 @given(
     steps=st.lists(st.tuples(st.floats(0, 5), st.integers(1, 90), st.integers(0, 90)), max_size=40)
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_settling_conserves(steps: list[tuple[float, int, int]]) -> None:
     """Where the charge is corrected, exactly what was used stays charged."""
     one = provider(bedrock(tokens=6_000))

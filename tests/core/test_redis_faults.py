@@ -10,6 +10,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ from accel_core.policy.identity import Prompt, Turn
 from accel_core.ports import Selector
 from accel_core.semantic_cache import Hit, Miss
 from accel_core.store.redis_store import RedisStore
+from accel_core.store.redis_wire import Wires
 from tests.redis_server import RedisServer
 from tools.redis_servers import BUILDS
 from tools.slow_network import SlowNetwork
@@ -34,14 +36,36 @@ if TYPE_CHECKING:
     from tests.core.support import Rig
 
 ROOT = Path(__file__).parents[2]
-DEADLINE_S, WRITE_S = 0.05, 1.0
-SLACK_S = 0.3
-"""What a busy machine may add."""
 REST_S = 1.0
+PATIENT_S = 5.0
+"""A deadline that no machine is so busy as to miss."""
 CROWD = 40
 TRIES = 20
 """A busy machine may miss a deadline."""
 KILLS = 5
+
+Ended = list[str]
+"""How each exchange of one call with the server ended: well, as "", or by which error."""
+
+_ended: ContextVar[Ended] = ContextVar("ended")
+
+
+@pytest.fixture(autouse=True)
+def exchanges(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Note what calls exchange with a server; not what is exchanged behind their backs."""
+    ask = Wires.ask
+
+    def noted(wires: Wires, *commands: Any) -> list[Any]:
+        ended = _ended.get([])
+        try:
+            answers = ask(wires, *commands)
+        except BaseException as error:
+            ended.append(type(error).__name__)
+            raise
+        ended.append("")
+        return answers
+
+    monkeypatch.setattr(Wires, "ask", noted)
 
 
 @pytest.fixture(scope="module")
@@ -71,26 +95,26 @@ def joined(make: Any, url: str, **store: Any) -> Rig:
     return rig
 
 
-def crowd_of(rig: Rig, kind: str) -> list[float]:
-    """Let many look up something new at once, and return how long each took, seconds."""
-    requests = [rig.request(f"what is {kind} thing{number}") for number in range(CROWD)]
+def crowd_of(rig: Rig, kind: str, size: int = CROWD) -> list[Ended]:
+    """Let many look up something new at once, and return what each call exchanged."""
+    requests = [rig.request(f"what is {kind} thing{number}") for number in range(size)]
 
-    def look_up(request: Request) -> float:
-        began_s = time.monotonic()
+    def look_up(request: Request) -> Ended:
+        _ended.set(ended := [])
         assert isinstance(rig.accel.cache.lookup(request), Miss)
-        return time.monotonic() - began_s
+        return ended
 
-    async def alook_up(request: Request) -> float:
-        began_s = time.monotonic()
+    async def alook_up(request: Request) -> Ended:
+        _ended.set(ended := [])
         assert isinstance(await rig.accel.cache.alookup(request), Miss)
-        return time.monotonic() - began_s
+        return ended
 
-    async def together() -> list[float]:
+    async def together() -> list[Ended]:
         return list(await asyncio.gather(*map(alook_up, requests)))
 
     if rig.colour == "async":
         return asyncio.run(together())
-    with ThreadPoolExecutor(CROWD) as threads:
+    with ThreadPoolExecutor(size) as threads:
         return list(threads.map(look_up, requests))
 
 
@@ -98,16 +122,16 @@ def crowd_of(rig: Rig, kind: str) -> list[float]:
 def test_a_bad_network(
     make: Any, server: RedisServer, network: SlowNetwork, fault: dict[str, Any]
 ) -> None:
-    """On a network that is slow, or cuts answers in two, no call fails or waits; then all share."""
-    one, two = joined(make, network.url), joined(make, server.url)
+    """On a network that is slow, or cuts answers in two, one call finds out; then all share."""
+    one, two = joined(make, network.url), joined(make, server.url, lookup_timeout_s=PATIENT_S)
     one.ask("is it sound", "it is")
     network.be(**fault)
     try:
         one.clock.advance(REST_S + 0.1)
-        for number in range(10):
-            began_s = time.monotonic()
-            assert isinstance(one.accel.cache.lookup(one.request(f"is it thing{number}")), Miss)
-            assert time.monotonic() - began_s < DEADLINE_S + SLACK_S
+        calls = [crowd_of(one, f"the {number}th", 1) for number in range(10)]
+        ended = [how for (call,) in calls for how in call]
+        assert len(ended) <= 1
+        assert "" not in ended
         assert isinstance(one.ask("is it broken", "it is"), Miss)
         assert one.seen.of(BackendFailed)
     finally:
@@ -125,21 +149,20 @@ def _shared_again(one: Rig, two: Rig, number: int) -> bool:
 
 
 def test_a_crowd_finds_out_together(make: Any, server: RedisServer) -> None:
-    """Of many calls at once none waits for longer than one deadline, and later ones not at all."""
-    # A deadline that shows above the noise of a busy machine.
-    deadline_s = 0.5
-    one = joined(make, server.url, lookup_timeout_s=deadline_s)
+    """Of many calls at once none waits for more than one answer, and later ones for none."""
+    one = joined(make, server.url)
     one.ask("is it sound", "it is")
     server.freeze()
     try:
-        assert max(crowd_of(one, "some")) < 1.5 * deadline_s + SLACK_S
-        assert max(crowd_of(one, "another")) < SLACK_S
+        assert all(ended in ([], ["TimeoutError"]) for ended in crowd_of(one, "some"))
+        assert one.seen.of(BackendFailed)
+        assert not any(crowd_of(one, "another"))
     finally:
         server.thaw()
 
 
 def test_removal_fails_fast(make: Any, server: RedisServer) -> None:
-    """Who removes is told within a write's deadline that the server could not be asked."""
+    """Who removes is told after one deadline that the server could not be asked."""
     one = joined(make, server.url)
     one.ask("is it sound", "it is")
     server.freeze()
@@ -147,10 +170,10 @@ def test_removal_fails_fast(make: Any, server: RedisServer) -> None:
         invalidate = one.accel.invalidate
         if one.colour == "async":
             invalidate = lambda: asyncio.run(one.accel.ainvalidate())  # noqa: E731
-        began_s = time.monotonic()
+        _ended.set(ended := [])
         with pytest.raises(StoreError):
             invalidate()
-        assert time.monotonic() - began_s < WRITE_S + SLACK_S
+        assert ended == ["TimeoutError"]
     finally:
         server.thaw()
 
@@ -165,7 +188,7 @@ def test_flush_tells(make: Any) -> None:
         assert not flush()
         server.start()
         assert flush()
-        two = joined(make, server.url)
+        two = joined(make, server.url, lookup_timeout_s=PATIENT_S)
         assert isinstance(two.ask("is it away", "asked again"), Hit)
 
 
@@ -179,7 +202,7 @@ def _request(accel: Accel, text: str) -> Request:
 
 
 def opened(url: str) -> Accel:
-    store = {"kind": "redis", "url": url}
+    store = {"kind": "redis", "url": url, "lookup_timeout_s": PATIENT_S}
     return Accel.from_mapping({"cache": {"store": store, "semantic": {"enabled": False}}})
 
 

@@ -34,6 +34,10 @@ pytestmark = pytest.mark.timeout(30)
 KEY = digest("one")
 WAIT_S = 10.0
 LEASE_S = 0.3
+LONG_S = 30.0
+"""No machine is so busy that such a lease ends for want of a renewal."""
+TRIES = 5
+"""A busy machine may renew too late."""
 entry = StoreContract().make_entry
 
 
@@ -84,22 +88,29 @@ def followed(flights: Any, name: bytes = b"name") -> Future[bool]:
     return claimed
 
 
-def threads(name: str) -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == name]
+@pytest.fixture
+def threads() -> Callable[[str], list[threading.Thread]]:
+    """Return what finds threads by name; those of an earlier test may still be ending."""
+    earlier = set(threading.enumerate())
+    return lambda name: [
+        thread for thread in set(threading.enumerate()) - earlier if thread.name == name
+    ]
 
 
 def test_a_lease_is_renewed_while_its_leader_lives(make: Make) -> None:
     """It outlasts its duration for as long as it may be held, and no longer."""
     one, two = make(), make()
-    led(one, at_most_s=3 * LEASE_S)
+    assert any(lasted_s(one, two, b"%d" % number) > 2.9 * LEASE_S for number in range(TRIES))
+
+
+def lasted_s(one: RedisFlights, two: RedisFlights, name: bytes) -> float:
+    """Return how long `two` waits for a lease of `one` that is held for three durations."""
+    assert isinstance(one.claim(name, KEY, 3 * LEASE_S), Lease)
     began_s = time.monotonic()
-    waits = 0
-    while isinstance(claimed := two.claim(b"name", KEY, 60.0), Future):
+    while isinstance(claimed := two.claim(name, KEY, 60.0), Future):
         assert claimed.result(WAIT_S) is False
-        waits += 1
     assert isinstance(claimed, Lease)
-    assert waits >= 2
-    assert time.monotonic() - began_s > 2.9 * LEASE_S
+    return time.monotonic() - began_s
 
 
 def test_a_lease_that_waits_for_its_save_is_not_renewed_for_long(make: Make) -> None:
@@ -114,23 +125,28 @@ def test_a_lease_that_waits_for_its_save_is_not_renewed_for_long(make: Make) -> 
 
 def test_leases_of_several_flights_are_renewed_together(make: Make, hand: redis.Redis) -> None:
     """Many leases cost one script each third of a lease."""
-    one = make()
+    one = make(lease_s=1.5)
     for number in range(20):
         assert isinstance(one.claim(b"%d" % number, KEY, 60.0), Lease)
-    before = hand.info("commandstats")["cmdstat_pexpire"]["calls"]
-    two = make()
-    assert followed(two, b"0").result(WAIT_S) is False
-    renewed = hand.info("commandstats")["cmdstat_pexpire"]["calls"] - before
-    assert renewed % 20 == 0
-    assert renewed > 0
+    before = renewals(hand)
+    given_up_s = time.monotonic() + WAIT_S
+    while (renewed := renewals(hand)) == before:
+        assert time.monotonic() < given_up_s
+    assert (renewed - before) % 20 == 0
 
 
-def test_threads_work_while_there_is_work(make: Make) -> None:
+def renewals(hand: redis.Redis) -> int:
+    return int(hand.info("commandstats")["cmdstat_pexpire"]["calls"])
+
+
+def test_threads_work_while_there_is_work(
+    make: Make, threads: Callable[[str], list[threading.Thread]]
+) -> None:
     """Nothing runs before anybody leads or waits, and nothing listens after."""
-    one, two = make(), make()
+    one, two = make(lease_s=LONG_S), make(lease_s=LONG_S)
     assert threads("accel-leases") == threads("accel-inbox") == []
     lease = led(one)
-    assert len(threads("accel-leases")) == 1
+    (leases,) = threads("accel-leases")
     assert threads("accel-inbox") == []
     landing = followed(two)
     (inbox,) = threads("accel-inbox")
@@ -139,12 +155,13 @@ def test_threads_work_while_there_is_work(make: Make) -> None:
     inbox.join(WAIT_S)
     assert not inbox.is_alive()
     one.close()
+    leases.join(WAIT_S)
     assert threads("accel-leases") == []
 
 
 def test_news_lost_with_their_connection(make: Make, hand: redis.Redis) -> None:
     """Who waits when the connection is cut looks again at once, and waits anew."""
-    one, two = make(lease_s=30.0), make(lease_s=30.0)
+    one, two = make(lease_s=LONG_S), make(lease_s=LONG_S)
     lease = led(one)
     landing = followed(two)
     hand.client_kill_filter(_type="pubsub")
@@ -158,7 +175,7 @@ def test_news_lost_with_their_connection(make: Make, hand: redis.Redis) -> None:
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_leads_and_waits_for_itself(make: Make) -> None:
     """A child neither renews nor ends what its parent leads, and waits for it like any other."""
-    one, two = make(), make()
+    one, two = make(lease_s=3.0), make()
     lease = led(one)
     landing = followed(two)
     child = os.fork()
@@ -177,7 +194,7 @@ def test_a_forked_child_leads_and_waits_for_itself(make: Make) -> None:
 @pytest.mark.parametrize("late", [False, True], ids=["its answer", "the claim"])
 def test_a_claim_that_is_late_leads_nothing(make: Make, hand: redis.Redis, *, late: bool) -> None:
     """Where nobody waits for the answer to a claim any more, nobody waits for its lease either."""
-    one, two = make(lease_s=30.0), make(lease_s=30.0)
+    one, two = make(lease_s=LONG_S), make(lease_s=LONG_S)
     link: Any = one._link
     ask, sent = link.ask, []
 

@@ -23,6 +23,8 @@ from tools.redis_servers import BUILDS
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import redis
+
 TOKENS = Limit(1, 60.0, 100.0, 1e-6)
 """100 tokens of which nothing comes back while a test runs."""
 REQUESTS = Limit(0, 60.0, 100.0, 1e-6)
@@ -154,6 +156,49 @@ def test_a_forked_child_settles_for_itself(handle: Callable[..., RedisLevels]) -
     one.reserve(NOTHING, 0.0, 0.0)
     assert not room(one, 21.0)
     assert room(one, 19.0)
+
+
+_JUNK = [b"nan", b"-inf", b"-1e308", b"9" * 30, b"seven", b""]
+_FIELDS = ["level", "at_us", "rate", "back_us", "number"]
+
+
+@pytest.mark.parametrize("junk", _JUNK)
+def test_numbers_that_are_none(
+    handle: Callable[..., RedisLevels], running: RedisServer, junk: bytes
+) -> None:
+    """What a foreign hand writes over them closes no limit, ends none, and parts no process."""
+    with running.client() as client:
+        for field in _FIELDS:
+            client.flushall()
+            one = handle()
+            assert room(one, 60.0)
+            for name in [*client.scan_iter("*level*"), *client.scan_iter("*heard*")]:
+                client.hset(name, field, junk)
+            client.set(_sibling(client, "closed"), junk)
+            told = one.reserve(tokens(30.0), 0.0, 0.0)
+            assert (told.wait_s, told.share) == (0.0, None)
+            assert not room(one, 71.0)
+
+
+@pytest.mark.parametrize("kind", ["level", "heard", "takers", "closed"])
+def test_names_of_another_type(
+    handle: Callable[..., RedisLevels], running: RedisServer, kind: str
+) -> None:
+    """A name that somebody took for something else is freed, and the limit holds."""
+    with running.client() as client:
+        one = handle()
+        assert room(one, 60.0)
+        taken = next(client.scan_iter(f"*{kind}*"), None) or _sibling(client, kind)
+        client.delete(taken)
+        client.rpush(taken, "text")
+        told = one.reserve(tokens(30.0), 0.0, 0.0)
+        assert (told.wait_s, told.share) == (0.0, None)
+        assert not room(one, 20.0)
+
+
+def _sibling(client: redis.Redis, kind: str) -> str:
+    """Return the name of another `kind` of the same limits."""
+    return next(client.scan_iter("*takers*")).decode().replace("takers", kind)
 
 
 def test_levels_that_are_full_are_forgotten(

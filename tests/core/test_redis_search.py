@@ -110,7 +110,9 @@ def join(make: Any, server: RedisServer, mode: Mode) -> Callable[..., Rig]:
     def joined(**options: Any) -> Rig:
         store = {"kind": "redis", "url": server.url, "lookup_timeout_s": 5.0}
         store |= {"search": mode.search, **options.pop("store", {})}
-        rig: Rig = make(semantic={"min_similarity": 0.9}, cache={"store": store}, **options)
+        semantic = options.pop("semantic", {"min_similarity": 0.9})
+        cache = {"store": store, **options.pop("cache", {})}
+        rig: Rig = make(semantic=semantic, cache=cache, **options)
         # The server lets entries expire by its own clock.
         rig.clock.now_s = time.time()
         return rig
@@ -148,10 +150,12 @@ def test_one_learns_and_another_serves(join: Callable[..., Rig]) -> None:
     assert quiet(one, two)
 
 
-@pytest.mark.parametrize("mode", SEARCHING, indirect=True, ids=name_of)
 def test_a_lookup_is_one_command(join: Callable[..., Rig], hand: redis.Redis) -> None:
-    """Whatever it finds, and whether or not the process has heard of the entry yet."""
-    one, two = join(), join()
+    """Whatever it finds, whoever searches, and whether or not the process has heard of the entry.
+
+    Who finds nothing leads the flight with it, for all processes.
+    """
+    one, two = join(), join(cache={"memory": {"max_entries": 1}})
     for number in range(4):
         one.ask(f"what is the name of river{number}", f"river{number}")
     one.ask(QUESTION, "in the garage")
@@ -160,11 +164,7 @@ def test_a_lookup_is_one_command(join: Callable[..., Rig], hand: redis.Redis) ->
 
     def asked(question: str) -> tuple[str, int]:
         with asked_of(hand) as commands:
-            request = two.request(question)
-            found = two.accel.cache.lookup(request)
-            if isinstance(found, Miss):
-                two.accel.cache.abandon(found.flight)
-        # Who found nothing takes the lease, which is another question.
+            found = two.accel.cache.lookup(two.request(question))
         return found.tier if isinstance(found, Hit) else "miss", len(commands)
 
     for question in ("what is the name of river0", "WHAT is the name of river1?"):
@@ -172,9 +172,30 @@ def test_a_lookup_is_one_command(join: Callable[..., Rig], hand: redis.Redis) ->
     assert asked("what is the name of river2") == ("exact", 1)
     assert asked("WHAT is the name of river3?") == ("semantic", 1)
     assert asked(OTHER_REWORDED) == ("semantic", 1)
+    assert asked("how old is the ancient castle") == ("miss", 1)
     two.accel._built.tiers._known.clear()
     assert asked(QUESTION) == ("exact", 1)
     assert asked(QUESTION) == ("exact", 0)
+
+
+@pytest.mark.parametrize("asks", [{"semantic": {"enabled": False}}, {"text": "где мой синий зонт"}])
+def test_what_is_not_compared_is_one_command_too(
+    join: Callable[..., Rig], hand: redis.Redis, asks: dict[str, Any]
+) -> None:
+    """Nor is more needed where nothing is compared by meaning, or the encoder trusts no word."""
+    semantic, text = asks.get("semantic", {"min_similarity": 0.9}), asks.get("text", QUESTION)
+    one, two = join(semantic=semantic), join(semantic=semantic)
+    one.ask(text, "in the garage")
+    two.ask(f"{text} 1", "this", scope="another model")
+
+    def asked(question: str) -> tuple[type, int]:
+        with asked_of(hand) as commands:
+            found = two.accel.cache.lookup(two.request(question))
+        return type(found), len(commands)
+
+    asked(f"{text} 2")  # scripts are made known
+    assert asked(f"{text} 3") == (Miss, 1)
+    assert asked(text) == (Hit, 1)
 
 
 def test_invalidated_for_all(join: Callable[..., Rig]) -> None:

@@ -60,6 +60,20 @@ def test_a_silent_resolver_costs_no_more_than_a_silent_server(
         answers.set()
 
 
+def test_a_silent_server_is_connected_to_once() -> None:
+    """Who got no answer in time is told so, and does not try again at its caller's expense."""
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"redis://127.0.0.1:{silent.getsockname()[1]}/0"
+        link = RedisLink(url, lookup_timeout_s=DEADLINE_S, write_timeout_s=5.0)
+        with pytest.raises(StoreUnavailableError, match="Timeout"):
+            link.ask("echo", ECHO, ["name"], "said")
+        silent.accept()[0].close()
+        silent.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            silent.accept()
+        link.close()
+
+
 def test_what_the_resolver_says_is_the_error(
     link: RedisLink, monkeypatch: pytest.MonkeyPatch
 ) -> None:

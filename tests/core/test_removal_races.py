@@ -14,7 +14,7 @@ from accel_core.policy.admission import Answer
 from accel_core.policy.identity import Prompt, Turn
 from accel_core.semantic_cache import Hit, Miss
 from accel_core.store.sqlite import SqliteStore
-from tests.core.test_retrieval_cache import Desk
+from tests.core.retrieval_cache.rig import Desk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator

@@ -16,7 +16,7 @@ from accel_core import events
 from accel_core.errors import StoreError
 from accel_core.store.memory import MemoryStore
 from accel_core.store.sqlite import SqliteStore
-from tests.core.test_retrieval_cache import Desk, Documents, Library
+from tests.core.retrieval_cache.rig import Desk, Documents, Library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

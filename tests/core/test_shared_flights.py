@@ -22,9 +22,9 @@ from accel_core.errors import StoreUnavailableError
 from accel_core.policy.admission import Answer
 from accel_core.policy.controls import DEFAULT, Controls
 from accel_core.semantic_cache import Hit, Miss
+from tests.core.retrieval_cache.rig import Desk, Library
 from tests.core.support import Rig
 from tests.core.test_redis_shared import DEADLINE_S, QUESTION, SLACK_S, joined
-from tests.core.test_retrieval_cache import Desk, Library
 from tests.redis_server import RedisServer
 from tools.redis_servers import BUILDS
 

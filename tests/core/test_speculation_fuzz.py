@@ -8,11 +8,12 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from accel_core import tenancy
+from accel_core.drive import virtual_time
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo
-from accel_core.policy.epochs import Epochs
 from accel_core.tool_speculator import SpeculationSettings, ToolSpeculator
-from benchmarks import speculation_fuzz, speculation_world, virtual_time
+from benchmarks import speculation_fuzz, speculation_world
+from tests.speculation_breaks import changed_meanwhile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,13 +34,15 @@ def test_random_agents_see_what_they_see_without_speculation() -> None:
 
 
 def test_the_comparison_finds_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A proof that cannot fail is none: without epochs, and without copies."""
-    with monkeypatch.context() as broken:
-        broken.setattr(Epochs, "holds", lambda *_: True)
-        assert speculation_fuzz.fuzz(1, seed=TELLING).differing > 0
+    """A proof that cannot fail is none: without copies, and without a change's end."""
     with monkeypatch.context() as broken:
         broken.setattr(speculation_world.Tool, "copied", lambda _, result: result)
         assert speculation_fuzz.fuzz(1, seed=TELLING).differing > 0
+    with monkeypatch.context() as broken:
+        changed_meanwhile(broken)
+        broken.setattr(speculation_world, "_KEYS", 1)  # many write and read at the same time
+        broken.setattr(speculation_world, "_TENANTS", ("north",))
+        assert speculation_fuzz.fuzz(1, seed=0).differing > 0
 
 
 class Steady(random.Random):

@@ -234,6 +234,23 @@ def test_invalidate_reaches_who_shares_the_store(folder: Path) -> None:
         assert running.cache.lookup(request).flight is not None
 
 
+def test_what_was_asked_for_before_is_not_stored_after_it(
+    folder: Path, server: RedisServer
+) -> None:
+    """Nor does it come back by an application that was asking the model meanwhile."""
+    store = {"kind": "redis", "url": server.url, "lookup_timeout_s": 5}
+    with Accel.from_mapping({"cache": {"store": store, "semantic": {"enabled": False}}}) as running:
+        request = asked(QUESTION, running)
+        missed = running.cache.lookup(request)
+        assert "0 would be removed" in accel(
+            "invalidate", "--all", "--dry-run", "--store", server.url
+        )
+        assert "0 removed" in accel("invalidate", "--all", "--store", server.url)
+        running.cache.store(request, Answer(payload=b"{}", text="30 days"), flight=missed.flight)
+        running.flush()
+        assert machine("info", "--store", server.url)["entries"] == 0
+
+
 def test_invalidate(folder: Path) -> None:
     """What fulfils all conditions goes, from the vectors beside too; a dry run only tells."""
     path = filled(folder / "cache.db", *some(10), make("tagged", tags=("docs",)))
@@ -366,6 +383,19 @@ def test_vectors_and_kept_values_are_reached(folder: Path) -> None:
     assert kept(folder / "new.embeddings.db") == kept(folder / "cache.embeddings.db")
     accel("copy", config, "third.db", "--embeddings")
     assert kept(folder / "third.embeddings.db") == kept(folder / "cache.embeddings.db")
+
+
+def test_a_dry_export_writes_no_file(folder: Path) -> None:
+    """It tells what would be written, and whether it could be."""
+    path = filled(folder / "cache.db", *some(5))
+    told = machine("export", "out.jsonl", "--dry-run", "--store", path)
+    assert (told["written"], told["dry_run"]) == (5, True)
+    assert "would be written to out.jsonl" in accel(
+        "export", "out.jsonl", "--dry-run", "--store", path
+    )
+    assert [file.name for file in folder.glob("*out*")] == []
+    accel("export", "out.jsonl", "--store", path)
+    assert "exists" in accel("export", "out.jsonl", "--dry-run", "--store", path, code=2)
 
 
 def test_some_are_carried(folder: Path) -> None:

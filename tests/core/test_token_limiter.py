@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from accel_core import events
+from accel_core.drive import virtual_time
 from accel_core.drive.aio import AsyncIo
 from accel_core.drive.blocking import BlockingIo
 from accel_core.errors import ConfigError, LimitExceededError, RequestTooLargeError
@@ -23,7 +24,6 @@ from accel_core.policy.limits.provider_profile import PROFILES
 from accel_core.policy.limits.tiers import Tiers
 from accel_core.testing.doubles import ManualClock
 from accel_core.token_limiter import Lease, TokenLimiter
-from benchmarks import virtual_time
 
 if TYPE_CHECKING:
     from collections.abc import Callable

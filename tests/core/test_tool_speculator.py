@@ -20,7 +20,8 @@ from accel_core.events import (
     ToolCallWasted,
 )
 from accel_core.policy.trajectory import Said, ToolCall
-from tests.core.speculation_rig import ASKED, Rig, Says, guess, in_colour
+from accel_core.tenancy import Tenant
+from tests.core.speculation_rig import ASKED, Rig, Says, Scripted, guess, in_colour
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -128,7 +129,7 @@ def test_who_waits_for_what_a_change_made_worthless_does_not_wait_on(colour: str
 
 
 def _key(session: Any, tool: Any, id_: object) -> Any:
-    return session._calls.named(tool, {"id": id_}).key
+    return session._calls.named(tool, {"id": id_}, session._own).key
 
 
 @BOTH
@@ -153,6 +154,7 @@ def test_a_static_tool_is_found_across_changes_and_runs(colour: str) -> None:
 @BOTH
 def test_runs_share_a_call_within_the_reuse_window(colour: str) -> None:
     async def scenario(rig: Rig) -> None:
+        rig.who = Tenant("north")
         speculator, gate = rig.speculator(reuse_s=2.0, ttl_s=30.0), rig.gate()
         tool = rig.tool(fates=[gate])
         one, other = speculator.session(), speculator.session()
@@ -169,6 +171,89 @@ def test_runs_share_a_call_within_the_reuse_window(colour: str) -> None:
         assert await rig.call(other, tool, 7) == [7, 2]
         one.close()
         other.close()
+
+    in_colour(colour, scenario)
+
+
+@BOTH
+def test_runs_of_nobody_in_particular_share_nothing(colour: str) -> None:
+    """They may be two people's; what is static is the same for all."""
+
+    async def scenario(rig: Rig) -> None:
+        speculator, gate = rig.speculator(Says(guess(8))), rig.gate()
+        tool, schema = rig.tool(fates=[gate]), rig.tool("schema", static=True)
+        one, other = speculator.session(), speculator.session()
+        first = rig.beside(rig.call(one, tool, 7))
+        await tool.begun[0].wait()
+        assert await rig.call(other, tool, 7) == [7, 2]
+        gate.open()
+        assert await first() == [7, 1]
+        rig.think(one, tool)
+        await rig.settle()
+        assert await rig.call(other, tool, 8) == [8, 4]
+        assert await rig.call(one, tool, 8) == [8, 3]
+        assert [await rig.call(run, schema, 7) for run in (one, other)] == [[7, 1], [7, 1]]
+        one.close()
+        other.close()
+
+    in_colour(colour, scenario)
+
+
+@BOTH
+def test_an_audit_in_the_midst_of_a_change_says_nothing(colour: str) -> None:
+    """What was read before a change had its effect is right until that has ended."""
+
+    class Midway(Scripted):
+        async def run(self, arguments: Any) -> Any:
+            before = await rigs[0].call(one, tool, 7)
+            rigs[0].clock.chance = 0.0  # now every result is compared
+            assert await rigs[0].call(one, tool, 7) != before
+            return "changed"
+
+    rigs: list[Rig] = []
+
+    async def scenario(rig: Rig) -> None:
+        nonlocal one, tool
+        rigs.append(rig)
+        speculator, tool = rig.speculator(), rig.tool()
+        one = speculator.session()
+        await rig.call(speculator.session(), Midway(rig, "change", free=False), 1)
+        assert rig.seen.of(ToolCallAudited) == []
+        assert rig.seen.of(SpeculationSuspended) == []
+        assert await rig.call(one, tool, 8) == [8, 3]
+        assert await rig.call(one, tool, 8) == [8, 4]  # is compared
+        assert [event.same for event in rig.seen.of(ToolCallAudited)] == [False]
+
+    one: Any = None
+    tool: Any = None
+    in_colour(colour, scenario)
+
+
+@BOTH
+def test_a_change_under_tenants_it_sets_inside_is_one_of_each(colour: str) -> None:
+    """Each of them is set, and left again, by the tool itself; what it calls may set others."""
+
+    class Switching(Scripted):
+        async def run(self, arguments: Any) -> Any:
+            with tenancy.tenant("south"):
+                await super().run(arguments)
+                with tenancy.tenant("east", user="ann"):
+                    return "changed"
+
+    async def scenario(rig: Rig) -> None:
+        tool, change = rig.tool(), Switching(rig, "change", free=False)
+        session = rig.speculator().session()
+        found = {}
+        for name in ("north", "south", "east", "west"):
+            with tenancy.tenant(name):
+                found[name] = await rig.call(session, tool, 7)
+        with tenancy.tenant("north"):
+            await rig.call(session, change, 1)
+        for name, before in found.items():
+            with tenancy.tenant(name):
+                same = await rig.call(session, tool, 7) == before
+            assert same is (name == "west"), name
+        session.close()
 
     in_colour(colour, scenario)
 
@@ -478,6 +563,7 @@ def test_who_joined_a_call_that_is_cancelled_makes_it_himself() -> None:
 
 def test_a_call_cancelled_while_it_waits_for_a_guess_leaves_nothing_behind() -> None:
     async def scenario(rig: Rig) -> None:
+        rig.who = Tenant("north")
         speculator = rig.speculator(Says(guess(7)))
         tool = rig.tool(fates=[rig.gate()])
         owner, other = speculator.session(), speculator.session()
@@ -500,6 +586,7 @@ def test_agents_inside_tools_wait_for_one_another_in_no_circle(colour: str) -> N
     """Each of two tools asks, inside, for the call that the other is making."""
 
     async def scenario(rig: Rig) -> None:
+        rig.who = Tenant("north")
         speculator = rig.speculator()
         meet = [rig.gate(), rig.gate()]
         inner: list[Any] = []

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from benchmarks import virtual_time
-from benchmarks.virtual_time import DeadlockError
+from accel_core.drive import virtual_time
+from accel_core.drive.virtual_time import DeadlockError
 
 
 def test_time_jumps_to_the_next_timer() -> None:
@@ -101,3 +101,18 @@ def test_deadlock(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(virtual_time, "_PATIENCE_S", 0.01)
     with pytest.raises(DeadlockError, match="no timer is set"):
         virtual_time.run(main())
+
+
+def test_what_threads_would_do_is_done_at_once_where_none_are_wanted() -> None:
+    """In the loop's own thread, errors included."""
+
+    async def scenario() -> tuple[int, str]:
+        loop = asyncio.get_running_loop()
+        ran_in = await loop.run_in_executor(None, threading.get_ident)
+        try:
+            await loop.run_in_executor(None, int, "x")
+        except ValueError as error:
+            return ran_in, type(error).__name__
+        return ran_in, ""
+
+    assert virtual_time.run(scenario(), threads=False) == (threading.get_ident(), "ValueError")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from accel_core.drive import virtual_time
 from accel_core.errors import (
     ConfigError,
     LabelledFileError,
@@ -30,7 +31,6 @@ from accel_core.warming import sources
 from accel_core.warming.pacer import AimdPacer
 from accel_core.warming.run import Standing, Terms, Warmed, awarm, refused_s, warm
 from accel_core.warming.target import load_target, target_of
-from benchmarks import virtual_time
 from benchmarks.retrieval_warm import interrupted_twice
 
 if TYPE_CHECKING:

@@ -18,7 +18,6 @@ from accel_core.accel import Accel
 from accel_core.clocks import Clocks
 from accel_core.testing.encoders import HashEncoder
 from accel_core.testing.model_server import ModelServer
-from accel_core.testing.replies import echo
 from langchain_accel import AccelCache
 
 if TYPE_CHECKING:
@@ -127,21 +126,10 @@ class Clock:
         return Clocks(wall_now=self, mono_now=self, chance=lambda: 0.0)
 
 
-@pytest.fixture(scope="session")
-def _running_server() -> Iterator[ModelServer]:
+@pytest.fixture
+def server() -> Iterator[ModelServer]:
     with ModelServer() as server:
         yield server
-
-
-@pytest.fixture
-def server(_running_server: ModelServer) -> Iterator[ModelServer]:
-    """One server for all tests, since ending one takes 20 ms: without calls, and echoing."""
-    _running_server.reset()
-    _running_server._answer = echo
-    yield _running_server
-    failure, _running_server._failure = _running_server._failure, None
-    if failure is not None:
-        raise failure
 
 
 @pytest.fixture
@@ -158,8 +146,7 @@ def colour(request: pytest.FixtureRequest, runner: asyncio.Runner) -> Colour:
 @pytest.fixture
 def http_clients(runner: asyncio.Runner) -> Iterator[dict[str, Any]]:
     """Both of httpx's clients, as the keyword arguments of LangChain's OpenAI classes."""
-    # Without certificates to load a client is made a hundred times sooner; nothing here is secret.
-    plain, waiting = httpx.Client(verify=False), httpx.AsyncClient(verify=False)
+    plain, waiting = httpx.Client(), httpx.AsyncClient()
     yield {"http_client": plain, "http_async_client": waiting}
     plain.close()
     runner.run(waiting.aclose())

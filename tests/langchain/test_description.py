@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from langchain_openai import ChatOpenAI
 from pydantic import BaseModel, SecretStr
@@ -83,7 +83,6 @@ changes = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(changes, max_size=12))
 def test_any_changes(made: list[Callable[[ChatOpenAI], None]]) -> None:
     """Whatever changes, and back, and in place: the description is the one spelled afresh."""

@@ -14,13 +14,13 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from accel_core import Limiter, Retries, RetryPolicy
 from accel_core.errors import LimitExceededError, RequestTooLargeError
 from langchain_accel import accelerate
+from tests.limited import TPM, taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from accel_core.accel import Accel
 
-TPM = 60_000
 ONE = {"requests_per_minute": 1}
 EAGER = Retries(policy=RetryPolicy(max_attempts=3, base_s=0.001))
 hows = pytest.mark.parametrize("how", ["invoke", "stream"])
@@ -99,14 +99,6 @@ def _nothing_asked() -> None:
 
 def limiter(provider: str = "bedrock", **amounts: Any) -> Limiter:
     return Limiter(provider, retries=EAGER, **{"tokens_per_minute": TPM, **amounts})
-
-
-def taken(limiter: Limiter) -> float:
-    """Return how many tokens are missing from the bucket; no call may hold anything."""
-    state = limiter.state()
-    assert state.under_way == state.waiting == 0
-    free = next(size for size in range(TPM, 0, -50) if limiter.eta_s(0, size) == 0.0)
-    return TPM - free
 
 
 @hows

@@ -21,6 +21,7 @@ from accel_core.events.races import PathsRaced
 from accel_core.testing.replies import Reply, echo, last_user_text
 from langchain_accel import accelerate, race
 from langchain_accel.racing import RunnableRace
+from tests.raced import ONE_BY_ONE, WAIT_S, join_threads
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,9 +29,7 @@ if TYPE_CHECKING:
     from accel_core.accel import Accel
     from tests.langchain.conftest import Colour, MakeChat, Recorder
 
-WAIT_S = 5.0  # never reached by a test that passes
 QUESTION = "When is a refund paid?"
-ONE_BY_ONE = (0.0, WAIT_S / 2)
 
 
 class Models:
@@ -56,13 +55,6 @@ def models(server: Any) -> Iterator[Models]:
     yield models
     models.may_answer.set()
     join_threads()
-
-
-def join_threads() -> None:
-    for thread in threading.enumerate():
-        if thread.name == "accel-spawned":
-            thread.join(WAIT_S)
-            assert not thread.is_alive()
 
 
 def good(message: AIMessage) -> bool:
@@ -241,14 +233,15 @@ def test_caches_and_tenants_reach_into_the_paths(
     chat: MakeChat, colour: Colour, accel: Accel, models: Models, server: Any
 ) -> None:
     """Accelerated models answer from their cache inside a race, each tenant from its own."""
-    raced: Any = race([chat(model="small"), chat(model="large")], accept=good, accel=accel)
+    paths = [chat(model="small"), chat(model="large")]
+    raced: Any = race(paths, accept=good, after_s=ONE_BY_ONE, accel=accel)
     models.small = Reply(content="bad")
     raced = accelerate(raced, accel)
     assert isinstance(raced, RunnableRace)
     for tenant in ("acme", "acme", "globex"):
         with accel.tenant(tenant):
             assert colour.invoke(raced, QUESTION).text == f"large: {QUESTION}"
-    assert sorted(models.asked) == ["large", "large", "small", "small"]
+    assert models.asked == ["small", "large"] * 2
 
 
 @tool

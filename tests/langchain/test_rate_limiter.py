@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import openai as sdk
@@ -13,28 +12,23 @@ from langchain_core.messages import HumanMessage
 from accel_core import Limiter
 from accel_core.errors import LimitExceededError, RequestTooLargeError
 from accel_core.testing.model_server import ModelServer
-from accel_core.testing.provider import SimulatedProvider
-from accel_core.testing.provider_answers import ProviderAnswers
-from accel_core.testing.provider_rules import faster, openai
 from accel_core.testing.replies import Reply
 from langchain_accel import TokenRateLimiter, accelerate
 from langchain_accel._context import current_run
+from tests.limited import TPM, quick_answers, taken
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from accel_core.accel import Accel
+    from accel_core.testing.provider_answers import ProviderAnswers
 
-TPM = 60_000
 hows = pytest.mark.parametrize("how", ["invoke", "stream"])
 
 
 @pytest.fixture
 def answers() -> ProviderAnswers:
-    rules = replace(
-        openai(tokens=100 * TPM), latency=faster(openai(), 100).latency, count_sigma=0.0
-    )
-    return ProviderAnswers(SimulatedProvider(rules, seed=1))
+    return quick_answers(100 * TPM)
 
 
 @pytest.fixture
@@ -46,14 +40,6 @@ def server(answers: ProviderAnswers) -> Iterator[ModelServer]:
 def limits(**amounts: Any) -> Limiter:
     """Return a limiter that gives back what was not used, so that settling shows."""
     return Limiter("bedrock", **{"tokens_per_minute": TPM, "max_wait_s": 0, **amounts})
-
-
-def taken(limiter: Limiter) -> float:
-    """Return how many tokens are missing from the bucket; no call may hold anything."""
-    state = limiter.state()
-    assert state.under_way == state.waiting == 0
-    free = next(size for size in range(TPM, 0, -50) if limiter.eta_s(0, size) == 0.0)
-    return TPM - free
 
 
 @hows

@@ -188,7 +188,8 @@ def test_agents_at_once_share_a_call(accel: Accel, runner: Any) -> None:
     ]
 
     async def scenario() -> list[Any]:
-        both = asyncio.gather(*(agent.ainvoke(QUESTION) for agent in agents))
+        with accel.tenant("north"):
+            both = asyncio.gather(*(agent.ainvoke(QUESTION) for agent in agents))
         while not lookup.begun:
             await asyncio.sleep(0)
         for _ in range(1_000):  # the other one comes as far as it can
@@ -373,7 +374,8 @@ def test_settings_that_hold_themselves(accel: Accel, colour: Colour) -> None:
     loop["itself"] = loop
     agent = create_agent(Scripted(turns=[[A]]), [lookup.tool], middleware=[guessing(accel)])
     for settings in (loop, loop, {"itself": loop}):
-        state = colour.invoke(agent, QUESTION, {"configurable": {"settings": settings}})
+        with accel.tenant("north"):
+            state = colour.invoke(agent, QUESTION, {"configurable": {"settings": settings}})
         assert told(state["messages"]) == "<a>"
     assert lookup.begun == ["a", "a"]
 
@@ -427,3 +429,34 @@ def test_a_change_that_sets_another_tenant(accel: Accel, colour: Colour) -> None
         colour.invoke(seller, QUESTION)
         seen.append(told(colour.invoke(reader, QUESTION)["messages"]))
     assert seen == ["1", "0"]
+
+
+def test_a_change_under_a_tenant_that_the_tool_sets_and_leaves(
+    accel: Accel, colour: Colour
+) -> None:
+    """What that tenant's agents have read before is out of date, and another's is not."""
+    lookup = Lookup()
+    reader = create_agent(
+        Scripted(turns=[[A]]),
+        [lookup.tool],
+        middleware=[SpeculativeTools(["lookup"], predictors=[], accel=accel)],
+    )
+
+    @tool
+    def sell(key: str) -> str:
+        """Sell one for somebody else."""
+        with accel.tenant("bob"):
+            return f"{key} is sold"
+
+    seller = create_agent(
+        Scripted(turns=[[("sell", {"key": "a"})]]), [sell], middleware=[guessing(accel)]
+    )
+    for name in ("bob", "eve"):
+        with accel.tenant(name):
+            colour.invoke(reader, QUESTION)
+    with accel.tenant("ann"):
+        colour.invoke(seller, QUESTION)
+    for name, calls in (("eve", 2), ("bob", 3)):
+        with accel.tenant(name):
+            colour.invoke(reader, QUESTION)
+        assert len(lookup.begun) == calls, name

@@ -269,7 +269,8 @@ def test_the_same_call_by_two_agents_at_once_is_made_once(accel: Accel, runner: 
         calls = [
             {"name": "lookup", "args": {"key": "a"}, "id": i, "type": "tool_call"} for i in "xy"
         ]
-        both = asyncio.gather(*(one.ainvoke(call) for call in calls))
+        with accel.tenant("north"):
+            both = asyncio.gather(*(one.ainvoke(call) for call in calls))
         while not lookup.begun:
             await asyncio.sleep(0)
         lookup.gate.set()

@@ -506,7 +506,8 @@ def test_many_runs_of_one_agent_at_once(
 
 
 def test_nothing_crosses_a_tenant_or_a_setting(accel: Accel, colour: Colour) -> None:
-    """The same call of another tenant, or with another setting of the run, is made anew."""
+    """The same call of another tenant, or with another setting of the run, is made anew; of no
+    tenant, of each run."""
     lookup = Lookup()
     agent = create_agent(
         Scripted(turns=[[A]]),
@@ -518,8 +519,12 @@ def test_nothing_crosses_a_tenant_or_a_setting(accel: Accel, colour: Colour) -> 
             run(colour, agent)
     assert lookup.begun == ["a", "a"]
     for user in ("ann", "bob", "bob"):
-        run(colour, agent, config={"configurable": {"user": user}})
+        with accel.tenant("y"):
+            run(colour, agent, config={"configurable": {"user": user}})
     assert lookup.begun == ["a"] * 4
+    for _ in range(2):
+        run(colour, agent)
+    assert lookup.begun == ["a"] * 6
 
 
 def test_the_predictor_learns_each_turn_of_a_thread_once(

@@ -8,7 +8,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from llama_index.core.base.llms.types import (
     ChatMessage,
@@ -462,7 +462,7 @@ def naming() -> Any:
         yield accel
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(first=st.lists(MESSAGES, min_size=1, max_size=3), data=st.data())
 def test_scope_is_all_but_the_last_words(
     naming: Accel, first: list[ChatMessage], data: st.DataObject
@@ -478,7 +478,7 @@ def test_scope_is_all_but_the_last_words(
     assert (one.key == other.key) == same
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(first=st.text(), second=st.text(), formatted=st.tuples(st.booleans(), st.booleans()))
 def test_a_completions_scope_is_all_but_its_prompt(
     naming: Accel, first: str, second: str, formatted: tuple[bool, bool]

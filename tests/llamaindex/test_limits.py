@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import openai as sdk
@@ -13,21 +12,18 @@ from llama_index.llms.openai import OpenAIResponses
 from accel_core import Limiter, Retries, RetryPolicy
 from accel_core.errors import RequestTooLargeError
 from accel_core.testing.model_server import ModelServer
-from accel_core.testing.provider import SimulatedProvider
-from accel_core.testing.provider_answers import ProviderAnswers
-from accel_core.testing.provider_rules import faster, openai
 from accel_core.testing.replies import Reply
 from accel_core.transport.httpx_transport import LimitedTransport
 from llamaindex_accel import accelerate
+from tests.limited import LIMIT, quick_answers, served
 from tests.llamaindex.support import ALL_METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from accel_core.accel import Accel
+    from accel_core.testing.provider_answers import ProviderAnswers
 
-LIMIT = 600_000
-"""Tokens a minute: 10,000 come back each second."""
 LARGE, SMALL = 590_000, 6_000
 EAGER = Retries(policy=RetryPolicy(max_attempts=2, base_s=0.001))
 
@@ -36,8 +32,7 @@ methods = pytest.mark.parametrize("method", ALL_METHODS)
 
 @pytest.fixture
 def answers() -> ProviderAnswers:
-    rules = replace(openai(tokens=LIMIT), latency=faster(openai(), 100).latency, count_sigma=0.0)
-    return ProviderAnswers(SimulatedProvider(rules, seed=1))
+    return quick_answers(LIMIT)
 
 
 @pytest.fixture
@@ -49,13 +44,6 @@ def server(answers: ProviderAnswers) -> Iterator[ModelServer]:
 @pytest.fixture
 def limiter() -> Limiter:
     return Limiter(tokens_per_minute=LIMIT)
-
-
-def served(limiter: Limiter) -> int:
-    """Return how many calls it let through to an answer; none may hold anything."""
-    state = limiter.state()
-    assert state.under_way == state.waiting == 0
-    return sum(one.kept + one.late for one in state.attained.values())
 
 
 @methods

@@ -14,6 +14,7 @@ from llama_index.core.llms.callbacks import llm_completion_callback
 from accel_core import Limiter, Retries, RetryPolicy
 from accel_core.errors import LimitExceededError, RequestTooLargeError
 from llamaindex_accel import accelerate
+from tests.limited import TPM, taken
 from tests.llamaindex.support import ALL_METHODS, user
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
     from accel_core.accel import Accel
 
-TPM = 60_000
 ONE = {"requests_per_minute": 1, "max_wait_s": 0}
 EAGER = Retries(policy=RetryPolicy(max_attempts=3, base_s=0.001))
 methods = pytest.mark.parametrize("method", ALL_METHODS)
@@ -100,14 +100,6 @@ def _nothing_asked() -> None:
 
 def limiter(provider: str = "bedrock", **amounts: Any) -> Limiter:
     return Limiter(provider, retries=EAGER, **{"tokens_per_minute": TPM, **amounts})
-
-
-def taken(limiter: Limiter) -> float:
-    """Return how many tokens are missing from the bucket; no call may hold anything."""
-    state = limiter.state()
-    assert state.under_way == state.waiting == 0
-    free = next(size for size in range(TPM, 0, -50) if limiter.eta_s(0, size) == 0.0)
-    return TPM - free
 
 
 @methods

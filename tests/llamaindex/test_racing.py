@@ -21,6 +21,7 @@ from accel_core.events.races import PathsRaced
 from accel_core.testing.replies import Reply, echo
 from llamaindex_accel import accelerate, race
 from tests.llamaindex.support import text_of, user
+from tests.raced import ONE_BY_ONE, WAIT_S, join_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from accel_core.testing.doubles import RecordingObserver
     from tests.llamaindex.support import Caller
 
-WAIT_S = 5.0  # never reached by a test that passes
 QUESTION = "When is a refund paid?"
 SMALL, LARGE = "gpt-4o-mini", "gpt-4o"
 
@@ -59,13 +59,6 @@ def models(server: Any) -> Iterator[Models]:
     yield models
     models.may_answer.set()
     join_threads()
-
-
-def join_threads() -> None:
-    for thread in threading.enumerate():
-        if thread.name == "accel-spawned":
-            thread.join(WAIT_S)
-            assert not thread.is_alive()
 
 
 def good(response: Any) -> bool:
@@ -242,7 +235,7 @@ def test_an_agent_is_the_standard_path_of_a_direct_answer(
     raced = race(
         {"direct": llm, "agent": agent},
         accept=lambda found: "don't know" not in str(found),
-        after_s=(0.0, WAIT_S),
+        after_s=ONE_BY_ONE,
         accel=accel,
     )
     assert str(ask.run(raced.arun(QUESTION))) == "After 14 days."
@@ -302,7 +295,7 @@ def test_caches_and_tenants_reach_into_the_paths(
     """Accelerated models answer from their cache inside a race, each tenant from its own."""
     models.small = Reply(content="bad")
     llms = [accelerate(make_llm(), accel), accelerate(make_llm(model=LARGE), accel)]
-    raced = race(llms, accept=good, after_s=(0.0, WAIT_S), accel=accel)
+    raced = race(llms, accept=good, after_s=ONE_BY_ONE, accel=accel)
     for tenant in ("acme", "acme", "globex"):
         with accel.tenant(tenant):
             assert text_of(run(raced, QUESTION)) == "large"

@@ -12,13 +12,13 @@ from accel_core import Limiter
 from accel_core.errors import LimitExceededError, RequestTooLargeError
 from accel_core.testing.replies import Reply
 from llamaindex_accel import TokenRateLimiter, accelerate
+from tests.limited import TPM, taken
 from tests.llamaindex.support import ALL_METHODS, user
-from tests.llamaindex.test_limits_without_client import Local, taken
+from tests.llamaindex.test_limits_without_client import Local
 
 if TYPE_CHECKING:
     from accel_core.accel import Accel
 
-TPM = 60_000
 methods = pytest.mark.parametrize("method", ALL_METHODS)
 
 

@@ -108,7 +108,7 @@ async def test_a_stream_that_nobody_reads_ends_its_turn(world: World) -> None:
 
 @pytest.mark.parametrize("streaming", [True, False])
 def test_a_loop_of_ones_own(streaming: bool, world: World) -> None:
-    """`chat_with_tools` and `tool.call` in a thread: guessed, joined, and learned at the end."""
+    """`chat_with_tools` and `tool.call`, in two threads: one run by nothing but its tenant."""
     predictor = Foresight(TRACK)
     desk = world.desk("desk")
     with ModelServer(scripted(TRACK, "It is in Lyon.")) as server:
@@ -118,9 +118,10 @@ def test_a_loop_of_ones_own(streaming: bool, world: World) -> None:
         message: Any = "Where is parcel 3?"
 
         def answer() -> Any:
-            if streaming:
-                return list(llm.stream_chat_with_tools(tools, message, history))[-1]
-            return llm.chat_with_tools(tools, message, history)
+            with world.accel.tenant("north"):
+                if streaming:
+                    return list(llm.stream_chat_with_tools(tools, message, history))[-1]
+                return llm.chat_with_tools(tools, message, history)
 
         with server.hold():
             released = threading.Thread(target=world.carrier.wait_for, args=(1,))
@@ -131,7 +132,8 @@ def test_a_loop_of_ones_own(streaming: bool, world: World) -> None:
         asked.join()
         response = history.pop()
         (call,) = llm.get_tool_calls_from_response(response)
-        output = by_name[call.tool_name].call(**call.tool_kwargs)
+        with world.accel.tenant("north"):
+            output = by_name[call.tool_name].call(**call.tool_kwargs)
     assert output.content == "parcel 3 is in Lyon"
     assert desk.called == [("track", "3")]
 
@@ -144,7 +146,7 @@ def test_predict_and_call(world: World) -> None:
     tools, llm = world.speculate([noted.tool()], llm, predictor)
     for question in ("a", "b"):
         assert llm.predict_and_call(tools, user_msg=question).response == "first"
-    assert noted.called == ["first"]
+    assert noted.called == ["first", "first"]
     said, observed = predictor.learned[0]
     assert said == Said("user", "a")
     assert observed == Observed("look", {"name": "first"}, "first", failed=False, turn=0)

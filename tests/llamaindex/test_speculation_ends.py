@@ -207,7 +207,8 @@ async def test_agents_at_once_join_one_execution(world: World) -> None:
         let.set()
         tools, llm = speculate([counted], llm, world.accel)
         agents.append(FunctionAgent(tools=tools, llm=llm, streaming=False))
-    handlers = [agent.run(user_msg="Go.") for agent in agents]
+    with world.accel.tenant("north"):
+        handlers = [agent.run(user_msg="Go.") for agent in agents]
     await slow.began.wait()
     await others()
     slow.let.set()

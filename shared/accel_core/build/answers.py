@@ -22,6 +22,7 @@ from accel_core.drive.invalidations import Invalidations
 from accel_core.encoder.batching import BatchingEncoder
 from accel_core.errors import ConfigError
 from accel_core.evidence import Evidence
+from accel_core.explaining import Explainer
 from accel_core.files.learned import LearnedFile
 from accel_core.files.shadow_log import ShadowLog
 from accel_core.index.scoped import ScopedIndex
@@ -43,6 +44,7 @@ from accel_core.verifier.function import FunctionVerifier
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from accel_core.build.observers import Observers
     from accel_core.clocks import Clocks
     from accel_core.config import AccelConfig, CacheConfig, SemanticConfig
     from accel_core.corpora import Corpora
@@ -57,6 +59,7 @@ class Built(NamedTuple):
     """What is behind an `Accel`."""
 
     cache: SemanticCache
+    explainer: Explainer
     retrieval: RetrievalCache
     gate: RetrievalDecisions | None
     corpora: Corpora
@@ -69,7 +72,7 @@ class Built(NamedTuple):
 def build_caches(
     config: AccelConfig,
     secrets: Secrets,
-    emit: Observer,
+    observers: Observers,
     clocks: Clocks,
     *,
     encoder: Encoder | None = None,
@@ -84,7 +87,7 @@ def build_caches(
     Args:
         config: the configuration.
         secrets: keys of digests and MACs.
-        emit: receives every event.
+        observers: receive every event.
         clocks: time and dice.
         encoder: used instead of the configured one.
         store: used instead of the configured one.
@@ -93,7 +96,7 @@ def build_caches(
         verifier: a second opinion on what is near, and not near enough.
         gate: says which messages need retrieval, used instead of the configured one.
     """
-    settings = config.cache
+    settings, emit = config.cache, observers.emit
     encoder, similarity, off = build_semantic(
         config, emit, encoder, gates or {}, verified=verifier is not None
     )
@@ -135,16 +138,26 @@ def build_caches(
     leases = store if isinstance(store, SharedFlights) else None
     flights = FlightTable(single_flight.lease_s, clocks.mono_now, leases)
     leadership = Leadership(flights, leases, tiers, invalidations)
+    policies = Policies(
+        ttl=settings.ttl, admission=settings.admission, never=settings.never, exact=settings.exact
+    )
+    meaning = Meaning(
+        tiers,
+        similarity,
+        off=off,
+        learning=learning,
+        verification=verification,
+        looked=observers.looked,
+    )
+    together = flights if single_flight.enabled else None
+    explainer = Explainer(
+        tiers, meaning, policies, together, colours=colours, wall_now=clocks.wall_now
+    )
     cache = SemanticCache(
         tiers,
-        flights if single_flight.enabled else None,
-        Policies(
-            ttl=settings.ttl,
-            admission=settings.admission,
-            never=settings.never,
-            exact=settings.exact,
-        ),
-        Meaning(tiers, similarity, off=off, learning=learning, verification=verification),
+        together,
+        policies,
+        meaning,
         leadership=leadership,
         invalidations=invalidations,
         colours=colours,
@@ -161,11 +174,13 @@ def build_caches(
         gates=gates or {},
         store=store,
     )
-    reports = Reports(tiers, invalidations, learning, colours=colours, mono_now=clocks.mono_now)
+    reports = Reports(
+        tiers, invalidations, learning, colours=colours, emit=emit, mono_now=clocks.mono_now
+    )
     decisions = build_gate(
         config.retrieval.gate, sensor, emit=emit, mono_now=clocks.mono_now, gate=gate
     )
-    return Built(cache, retrieval, decisions, corpora, colours, tiers, reports, learning)
+    return Built(cache, explainer, retrieval, decisions, corpora, colours, tiers, reports, learning)
 
 
 def _learning(

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from accel_core.config import AccelConfig, SemanticConfig
     from accel_core.policy.calibration import Calibration
     from accel_core.policy.gates import Gate
-    from accel_core.policy.similarity import SimilarityPolicy
+    from accel_core.policy.similarity import AccountablePolicy
     from accel_core.ports import Encoder, Observer
 
 lexicon = English()
@@ -45,7 +45,7 @@ def build_semantic(
     gates: Mapping[str, Gate],
     *,
     verified: bool,
-) -> tuple[Encoder | None, SimilarityPolicy | None, str]:
+) -> tuple[Encoder | None, AccountablePolicy | None, str]:
     """Return encoder, similarity policy and, where there is none, the reason."""
     settings = config.cache.semantic
     if not settings.enabled:
@@ -77,7 +77,7 @@ def build_similarity(
     gates: Mapping[str, Gate] | None = None,
     *,
     verified: bool = False,
-) -> SimilarityPolicy | None:
+) -> AccountablePolicy | None:
     """Return what decides about `encoder`'s neighbours; None where it is not calibrated.
 
     With `max_wrong_hits` it chooses whatever no gate refuses: `Learning` has the last word. Beside

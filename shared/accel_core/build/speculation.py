@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from accel_core.config import SpeculationConfig
     from accel_core.ports import Observer
     from accel_core.speculating import Drafter, Predictor
+    from accel_core.steps import Begin
     from accel_core.tenancy import Tenant
 
 
@@ -32,6 +33,7 @@ def build_speculator(
     *,
     whose: Callable[[], Tenant | None],
     emit: Observer,
+    begin: Begin,
     clocks: Clocks,
 ) -> ToolSpeculator:
     """Wire a speculator.
@@ -42,6 +44,7 @@ def build_speculator(
         drafters: who guesses by asking somebody.
         whose: returns who is asking.
         emit: receives every event.
+        begin: begins to record a real call.
         clocks: time and dice.
     """
     return ToolSpeculator(
@@ -54,4 +57,5 @@ def build_speculator(
         mono_now=clocks.mono_now,
         lock=threading.RLock,
         chance=clocks.chance,
+        begin=begin,
     )

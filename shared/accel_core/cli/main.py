@@ -1,4 +1,4 @@
-"""``accel``: measure and calibrate on questions of your own, fill caches, look into stores.
+"""``accel``: audit logs, measure and calibrate on questions of your own, fill and look into caches.
 
 Thin: every command reads its files, shows progress, calls `accel_core.evaluation` and tells what
 came out. Errors of the files end a command with their message and code 2; nothing is written then.
@@ -18,8 +18,10 @@ except ImportError as error:
     raise SystemExit(f"the accel command needs: pip install 'llm-accel[cli]' ({error})") from error
 
 from accel_core import build
+from accel_core.cli.audit import audit_logs
 from accel_core.cli.encoders import Kind, encoder_of
 from accel_core.cli.gate import train_gate
+from accel_core.cli.report import report
 from accel_core.cli.shadow import shadow_report
 from accel_core.cli.store import store
 from accel_core.cli.terminal import asides, fail, mistakes_told, progress, told
@@ -38,12 +40,15 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
-    help="Measure and calibrate what a cache serves, fill it before users come, look into it.",
+    help="Say what a log's calls would have saved; measure and calibrate what a cache serves, fill"
+    " it before users come, look into it.",
 )
 app.command("shadow-report")(shadow_report)
 app.command("train-gate")(train_gate)
 app.command("learn-tools")(learn_tools)
+app.command("audit")(audit_logs)
 app.command("warm")(warm_up)
+app.command("report")(report)
 app.add_typer(store, name="store")
 
 Questions = Annotated[

@@ -63,6 +63,7 @@ def export_store(
     tenant: Tenant = None,
     vectors: Annotated[bool, typer.Option(help="with the vectors of questions")] = True,
     force: Annotated[bool, typer.Option("--force", help="replace the file")] = False,
+    dry_run: DryRun = False,
     as_json: AsJson = False,
 ) -> None:
     """Write entries into a file of lines, which only its owner can read."""
@@ -75,9 +76,11 @@ def export_store(
             leaves = leaving(
                 store, meant, tally, wall_now=Clocks().wall_now, report=step("exporting")
             )
-            with writing(file, replace=force) as out:
+            with writing(file, replace=force, dry_run=dry_run) as out:
                 export(leaves, out, place.seal, tally, vectors=vectors)
-    _tell(tally, f"written to {file}", {"place": place, "file": file}, as_json)
+    done = "would be written" if dry_run else "written"
+    about = {"place": place, "file": file, "dry_run": dry_run}
+    _tell(tally, f"{done} to {file}", about, as_json)
 
 
 def import_file(

@@ -24,6 +24,7 @@ from accel_core.cli.store_options import (
 from accel_core.cli.store_places import At, Embeddings, Settings, opened, place_of
 from accel_core.cli.terminal import fail, mistakes_told, progress, say_wrong, told
 from accel_core.clocks import Clocks
+from accel_core.leases import SharedFlights
 from accel_core.ports import Entry, Selector
 from accel_core.transfer import looking
 
@@ -144,7 +145,8 @@ def invalidate(
 ) -> None:
     """Remove the entries that fulfil all conditions given, also from the vectors beside them.
 
-    Processes that share the store notice, as where one of them removes them.
+    Processes that share the store notice, as where one of them removes them; on a server they store
+    nothing of it either that they were asking for.
     """
     conditions = {
         "id_": id_, "namespace": namespace, "tag": tag, "tenant": tenant, "scope": scope,
@@ -205,6 +207,9 @@ def _removed(place: Place, meant: Sequence[Selector], *, dry_run: bool) -> list[
     """Remove what is meant, and return the ids."""
     # A file that is not there is not made, and said so.
     with opened(place, read_only=dry_run or place.missing) as store, progress() as step:
+        if isinstance(store, SharedFlights) and not dry_run:
+            # Before removing: what is being asked for now is then removed here, or refused later.
+            store.outdate(meant)
         keys = list(dict.fromkeys(key for one in meant for key in store.select(one)))
         report = step("removing")
         for start in range(0, 0 if dry_run else len(keys), _REMOVED):

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from accel_core.config.ranges import positive
 from accel_core.errors import ConfigError
 
+_LEAST_FILE_BYTES = 1 << 20
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLogConfig:
@@ -52,6 +54,27 @@ class OtelConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StatisticsFileConfig:
+    """A file of what happened, for ``accel report``; see `files.statistics_file`.
+
+    Attributes:
+        path: where; None: there is none.
+        max_bytes: of it and the older one beside it, together.
+        texts: whether it has questions in plain text: the most asked, and those that were near.
+    """
+
+    path: str | None = None
+    max_bytes: int = 256 << 20
+    texts: bool = False
+
+    def __post_init__(self) -> None:
+        if self.path == "":
+            raise ConfigError("path", self.path, "must name a file")
+        if not self.max_bytes >= _LEAST_FILE_BYTES:
+            raise ConfigError("max_bytes", self.max_bytes, f"must be {_LEAST_FILE_BYTES:,} or more")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ObserveConfig:
     """What is told of requests, and to whom.
 
@@ -73,6 +96,7 @@ class ObserveConfig:
     log: RequestLogConfig = field(default_factory=RequestLogConfig)
     prometheus: PrometheusConfig = field(default_factory=PrometheusConfig)
     otel: OtelConfig = field(default_factory=OtelConfig)
+    file: StatisticsFileConfig = field(default_factory=StatisticsFileConfig)
 
     def __post_init__(self) -> None:
         positive("max_queued", self.max_queued)
@@ -86,6 +110,7 @@ class ObserveConfig:
             "prometheus.enabled": self.prometheus.enabled,
             "otel.spans": self.otel.spans,
             "otel.metrics": self.otel.metrics,
+            "file.path": self.file.path,
         }
         for name, wanted in exported.items():
             if wanted and not self.enabled:

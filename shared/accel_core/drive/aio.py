@@ -11,7 +11,8 @@ import contextlib
 import contextvars
 import functools
 import os
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from accel_core.drive.flight import DECLINED
@@ -19,7 +20,6 @@ from accel_core.errors import UnsupportedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Hashable
-    from concurrent.futures import Future
 
     from accel_core.drive.flight import Flight
     from accel_core.ports import Sensor, Vector
@@ -65,6 +65,26 @@ def start(flow: Coroutine[Any, Any, None]) -> Callable[[], object]:
             task.cancel()
 
     return stop
+
+
+async def in_own_thread(function: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Call a blocking `function` in a thread of its own, in the caller's context.
+
+    Cancelled, the thread is left to end. Neither the loop's end nor the process's waits for it, as
+    they would for a thread of a pool, and it takes none from work that somebody waits for.
+    """
+    done: Future[T] = Future()
+    done.set_running_or_notify_cancel()
+    in_context = functools.partial(contextvars.copy_context().run, function, *args, **kwargs)
+
+    def job() -> None:
+        try:
+            done.set_result(in_context())
+        except BaseException as error:  # told where it is awaited
+            done.set_exception(error)
+
+    threading.Thread(target=job, name="accel-spawned", daemon=True).start()
+    return await asyncio.wrap_future(done)
 
 
 class AsyncIo:

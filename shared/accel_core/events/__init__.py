@@ -25,12 +25,14 @@ from accel_core.events.caching import (
     CacheVerified,
     ControlIgnored,
     EmbeddingsServed,
+    HitReported,
     LearnedIgnored,
     SemanticUnavailable,
     Tier,
 )
 from accel_core.events.limits import (
     HiddenLimitFound,
+    LimitRefused,
     LimitRejected,
     LimitsAlone,
     LimitsShared,
@@ -61,6 +63,7 @@ from accel_core.events.tools import (
     ToolCallBegun,
     ToolCallReused,
     ToolCallWasted,
+    ToolsUnknown,
 )
 
 __all__ = [
@@ -79,7 +82,9 @@ __all__ = [
     "EmbeddingsServed",
     "Event",
     "HiddenLimitFound",
+    "HitReported",
     "LearnedIgnored",
+    "LimitRefused",
     "LimitRejected",
     "LimitWaited",
     "LimitsAlone",
@@ -105,6 +110,7 @@ __all__ = [
     "ToolCallBegun",
     "ToolCallReused",
     "ToolCallWasted",
+    "ToolsUnknown",
     "WriteDropped",
 ]
 
@@ -120,6 +126,7 @@ Event = (
     | CacheInvalidated
     | BackendFailed
     | EmbeddingsServed
+    | HitReported
     | LearnedIgnored
     | RetrievalHit
     | RetrievalMiss
@@ -128,6 +135,7 @@ Event = (
     | CorpusChanged
     | LimitWaited
     | PathsRaced
+    | LimitRefused
     | LimitRejected
     | LimitsAlone
     | LimitsShared
@@ -143,6 +151,7 @@ Event = (
     | ToolCallWasted
     | ToolCallAudited
     | SpeculationSuspended
+    | ToolsUnknown
     | PredictorFailed
     | RequestEnded
 )

@@ -115,6 +115,13 @@ class EmbeddingsServed(NamedTuple):
     asked: int
 
 
+class HitReported(NamedTuple):
+    """Somebody says that a hit was wrong; ``demoted``: its entry was, for it was his to report."""
+
+    entry_id: str
+    demoted: bool
+
+
 class LearnedIgnored(NamedTuple):
     """What was learned before is left out, and learning starts cold; said with the file's path.
 

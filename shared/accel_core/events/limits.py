@@ -12,6 +12,16 @@ class LimitWaited(NamedTuple):
     tier: str
 
 
+class LimitRefused(NamedTuple):
+    """The provider refused a call for a limit: a 429, or a stream that begins with one.
+
+    ``retry_after_s``: when it wants to be asked again; None: it does not say.
+    """
+
+    tier: str
+    retry_after_s: float | None = None
+
+
 class LimitRejected(NamedTuple):
     """A call was turned away: there is room in `eta_s` seconds, later than it may wait."""
 

@@ -58,6 +58,25 @@ class SpeculationSuspended(NamedTuple):
     reason: str
 
 
+class ToolsUnknown(NamedTuple):
+    """An argument, ``allowed`` or ``never``, names tools that the agent does not have.
+
+    Attributes:
+        argument: which one.
+        names: those that no tool has.
+        tools: those that there are.
+    """
+
+    argument: str
+    names: tuple[str, ...]
+    tools: tuple[str, ...]
+
+    @property
+    def remedy(self) -> str:
+        """What is wrong, and what there is."""
+        return f"{self.argument}= names {list(self.names)}; there are {list(self.tools)}"
+
+
 class PredictorFailed(NamedTuple):
     """Somebody who guesses calls failed; the run went on without. Said once for each cause.
 

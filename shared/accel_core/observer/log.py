@@ -17,6 +17,7 @@ from accel_core.events import (
     SearchUnavailable,
     SemanticUnavailable,
     SpeculationSuspended,
+    ToolsUnknown,
     WriteDropped,
 )
 
@@ -39,6 +40,7 @@ class LoggingObserver:
             PredictorFailed,
             SemanticUnavailable,
             SpeculationSuspended,
+            ToolsUnknown,
             WriteDropped,
         }
     )
@@ -54,11 +56,15 @@ class LoggingObserver:
             cause = (event.backend, event.operation)
         elif isinstance(event, (PredictorFailed, SpeculationSuspended)):
             cause = (event[0], event.reason)
+        elif isinstance(event, ToolsUnknown):
+            cause = event
         if cause in self._seen or len(self._seen) >= _MAX_CAUSES:
             self._logger.debug("%r", event)
             return
         self._seen.add(cause)
         if isinstance(event, SemanticUnavailable):
             self._logger.warning("answers are served exactly only: %s", event.remedy)
+        elif isinstance(event, ToolsUnknown):
+            self._logger.warning("no tool has such a name: %s", event.remedy)
         else:
             self._logger.warning("%r", event)

@@ -17,7 +17,8 @@ from opentelemetry import metrics as meters
 from opentelemetry import trace as traces
 from opentelemetry.trace import SpanKind, StatusCode
 
-from accel_core.events.requests import RequestEnded
+from accel_core import events
+from accel_core.events.requests import MODEL_OPERATIONS, RequestEnded
 from accel_core.policy.labels import OTHER, Labels
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ _MODEL, _KIND = "gen_ai.request.model", "gen_ai.token.type"
 _INPUT, _OUTPUT = "gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens"
 _CACHED, _STREAMED = "gen_ai.usage.cache_read.input_tokens", "gen_ai.request.stream"
 _FIRST_CHUNK, _ERROR = "gen_ai.response.time_to_first_chunk", "error.type"
+_TOOL = "gen_ai.tool.name"
 _UNKNOWN_PROVIDER = "_OTHER"
 
 
@@ -53,7 +55,15 @@ class OtelObserver:
         meter_provider: where metrics go, likewise.
     """
 
-    kinds = frozenset({RequestEnded})
+    kinds = frozenset(
+        {
+            RequestEnded,
+            events.ToolCallBegun,
+            events.ToolCallReused,
+            events.ToolCallWasted,
+            events.PathsRaced,
+        }
+    )
 
     def __init__(
         self,
@@ -73,13 +83,15 @@ class OtelObserver:
         return contexts.get_current()
 
     def __call__(self, event: Event, captured: Context | None = None, /) -> None:
-        """Tell of a request that was made in the context `captured`."""
+        """Tell of a request that was made in the context `captured`; count what else happened."""
         if not isinstance(event, RequestEnded):
+            if self._metrics is not None:
+                self._metrics.count_other(event)
             return
         if self._tracer is not None:
             end_ns = int(event.ended_s * 1e9)
             span = self._tracer.start_span(
-                f"{event.operation} {event.model}".strip(),
+                f"{event.operation} {event.name or event.model}".strip(),
                 captured,
                 SpanKind.CLIENT if event.attempts else SpanKind.INTERNAL,
                 _attributes(event),
@@ -96,14 +108,15 @@ class OtelObserver:
 def _attributes(ended: RequestEnded) -> dict[str, Any]:
     attributes: dict[str, Any] = {
         _OPERATION: ended.operation,
-        _PROVIDER: ended.provider or _UNKNOWN_PROVIDER,
         "accel.cache.outcome": ended.outcome,
         "accel.cache.reason": ended.reason,
         "accel.ending": ended.ending,
         "accel.attempts": ended.attempts,
     }
-    known = {
+    known: dict[str, Any] = {
         _MODEL: ended.model,
+        _PROVIDER: ended.operation in MODEL_OPERATIONS and (ended.provider or _UNKNOWN_PROVIDER),
+        _TOOL if ended.operation == "execute_tool" else "accel.name": ended.name,
         _STREAMED: ended.streamed,
         _ERROR: ended.error,
         "accel.cache.tier": ended.tier,
@@ -122,6 +135,7 @@ def _attributes(ended: RequestEnded) -> dict[str, Any]:
         "accel.cache.age_s": ended.age_s,
         "accel.saved.duration_s": ended.saved_s,
         _FIRST_CHUNK: ended.parts.first_token_s,
+        "accel.time_per_output_token_s": ended.token_s,
     }
     attributes |= {name: value for name, value in known.items() if value}
     return attributes | {name: value for name, value in measured.items() if value is not None}
@@ -135,7 +149,9 @@ def _add_events(span: Span, ended: RequestEnded, end_ns: int) -> None:
     decision: dict[str, Any] = {"accel.cache.reason": ended.reason}
     if ended.similarity is not None:
         decision["accel.cache.similarity"] = ended.similarity
-    span.add_event(f"accel.cache.{ended.outcome}", decision, decided_ns)
+    reused = ended.operation == "execute_tool" and ended.outcome == "hit"
+    what = "speculation.reused" if reused else f"cache.{ended.outcome}"
+    span.add_event(f"accel.{what}", decision, decided_ns)
     if parts.queue_s or parts.backoff_s:
         waits = {"accel.queue_s": parts.queue_s, "accel.backoff_s": parts.backoff_s}
         admitted_ns = decided_ns + int((parts.queue_s + parts.backoff_s) * 1e9)
@@ -162,6 +178,23 @@ class _Metrics:
         self._attempts = meter.create_counter("accel.attempts", description="Providers asked.")
         self._saved_tokens = meter.create_counter("accel.saved.tokens", unit="{token}")
         self._saved_s = meter.create_counter("accel.saved.duration", unit="s")
+        self._guesses = meter.create_counter("accel.tool.guesses")
+        self._wasted = meter.create_counter("accel.tool.guesses.wasted")
+        self._reused = meter.create_counter("accel.tool.calls.reused")
+        self._raced = meter.create_counter("accel.race.paths")
+
+    def count_other(self, event: Event) -> None:
+        """Count what became of an early tool call, or of the paths of a race."""
+        if isinstance(event, events.ToolCallBegun):
+            self._guesses.add(1, {"accel.predictor": self._reasons.of(event.predictor)})
+        elif isinstance(event, events.ToolCallWasted):
+            self._wasted.add(1, {"accel.reason": event.reason})
+        elif isinstance(event, events.ToolCallReused):
+            self._reused.add(1, {"accel.predictor": self._reasons.of(event.predictor)})
+        elif isinstance(event, events.PathsRaced):
+            for path in event.paths:
+                told = {"accel.path": self._reasons.of(path.name), "accel.outcome": path.outcome}
+                self._raced.add(1, told)
 
     def count(self, ended: RequestEnded) -> None:
         """Count a request."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import prometheus_client as client
 
 from accel_core import events
-from accel_core.events.requests import RequestEnded
+from accel_core.events.requests import MODEL_OPERATIONS, RequestEnded
 from accel_core.policy.labels import Labels
 
 if TYPE_CHECKING:
@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from accel_core.policy.prices import PriceTable
 
 _MOST_REASONS = 100
+_MOST_NAMES = 100
 _SECONDS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
-_PARTS = ("encode_s", "shared_s", "verify_s", "queue_s", "backoff_s", "model_s", "first_token_s")
+_PARTS = (
+    "encode_s", "shared_s", "verify_s", "queue_s", "backoff_s", "model_s", "first_token_s",
+    "embed_s", "retrieval_s", "tool_s",
+)  # fmt: skip
 
 
 class PrometheusObserver:
@@ -39,7 +43,10 @@ class PrometheusObserver:
             events.BackendFailed,
             events.CacheEvicted,
             events.LimitRejected,
+            events.ToolCallBegun,
             events.ToolCallReused,
+            events.ToolCallWasted,
+            events.PathsRaced,
         }
     )
 
@@ -53,6 +60,8 @@ class PrometheusObserver:
     ) -> None:
         self._prices = prices
         self._models, self._reasons = Labels(max_models), Labels(_MOST_REASONS)
+        self._tools, self._paths = Labels(_MOST_NAMES), Labels(_MOST_NAMES)
+        self._predictors = Labels(_MOST_NAMES)
         self._tenants = Labels(max_tenants) if max_tenants else None
         self._metrics = _Metrics(registry or client.REGISTRY)
 
@@ -67,10 +76,17 @@ class PrometheusObserver:
             metrics.evicted.labels(event.reason).inc()
         elif isinstance(event, events.LimitRejected):
             metrics.rejected.labels(event.tier).inc()
+        elif isinstance(event, events.ToolCallBegun):
+            metrics.guesses.labels(self._predictors.of(event.predictor)).inc()
+        elif isinstance(event, events.ToolCallWasted):
+            metrics.wasted.labels(event.reason).inc()
         elif isinstance(event, events.ToolCallReused):
-            metrics.tool_saved.labels(self._reasons.of(event.predictor)).inc(
-                max(0.0, event.saved_s)
-            )
+            predictor = self._predictors.of(event.predictor)
+            metrics.reused.labels(predictor).inc()
+            metrics.tool_saved.labels(predictor).inc(max(0.0, event.saved_s))
+        elif isinstance(event, events.PathsRaced):
+            for path in event.paths:
+                metrics.raced.labels(self._paths.of(path.name), path.outcome).inc()
 
     def _count(self, ended: RequestEnded) -> None:
         metrics, model = self._metrics, self._models.of(ended.model)
@@ -80,14 +96,27 @@ class PrometheusObserver:
         metrics.requests.labels(
             ended.operation, ended.outcome, ended.ending, reason, model, tenant
         ).inc()
+        if ended.operation == "execute_tool":
+            metrics.tool_calls.labels(self._tools.of(ended.name), ended.outcome).inc()
+        self._time(ended)
+        if ended.operation in MODEL_OPERATIONS:
+            self._charge(ended, model)
+
+    def _time(self, ended: RequestEnded) -> None:
+        metrics = self._metrics
         took = metrics.took.labels(ended.operation, ended.outcome, ended.service_tier)
         took.observe(ended.total_s)
-        if ended.attempts:
-            metrics.attempts.labels(model).inc(ended.attempts)
         for part in _PARTS:
             spent_s = getattr(ended.parts, part)
             if spent_s:
                 metrics.parts.labels(part.removesuffix("_s"), ended.service_tier).observe(spent_s)
+        if ended.token_s is not None:
+            metrics.token.labels(ended.service_tier).observe(ended.token_s)
+
+    def _charge(self, ended: RequestEnded, model: str) -> None:
+        metrics = self._metrics
+        if ended.attempts:
+            metrics.attempts.labels(model).inc(ended.attempts)
         for kind, tokens in (("used", ended.used), ("saved", ended.saved)):
             if tokens is None:
                 continue
@@ -122,6 +151,9 @@ class _Metrics:
             "request_seconds", "How long requests took.", "operation", "outcome", "tier"
         )
         self.parts = histogram("request_part_seconds", "Where the time went.", "part", "tier")
+        self.token = histogram(
+            "output_token_seconds", "Time for each token of a stream after its first.", "tier"
+        )
         self.attempts = counter("attempts", "How often providers were asked.", "model")
         self.tokens = counter("tokens", "Tokens used and saved.", "kind", "direction", "model")
         self.dollars = counter("dollars", "Costs spent and saved.", "kind", "model")
@@ -130,4 +162,9 @@ class _Metrics:
         self.failures = counter("backend_failures", "Failures of backends.", "backend", "operation")
         self.evicted = counter("evicted", "Entries that left.", "reason")
         self.rejected = counter("limit_rejected", "Calls that a limit turned away.", "tier")
+        self.tool_calls = counter("tool_calls", "Tool calls asked for.", "tool", "outcome")
+        self.guesses = counter("tool_guesses", "Tool calls begun unasked.", "predictor")
+        self.wasted = counter("tool_guesses_wasted", "Those that were in vain.", "reason")
+        self.reused = counter("tool_calls_reused", "Tool calls given earlier ones.", "predictor")
+        self.raced = counter("race_paths", "What became of paths of races.", "path", "outcome")
         self.tool_saved = counter("tool_saved_seconds", "Time saved by early tools.", "predictor")

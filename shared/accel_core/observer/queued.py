@@ -38,7 +38,8 @@ class Queued:
     Args:
         observer: is called in this object's thread. Where it has a method ``capture``, that is
             called where the event happened, must be quick, and its result is handed over as a
-            second argument.
+            second argument. Where it has a method ``settle``, that is called whenever nothing
+            waits any more, and before `flush` returns.
         max_queued: events that may wait.
 
     Attributes:
@@ -53,6 +54,7 @@ class Queued:
         self.dropped = self.failed = 0
         self._observer, self._room = observer, max_queued
         self.capture: Callable[[], Any] | None = getattr(observer, "capture", None)
+        self._settle: Callable[[], None] | None = getattr(observer, "settle", None)
         if hasattr(observer, "kinds"):
             self.kinds = observer.kinds
         self.after_fork()
@@ -101,23 +103,32 @@ class Queued:
         while self._waiting:
             item = self._waiting.popleft()
             if isinstance(item, threading.Event):
+                self._end_batch()
                 item.set()
                 continue
-            try:
-                self._observer(*item)
-            except Exception:
-                self.failed += 1
-                if self.failed == 1:
-                    _log.warning(
-                        "observer %s failed, and will be told of what comes; "
-                        "further failures are counted in stats().observers",
-                        self.name,
-                        exc_info=True,
-                    )
+            self._tell(self._observer, *item)
             handed += 1
             if handed % _AT_ONCE == 0:
                 time.sleep(0)
+        self._end_batch()
         self._busy = False
+
+    def _end_batch(self) -> None:
+        if self._settle is not None:
+            self._tell(self._settle)
+
+    def _tell(self, told: Callable[..., None], *arguments: Any) -> None:
+        try:
+            told(*arguments)
+        except Exception:
+            self.failed += 1
+            if self.failed == 1:
+                _log.warning(
+                    "observer %s failed, and will be told of what comes; "
+                    "further failures are counted in stats().observers",
+                    self.name,
+                    exc_info=True,
+                )
 
     def _drop(self) -> None:
         with self._lock:

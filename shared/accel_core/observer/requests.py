@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from accel_core.events.requests import Tokens
+from accel_core.events.requests import GENERATING, MODEL_OPERATIONS, Tokens
 from accel_core.policy.histogram import Histogram
 from accel_core.policy.labels import Labels
 
@@ -24,7 +24,7 @@ _NOTHING = Tokens(0.0, 0.0)
 _MOST_TIERS = 32
 _PARTS = (
     "lookup_s", "encode_s", "shared_s", "verify_s", "queue_s", "backoff_s", "model_s",
-    "first_token_s",
+    "first_token_s", "embed_s", "retrieval_s", "tool_s",
 )  # fmt: skip
 
 
@@ -62,24 +62,26 @@ class Requests:
 
     Attributes:
         endings: requests by operation, outcome and ending, as ``chat.hit.answered``.
-        models: what they came to, by model; beyond `observe.max_models` under ``other``.
+        models: what those of models came to, by model; beyond `observe.max_models` under ``other``.
         took: how long they took, by operation and outcome, as ``chat.hit``.
-        tiers: how long model calls took until their first token, or their end where they were not
-            streamed, by the limiter's tier; queues included.
-        parts: how long their parts took, of those that had that part.
-        token_s: the time for each token of a stream after its first.
+        saved_s: the time that hits would have taken, less what they took, by operation.
+        tiers: how long calls of language models took until their first token, or their end where
+            they were not streamed, by the limiter's tier; queues included.
+        parts: how long their parts took, of those that had that part and were no hits.
+        token_s: the time for each token of a stream after its first (`RequestEnded.token_s`).
     """
 
     endings: Mapping[str, int] = field(default_factory=dict)
     models: Mapping[str, ModelTotals] = field(default_factory=dict)
     took: Mapping[str, Quantiles] = field(default_factory=dict)
+    saved_s: Mapping[str, float] = field(default_factory=dict)
     tiers: Mapping[str, Quantiles] = field(default_factory=dict)
     parts: Mapping[str, Quantiles] = field(default_factory=dict)
     token_s: Quantiles | None = None
 
     @property
     def total(self) -> ModelTotals:
-        """Of all models; costs are None where one that used tokens has no price."""
+        """Of all models, those of embeddings too; costs are None where one used has no price."""
         return _sum(self.models.values())
 
 
@@ -109,47 +111,57 @@ class RequestTotals:
         self._endings: Counter[tuple[str, str, str]] = Counter()
         self._models: dict[str, _Model] = {}
         self._took: dict[tuple[str, str], Histogram] = {}
+        self._saved_s: dict[str, float] = {}
         self._tiers: dict[str, Histogram] = {}
         self._parts = {name: Histogram() for name in _PARTS}
         self._token = Histogram()
 
     def add(self, ended: RequestEnded) -> None:
         """Add a request."""
-        model = self._models.get(ended.model)
-        if model is None:
-            model = self._models.setdefault(self._labels.of(ended.model), _Model())
-        model.requests += 1
         self._endings[ended.operation, ended.outcome, ended.ending] += 1
         kind = (ended.operation, ended.outcome)
         took = self._took.get(kind)
         if took is None:
             took = self._took[kind] = Histogram()
         took.add(ended.total_s)
+        if ended.operation in MODEL_OPERATIONS:
+            self._add_model(ended)
+        if ended.outcome != "hit":
+            self._add_parts(ended)
+        elif ended.saved_s is not None:
+            before_s = self._saved_s.get(ended.operation, 0.0)
+            self._saved_s[ended.operation] = before_s + ended.saved_s - ended.total_s
+        if ended.service_tier and ended.operation in GENERATING:
+            self._add_tier(ended)
+
+    def _add_model(self, ended: RequestEnded) -> None:
+        model = self._models.get(ended.model)
+        if model is None:
+            model = self._models.setdefault(self._labels.of(ended.model), _Model())
+        model.requests += 1
         if ended.outcome == "hit":
             model.hits += 1
             if ended.saved is not None:
                 _add(model.saved, ended.saved)
             if ended.saved_s is not None:
                 model.saved_s += ended.saved_s - ended.total_s
-        else:
-            self._add_asked(ended, model)
-        if ended.service_tier:
-            self._add_tier(ended)
-
-    def _add_asked(self, ended: RequestEnded, model: _Model) -> None:
+            return
         model.attempts += ended.attempts
         if ended.used is not None:
             _add(model.used, ended.used)
         elif ended.ending == "answered" or ended.seen_tokens:
             model.unstated += 1
             model.seen_tokens += ended.seen_tokens
+
+    def _add_parts(self, ended: RequestEnded) -> None:
         parts = ended.parts
         for name, histogram in self._parts.items():
             spent_s = getattr(parts, name)
             if spent_s:
                 histogram.add(spent_s)
-        if parts.stream_s and ended.used is not None and ended.used.output_tokens > 1:
-            self._token.add(parts.stream_s / (ended.used.output_tokens - 1))
+        token_s = ended.token_s
+        if token_s is not None:
+            self._token.add(token_s)
 
     def _add_tier(self, ended: RequestEnded) -> None:
         tier = self._tier_labels.of(ended.service_tier)
@@ -164,6 +176,7 @@ class RequestTotals:
             endings={".".join(key): count for key, count in self._endings.items()},
             models={name: _totals(name, model, prices) for name, model in self._models.items()},
             took={".".join(key): took.quantiles() for key, took in self._took.items()},
+            saved_s=dict(self._saved_s),
             tiers={tier: took.quantiles() for tier, took in self._tiers.items()},
             parts={
                 name: found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from accel_core import events
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from accel_core.events import Event
+    from accel_core.policy.limits.tiers import Attainment
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class Statistics:
         tool_wait_saved_s: how much sooner they were answered, together, in seconds.
         raced: paths of races, by ``name.outcome`` (`events.PathRun`).
         requests: what the application's requests came to: tokens, costs, times.
+        attained: what became of calls by service tier, of the configured limiter: whether their
+            first token was there by the tier's target. Empty without one.
         observers: events that never reached an observer in the background, or that it failed on,
             by observer; only of those that have any.
     """
@@ -86,6 +89,7 @@ class Statistics:
     tool_wait_saved_s: float = 0.0
     raced: Mapping[str, int] = field(default_factory=dict)
     requests: Requests = field(default_factory=Requests)
+    attained: Mapping[str, Attainment] = field(default_factory=dict)
     observers: Mapping[str, int] = field(default_factory=dict)
 
     @property
@@ -118,6 +122,12 @@ class Statistics:
                 (f"{self.tool_guesses}, {self.tool_calls_reused}"),
             )
             yield "waiting for tools saved", f"{self.tool_wait_saved_s:.1f} s"
+        for path, count in sorted(self.raced.items()):
+            yield f"raced: {path}", str(count)
+        for tier, found in self.attained.items():
+            if found.kept or found.late or found.rejected:
+                fates = f"{found.kept} in time, {found.late} late, {found.rejected} turned away"
+                yield f"tier {tier}: {found.share:.1%} attained", fates
         for observer, lost in self.observers.items():
             yield f"events lost by {observer}", str(lost)
 
@@ -155,9 +165,12 @@ class StatisticsObserver:
                     self._counts[name, detail] += count
 
     def snapshot(
-        self, requests: Requests | None = None, lost: Mapping[str, int] | None = None
+        self,
+        requests: Requests | None = None,
+        lost: Mapping[str, int] | None = None,
+        attained: Mapping[str, Attainment] | None = None,
     ) -> Statistics:
-        """Return the counts so far, with what others counted: requests, and events lost."""
+        """Return the counts so far, with what others counted: requests, events lost, tiers kept."""
         with self._lock:
             counts, exact_hits, saved_s = dict(self._counts), self._exact_hits, self._saved_s
 
@@ -195,6 +208,7 @@ class StatisticsObserver:
             tool_wait_saved_s=saved_s,
             raced=by_reason("raced"),
             requests=requests or Requests(),
+            attained={tier: replace(found) for tier, found in (attained or {}).items()},
             observers=lost or {},
         )
 

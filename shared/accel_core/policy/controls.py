@@ -39,6 +39,11 @@ class Controls:
     no_store: bool = False
     refresh: bool = False
 
+    @property
+    def user_tags(self) -> tuple[str, ...]:
+        """The tags that whatever concerns the call's user bears."""
+        return (user_tag(self.user),) if self.user else ()
+
 
 class Problem(NamedTuple):
     """A control that could not be used."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from accel_core.policy.difference import compare
-from accel_core.policy.gates import fired
+from accel_core.policy.gates import fired, refusing
 from accel_core.policy.reading import read
 from accel_core.policy.similarity import Verdict
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from accel_core.policy.difference import Lexicon
     from accel_core.policy.gates import Gate
-    from accel_core.policy.similarity import Candidate, SimilarityPolicy
+    from accel_core.policy.similarity import AccountablePolicy, Candidate, Threshold
 
 
 class Gated:
@@ -30,7 +30,7 @@ class Gated:
     """
 
     def __init__(
-        self, decides: SimilarityPolicy, lexicon: Lexicon, gates: Mapping[str, Gate]
+        self, decides: AccountablePolicy, lexicon: Lexicon, gates: Mapping[str, Gate]
     ) -> None:
         self._decides, self._lexicon, self._gates = decides, lexicon, dict(gates)
 
@@ -48,6 +48,15 @@ class Gated:
     def ready(self) -> bool:
         """Whether the lexicon is at hand."""
         return self._lexicon.ready
+
+    @property
+    def threshold(self) -> Threshold:
+        """From where on the decision serves."""
+        return self._decides.threshold
+
+    def refusing(self, question: str, text: str) -> tuple[str, ...]:
+        """Return the names of all gates that refuse to treat two texts as one question."""
+        return refusing(question, text, self._lexicon, self._gates)
 
     def comparable(self, text: str) -> bool:
         """Whether `text` may be compared by meaning at all."""

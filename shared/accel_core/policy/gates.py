@@ -14,7 +14,7 @@ case, punctuation or politeness.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -27,6 +27,8 @@ from accel_core.policy import (
     gates_values,
     gates_words,
 )
+from accel_core.policy.difference import compare
+from accel_core.policy.reading import read
 
 if TYPE_CHECKING:
     from accel_core.policy.difference import Difference, Lexicon
@@ -75,14 +77,26 @@ def fired(difference: Difference, lexicon: Lexicon, gates: Mapping[str, Gate]) -
     A gate that raises counts as one that refuses: whoever added it wanted wrong answers kept out,
     and a miss costs one call.
     """
+    return next(_firing(difference, lexicon, gates), None)
+
+
+def refusing(
+    question: str, text: str, lexicon: Lexicon, gates: Mapping[str, Gate]
+) -> tuple[str, ...]:
+    """Return the names of all gates that refuse to treat two texts as one question."""
+    if question == text:
+        return ()
+    return tuple(_firing(compare(read(question), read(text), lexicon), lexicon, gates))
+
+
+def _firing(difference: Difference, lexicon: Lexicon, gates: Mapping[str, Gate]) -> Iterator[str]:
     for name, gate in gates.items():
         try:
             refuses = gate(difference, lexicon)
         except Exception:
-            return name
+            refuses = True
         if refuses:
-            return name
-    return None
+            yield name
 
 
 def chosen(off: Collection[str], *, strict: bool, extra: Mapping[str, Gate]) -> dict[str, Gate]:

@@ -177,8 +177,10 @@ class Guarantee:
         return decision
 
     def would(self, score: float, scope: bytes, entry: bytes) -> Decision:
-        """Return what `decide` says where its dice do not explore, taking no note of a hit."""
-        return self._decision(self._scope(scope), score, entry)
+        """Return what `decide` says where its dice do not explore, taking no note of anything."""
+        state = self._scopes.get(scope) or self._new_scope()
+        self._refresh(state)
+        return self._decision(state, score, entry)
 
     def served(self, scope: bytes, times: int) -> None:
         """Take note of hits that `decide` has let through elsewhere."""
@@ -307,13 +309,20 @@ class Guarantee:
     def _scope(self, scope: bytes) -> _Scope:
         state = self._scopes.pop(scope, None)
         if state is None:
-            state = _Scope(self._nothing(), pools=self.settings.trust == "calibrated")
+            state = self._new_scope()
             if len(self._scopes) >= self.settings.max_scopes:
                 del self._scopes[next(iter(self._scopes))]
         self._scopes[scope] = state
+        self._refresh(state)
+        return state
+
+    def _new_scope(self) -> _Scope:
+        return _Scope(self._nothing(), pools=self.settings.trust == "calibrated")
+
+    def _refresh(self, state: _Scope) -> None:
+        """Let what other scopes have shown since count for `state`, where they count."""
         if state.settled != self._epoch and state.pools:
             self._settle(state)
-        return state
 
     def _level(self, score: float, shift: float) -> int:
         """Return the strictest threshold that `score` reaches, or their number for none."""

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from accel_core.errors import ConfigError
 from accel_core.policy.difference import FEATURES, compare, features
-from accel_core.policy.gates import fired
+from accel_core.policy.gates import fired, refusing
 from accel_core.policy.reading import read
-from accel_core.policy.similarity import Verdict, check_grey, short_enough
+from accel_core.policy.similarity import Threshold, Verdict, check_grey, short_enough
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -82,6 +82,15 @@ class Resemblance:
     def ready(self) -> bool:
         """Whether the lexicon is at hand."""
         return self._lexicon.ready
+
+    @property
+    def threshold(self) -> Threshold:
+        """The probability from which it serves."""
+        return Threshold("probability", self._calibration.serve_from)
+
+    def refusing(self, question: str, text: str) -> tuple[str, ...]:
+        """Return the names of all gates that refuse to treat two texts as one question."""
+        return refusing(question, text, self._lexicon, self._gates)
 
     def comparable(self, text: str) -> bool:
         """Whether `text` is short enough to be compared by meaning."""

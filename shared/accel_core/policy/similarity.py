@@ -38,6 +38,13 @@ class Verdict(NamedTuple):
     grey: int | None = None
 
 
+class Threshold(NamedTuple):
+    """What is served: where `measure` (``probability`` or ``similarity``) is `least` or more."""
+
+    measure: str
+    least: float
+
+
 class SimilarityPolicy(Protocol):
     """Decides between the nearest stored questions."""
 
@@ -58,6 +65,17 @@ class SimilarityPolicy(Protocol):
 
     def decide(self, question: str, candidates: Sequence[Candidate]) -> Verdict:
         """Choose among `candidates`, nearest first."""
+
+
+class AccountablePolicy(SimilarityPolicy, Protocol):
+    """A policy that says what it goes by, so that its decisions can be explained."""
+
+    @property
+    def threshold(self) -> Threshold:
+        """From where on it serves."""
+
+    def refusing(self, question: str, text: str) -> tuple[str, ...]:
+        """Return the names of all gates that refuse to treat two texts as one question."""
 
 
 def check_grey(grey_from: float | None, serve_from: float) -> None:
@@ -99,6 +117,15 @@ class FixedThreshold:
     def floor(self) -> float:
         """The lower of both thresholds."""
         return self.min_similarity if self.grey_from is None else self.grey_from
+
+    @property
+    def threshold(self) -> Threshold:
+        """The cosine from which it serves."""
+        return Threshold("similarity", self.min_similarity)
+
+    def refusing(self, question: str, text: str) -> tuple[str, ...]:  # noqa: ARG002 - has no gates
+        """Return nothing."""
+        return ()
 
     def comparable(self, text: str) -> bool:
         """Whether `text` has at most `max_words` words."""

@@ -34,6 +34,7 @@ class SpeculationSettings:
             who asks anew at once wants to know whether something has changed.
         static_ttl_s: how long that of a static tool.
         kept: results kept.
+        kept_bytes: about how much memory they may hold together.
     """
 
     threshold: float = 0.7
@@ -49,10 +50,18 @@ class SpeculationSettings:
     reuse_s: float = 2.0
     static_ttl_s: float = 600.0
     kept: int = 1_000
+    kept_bytes: int = 64 << 20
 
     def __post_init__(self) -> None:
         self.acceptance()
-        for name in ("at_once", "at_once_in_all", "tool_at_once", "per_minute", "kept"):
+        for name in (
+            "at_once",
+            "at_once_in_all",
+            "tool_at_once",
+            "per_minute",
+            "kept",
+            "kept_bytes",
+        ):
             if getattr(self, name) < 1:
                 raise ConfigError(name, getattr(self, name), "must be at least 1")
         if not 0 <= self.audit_share <= 1:

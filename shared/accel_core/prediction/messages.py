@@ -45,17 +45,7 @@ def message_of(spelled: Mapping[str, Any]) -> Message:
     Raises:
         KeyError, TypeError, ValueError, AttributeError: it is none.
     """
-    kind = spelled.get("role") or spelled.get("type")
-    if spelled.get("type") == "constructor":  # LangChain's dumpd
-        kind = spelled["id"][-1].removesuffix("Chunk").removesuffix("Message").lower()
-        spelled = spelled["kwargs"]
-    elif isinstance(spelled.get("data"), Mapping):  # LangChain's messages_to_dict
-        spelled = spelled["data"]
-    if isinstance(kind, Mapping):  # an enumeration, dumped whole
-        kind = kind["value"]
-    role = _ROLES.get(str(kind).rpartition(".")[2].lower())
-    if role is None:
-        raise ValueError(f"{kind!r} is no role of a message")
+    role, spelled = opened(spelled)
     more = spelled.get("additional_kwargs") or {}
     blocks = spelled.get("blocks") or spelled.get("content")
     parts = (
@@ -68,6 +58,27 @@ def message_of(spelled: Mapping[str, Any]) -> Message:
     if role == "tool":
         answers = str(spelled.get("tool_call_id") or more["tool_call_id"])
     return Message(role, text, tuple(calls.values()), answers, spelled.get("status") == "error")
+
+
+def opened(spelled: Mapping[str, Any]) -> tuple[str, Mapping[str, Any]]:
+    """Return a message's role, and its fields without what is wrapped around them.
+
+    Raises:
+        KeyError, TypeError, ValueError, AttributeError: it is none.
+    """
+    kind = spelled.get("role") or spelled.get("type")
+    if spelled.get("type") == "constructor":  # LangChain's dumpd
+        kind = spelled["id"][-1].removesuffix("Chunk").removesuffix("Message").lower()
+        spelled = spelled["kwargs"]
+    elif isinstance(spelled.get("data"), Mapping):  # LangChain's messages_to_dict
+        spelled = spelled["data"]
+    if isinstance(kind, Mapping):  # an enumeration, dumped whole
+        kind = kind["value"]
+    name = str(kind).rpartition(".")[2].lower()
+    role = _ROLES.get(name.removesuffix("messagechunk"))
+    if role is None:
+        raise ValueError(f"{kind!r} is no role of a message")
+    return role, spelled
 
 
 def _texts(parts: list[Any]) -> list[str]:

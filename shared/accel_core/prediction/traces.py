@@ -61,13 +61,22 @@ def trajectory(spelled: Any) -> Trajectory:
     """
     if isinstance(spelled, Mapping) and "steps" in spelled:
         return tuple(_stepped(spelled))
+    return tuple(_said(list(map(message_of, messages_of(spelled)))))
+
+
+def messages_of(spelled: Any) -> list[Any]:
+    """Return the messages of a run, as they are spelled.
+
+    Raises:
+        TypeError, KeyError: there are none.
+    """
     messages = spelled
     if isinstance(spelled, Mapping):
         held = next((spelled[name] for name in _HOLDING if name in spelled), None)
         messages = held["messages"] if isinstance(held, Mapping) else held
     if not isinstance(messages, list):
         raise TypeError("a list of messages is missing")
-    return tuple(_said(list(map(message_of, messages))))
+    return messages
 
 
 def _stepped(spelled: Mapping[str, Any]) -> Iterator[Said | Observed]:

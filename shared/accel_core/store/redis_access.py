@@ -93,10 +93,12 @@ class Access:
         return Address(*self._remapped((host, port))) if self._remapped else Address(host, port)
 
     def __repr__(self) -> str:
-        first = self.seeds[0]
+        first, by_sentinel = self.seeds[0], self._settings.get("connection_pool")
         shown = [
             f"{name}={self._settings[name]!r}" for name in ("path", "db") if name in self._settings
         ]
+        if by_sentinel is not None:
+            shown.insert(0, f"service={by_sentinel.service_name!r}")
         return ", ".join([str(first)] * bool(first.host) + shown)
 
 

@@ -23,6 +23,9 @@ took of it. Until then the others may still be taking of theirs, so whoever come
 own rest as the level (``back_us`` says when), and those who follow add theirs, less what has been
 refilled here since. Who was away alone, while others asked, has what it took charged, up to a whole
 share: what it took longer ago has been refilled.
+
+**What no script of ours wrote** counts as nothing: a name of another type is freed, and a number
+that is none, or beyond reason (`_DEEPEST`, `_CLOSED_S`), is as if it were not there.
 """
 
 from __future__ import annotations
@@ -41,6 +44,12 @@ _FULL_MS = 60_000
 FIRST_LEVEL = 3
 """How many names come before those of the limits."""
 
+_DEEPEST = 1_000
+"""No level is so many times its limit below nothing."""
+
+_CLOSED_S = 86_400
+"""No provider takes no calls for so long."""
+
 RESERVE = Script(
     """
 local time = redis.call('TIME')
@@ -52,9 +61,13 @@ for i = 2, 7 do given[i - 1] = tonumber(ARGV[i]) end
 local max_wait_s, number, valid_us, away_us, share, closed_ms = unpack(given)
 local function digits(value) return string.format('%.17g', value) end
 if valid_us > 0 and now_us > valid_us then return {digits(now_us)} end
+for i, name in ipairs(KEYS) do
+    local kind, ours = redis.call('TYPE', name).ok, ({'hash', 'zset', 'string'})[i] or 'hash'
+    if kind ~= ours and kind ~= 'none' then redis.call('DEL', name) end
+end
 
-local last = tonumber(redis.call('HGET', handle, 'number') or 0)
-local seen_us = tonumber(redis.call('ZSCORE', takers, me) or 0)
+local last = tonumber(redis.call('HGET', handle, 'number')) or 0
+local seen_us = tonumber(redis.call('ZSCORE', takers, me)) or 0
 -- Away: since when, 0: it was never answered, below: it was not.
 local was_away, answer_lost = away_us >= 0, seen_us > away_us
 
@@ -75,12 +88,13 @@ for i = {FIRST_LEVEL + 1}, #KEYS do
     for field = 0, 7 do values[field + 1] = tonumber(ARGV[first + field]) end
     local charge, total, told, amount, rate, at_most, rest, taken = unpack(values)
     local state = redis.call('HMGET', KEYS[i], 'level', 'at_us', 'rate', 'back_us')
-    local level, at_us, back_us = tonumber(state[1]), tonumber(state[2]), tonumber(state[4] or 0)
-    if not (level and at_us) then
+    local level, at_us, back_us = tonumber(state[1]), tonumber(state[2]), tonumber(state[4]) or 0
+    if level and at_us and now_us > at_us then
+        level = level + (now_us - at_us) / 1000000 * (tonumber(state[3]) or rate)
+    end
+    if not (at_us and level and level > -{_DEEPEST} * amount) then
         -- Full, as far as whoever asks knows: the server may have lost what it held.
         level, at_us = math.min(amount, rest), nil
-    elseif now_us > at_us then
-        level = level + (now_us - at_us) / 1000000 * tonumber(state[3] or rate)
     end
     level = math.min(level, amount, at_most)
     if was_away then
@@ -88,7 +102,7 @@ for i = {FIRST_LEVEL + 1}, #KEYS do
         level = math.min(level, amount)
     end
     if number > last then
-        local heard = tonumber(redis.call('HGET', handle, KEYS[i]) or told)
+        local heard = tonumber(redis.call('HGET', handle, KEYS[i])) or told
         level = math.min(level + total - heard, amount)
         totals[#totals + 1] = KEYS[i]
         totals[#totals + 1] = ARGV[first + 1]
@@ -104,7 +118,8 @@ if number > last then
     redis.call('HSET', handle, 'number', ARGV[3], unpack(totals))
     redis.call('PEXPIRE', handle, {_HEARD_MS})
 end
-local closed_us = tonumber(redis.call('GET', closed) or 0)
+local closed_us = tonumber(redis.call('GET', closed)) or 0
+if not (closed_us < now_us + {_CLOSED_S}e6) then closed_us = 0 end
 if closed_ms > 0 and now_us + closed_ms * 1000 > closed_us then
     closed_us = now_us + closed_ms * 1000
     redis.call('SET', closed, digits(closed_us), 'PX', closed_ms)

@@ -26,6 +26,7 @@ from accel_core.store.redis_search_scripts import (
     CREATE_INDEX,
     FETCH,
     FIND_BY_INDEX,
+    FIND_BY_KEYS,
     FIND_IN_SET,
     PROBE,
 )
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
     from accel_core.store.redis_scripts import Names
 
 Search = Literal["auto", "query_engine", "vector_sets", "process"]
+
+_FINDS = {"query_engine": FIND_BY_INDEX, "vector_sets": FIND_IN_SET, "process": FIND_BY_KEYS}
 
 _BYTES_A_NUMBER = 2
 _LENGTHS = Struct("<3I")
@@ -173,6 +176,7 @@ class RedisSearch:
         vector: bytes,
         limit: int,
         *,
+        beside: Sequence[bytes],
         claim: Claim,
     ) -> Rows:
         """Return the entries under `keys`, and those nearest to `vector`; one command.
@@ -181,19 +185,21 @@ class RedisSearch:
             keys: of entries wanted whatever their vectors.
             scope: of the nearest.
             encoder: of their vectors.
-            vector: float16.
+            vector: float16; nothing where nothing is searched for.
             limit: how many of the nearest.
+            beside: keys of what the process found nearest, where nothing is searched for.
             claim: made in the same script where nothing is found that could be served.
 
         Raises:
             StoreError: the server cannot be asked.
         """
-        indexed = self.by == "query_engine"
-        dimensions = len(vector) // _BYTES_A_NUMBER
+        by, dimensions = self.by if vector else "process", len(vector) // _BYTES_A_NUMBER
+        indexed = by == "query_engine"
+        names = [self._names.lone, self._names.counter, claim.flight or self._names.lone]
         exact, near, swept, problem, claimed = self._link.ask(
             "find",
-            FIND_BY_INDEX if indexed else FIND_IN_SET,
-            [self._names.lone, self._names.counter, claim.flight or self._names.lone],
+            _FINDS[by],
+            [name.encode() for name in names] + [self._names.entries + key for key in beside],
             *(self._names.entries, place(scope, encoder)),
             *(vector if indexed else single(vector), limit),
             *(self._index(dimensions) if indexed else self._names.near, *claim, *keys),

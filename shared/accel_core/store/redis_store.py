@@ -162,10 +162,11 @@ class RedisStore:
         vector: bytes,
         limit: int,
         *,
+        beside: Sequence[bytes] = (),
         wanted: Wanted | None = None,
     ) -> Nearby:
         """Return the entries under `keys`, and those nearest to `vector`, in one round trip."""
-        find = partial(self._search.find, keys, scope, encoder, vector, limit)
+        find = partial(self._search.find, keys, scope, encoder, vector, limit, beside=beside)
         rows, claimed = self._flights.claim_by(find, wanted)
         if rows.swept:
             self._emit(StoreSwept("redis", 0, rows.swept))

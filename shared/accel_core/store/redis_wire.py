@@ -84,8 +84,11 @@ class Wires:
         import redis
 
         idle = self._idle
-        wire = self._rested(idle) or self.made()
+        rested = self._rested(idle)
+        wire = rested or self.made()
         try:
+            if rested is None:
+                wire.connect()  # Sentinel's find their master only so
             wire.send_packed_command([b"".join(map(_spelt, commands))])
             answers: list[Any] = []
             for _ in commands:

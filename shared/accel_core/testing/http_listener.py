@@ -78,6 +78,8 @@ class Listener(ThreadingHTTPServer):
 
     def close(self) -> None:
         """Accept nothing more and end every connection."""
+        with suppress(OSError):  # where this wakes nobody, the accepting thread looks by itself
+            self.socket.shutdown(socket.SHUT_RDWR)
         self.shutdown()
         self.server_close()
         with self._left:

@@ -103,6 +103,14 @@ class SearchingStoreContract(SharedStoreContract):
         assert found.exact == [plain]
         assert found.near == [self.placed(0)]
 
+    def test_reads_what_the_process_found(self, store: SearchingStore) -> None:
+        """Where the process has searched, what it found is read with what is wanted by its key."""
+        elsewhere = self.placed(2, scope=digest("elsewhere"))
+        store.save([self.placed(0), self.placed(1), elsewhere])
+        beside = (digest(1), digest("unknown"), elsewhere.key)
+        found = store.find((digest(0),), _SCOPE, _ENCODER, b"", 3, beside=beside)
+        assert found == Nearby([self.placed(0)], [self.placed(1)])
+
     def test_scopes_and_encoders_never_meet(self, store: SearchingStore) -> None:
         """The same vector in another scope, or of another encoder, is never found."""
         elsewhere, otherwise = digest("elsewhere"), "another-encoder"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 from contextlib import contextmanager
+from pathlib import Path
 from secrets import token_hex
 from typing import IO, TYPE_CHECKING, cast
 
@@ -16,7 +17,6 @@ from accel_core.errors import TransferFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 MAX_LINE_BYTES = 1 << 29
 """A longer line is none of ours: a stored payload is half of that at most."""
@@ -44,18 +44,23 @@ class LinesOut:
 
 
 @contextmanager
-def writing(path: Path, *, replace: bool) -> Iterator[LinesOut]:
+def writing(path: Path, *, replace: bool, dry_run: bool = False) -> Iterator[LinesOut]:
     """Give what writes the file at `path`, which is there once the block has ended.
 
     Args:
         path: where, in a folder that exists.
         replace: whether it may take the place of another file.
+        dry_run: whether nothing is written.
 
     Raises:
         TransferFileError: it cannot be written, or is there already.
     """
     if path.exists() and not replace:
         raise TransferFileError(path, None, "exists", "choose another name, or pass --force")
+    if dry_run:
+        with Path(os.devnull).open("wb") as nowhere:
+            yield LinesOut(path, nowhere)
+        return
     partial = path.with_name(f".{path.name}.{token_hex(8)}.new")
     try:
         with _told(path, "cannot be written", "choose a place that can be written"):

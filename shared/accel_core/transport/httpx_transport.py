@@ -147,12 +147,15 @@ class _Reply:
         if self.response.is_stream_consumed:
             return self.response.content
         if self._begun is None:
-            self.response.stream = self._begun = _Begun(self.response.stream)
+            self.response.stream = self._begun = self._begin(self.response.stream)
         return await self._begun.more()
 
     async def close(self) -> None:
         self.response.close()
         self._keep_begun()
+
+    def _begin(self, stream: Any) -> _Begun | _AsyncBegun:
+        return _Begun(stream)
 
     def _keep_begun(self) -> None:
         if self._begun is not None:
@@ -172,16 +175,12 @@ class _AsyncReply(_Reply):
         self.response = _held(self.response, raw)
         return _decoded(self.response, raw)
 
-    async def peek(self) -> bytes:
-        if self.response.is_stream_consumed:
-            return self.response.content
-        if self._begun is None:
-            self.response.stream = self._begun = _AsyncBegun(self.response.stream)
-        return await self._begun.more()
-
     async def close(self) -> None:
         await self.response.aclose()
         self._keep_begun()
+
+    def _begin(self, stream: Any) -> _AsyncBegun:
+        return _AsyncBegun(stream)
 
 
 class _Sender:

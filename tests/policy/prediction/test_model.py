@@ -93,7 +93,7 @@ RUNS = st.lists(
 ).map(tuple)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(run=RUNS, more=RUNS, free=st.sets(st.sampled_from([*TOOLS, "unknown"])))
 def test_whatever_happens_guesses_are_free_tools_and_probabilities(
     run: Any, more: Any, free: set[str]
@@ -106,7 +106,7 @@ def test_whatever_happens_guesses_are_free_tools_and_probabilities(
     assert len(model.ranked(more, free, READERS)) <= PER_DECISION
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(run=RUNS)
 def test_the_saved_model_guesses_the_same(run: Any) -> None:
     make, free = FIELDS["workshop"]

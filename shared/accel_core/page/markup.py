@@ -1,0 +1,48 @@
+"""Elements of HTML and SVG as text, in which everything that came from outside is escaped."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class Markup(str):
+    """A text that is HTML already."""
+
+    __slots__ = ()
+
+
+def spell(content: object) -> Markup:
+    """Return `content` as HTML: markup as it is, anything else as escaped text.
+
+    >>> spell("a < b")
+    'a &lt; b'
+    """
+    return content if isinstance(content, Markup) else Markup(escape(str(content)))
+
+
+def joined(parts: Iterable[object]) -> Markup:
+    """Return parts one after the other."""
+    return Markup("".join(map(spell, parts)))
+
+
+def tag(name: str, *content: object, **attributes: object) -> Markup:
+    """Return an element; of attributes ``_`` becomes ``-``, one after the name is dropped.
+
+    >>> tag("text", "1 < 2", x=3, text_anchor="end", class_="axis")
+    '<text x="3" text-anchor="end" class="axis">1 &lt; 2</text>'
+    """
+    spelled = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_short(value))}"'
+        for key, value in attributes.items()
+        if value is not None
+    )
+    return Markup(f"<{name}{spelled}>{joined(content)}</{name}>")
+
+
+def _short(value: object) -> str:
+    """Spell a number with a tenth of a pixel: pages of many marks stay small."""
+    return f"{value:.1f}".removesuffix(".0") if isinstance(value, float) else str(value)

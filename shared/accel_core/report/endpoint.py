@@ -1,0 +1,168 @@
+"""A process's metrics, or a Prometheus server that has collected them, as a source.
+
+A process tells totals since its start; a server tells also how they came about. What neither
+tells (questions, near misses) stays None.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from http.client import HTTPException
+from typing import TYPE_CHECKING, Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import Request, urlopen
+
+from accel_core.errors import FileError, MissingExtraError
+from accel_core.report.samples import (
+    COUNTERS,
+    HISTOGRAMS,
+    REQUESTS,
+    Sample,
+    outcome_of,
+    sections_of,
+)
+from accel_core.report.values import History, Report
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+_PATIENCE_S = 10.0
+_MOST_BYTES = 64 << 20
+_DAY_S = 86400.0
+_SLOTS = 72
+_REMEDY = (
+    "name the /metrics of a process with observe.prometheus, or the address of a Prometheus server"
+)
+
+
+def read_endpoint(
+    url: str, *, since_s: float | None, now_s: float, progress: Callable[[float], None]
+) -> Report:
+    """Return what metrics at `url` tell.
+
+    Args:
+        url: ``http://…/metrics``, or a Prometheus server's address.
+        since_s: how far a server is asked back; None: a day.
+        now_s: seconds since the epoch.
+        progress: told how much is read, in [0, 1].
+
+    Raises:
+        FileError: nobody answers there, or what answers is something else.
+        MissingExtraError: prometheus_client is not installed.
+    """
+    if not urlsplit(url).path.endswith("metrics") and _is_server(url):
+        return _Server(url, now_s, now_s - (since_s or now_s - _DAY_S)).report(progress)
+    samples = list(_exposed(url, _fetched(url)))
+    progress(1.0)
+    if not any(sample.name == REQUESTS for sample in samples):
+        raise FileError(url, None, f"tells no {REQUESTS}", _REMEDY)
+    note = "Totals since the process began, which --since does not change."
+    notes = (note,) if since_s is not None else ()
+    return Report(sources=(url,), made_at_s=now_s, notes=notes, **sections_of(samples))
+
+
+def _fetched(url: str) -> str:
+    accepted = {"Accept": "text/plain;version=0.0.4, application/json"}
+    request = Request(url, headers=accepted)  # noqa: S310 - http by its caller
+    try:
+        with urlopen(request, timeout=_PATIENCE_S) as answer:  # noqa: S310 - as above
+            body: bytes = answer.read(_MOST_BYTES)
+            return body.decode("utf-8", "replace")
+    except HTTPError as error:
+        error.close()
+        raise FileError(url, None, f"answers {error.code} {error.reason}", _REMEDY) from error
+    except (URLError, HTTPException, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise FileError(url, None, f"does not answer ({reason})", "is it running?") from error
+
+
+def _exposed(url: str, text: str) -> Iterator[Sample]:
+    try:
+        from prometheus_client.parser import text_string_to_metric_families
+    except ImportError as error:
+        raise MissingExtraError("prometheus", "accel report of an endpoint") from error
+    try:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                yield Sample(sample.name, sample.labels, float(sample.value))
+    except (ValueError, KeyError, IndexError) as error:
+        what = "HTML" if text.lstrip()[:1] == "<" else "no metrics"
+        raise FileError(url, None, f"answers {what}", _REMEDY) from error
+
+
+def _is_server(url: str) -> bool:
+    try:
+        found = json.loads(_fetched(f"{url.rstrip('/')}/api/v1/query?query=vector(1)"))
+    except (FileError, ValueError):
+        return False
+    return isinstance(found, dict) and found.get("status") == "success"
+
+
+class _Server:
+    """A Prometheus server, asked about the last `span_s` seconds."""
+
+    def __init__(self, url: str, now_s: float, span_s: float) -> None:
+        self._url, self._now_s, self._span_s = url.rstrip("/"), now_s, max(60.0, span_s)
+
+    def report(self, progress: Callable[[float], None]) -> Report:
+        names = [*COUNTERS]
+        names += [f"{name}_{part}" for name in HISTOGRAMS for part in ("bucket", "sum")]
+        samples: list[Sample] = []
+        for done, name in enumerate(names, 1):
+            asked = f"increase({name}[{math.ceil(self._span_s)}s])"
+            rows = self._ask("query", query=asked, time=self._now_s)
+            samples += [Sample(name, one["metric"], float(one["value"][1])) for one in rows]
+            progress(done / (len(names) + 1))
+        if not any(sample.name == REQUESTS for sample in samples):
+            problem = f"has no {REQUESTS} in the time that is asked for"
+            raise FileError(self._url, None, problem, "see that it scrapes, or ask by --since")
+        history = self._history()
+        progress(1.0)
+        return Report(
+            sources=(self._url,),
+            made_at_s=self._now_s,
+            from_s=self._now_s - self._span_s,
+            until_s=self._now_s,
+            history=history,
+            **sections_of(samples),
+        )
+
+    def _history(self) -> History:
+        step_s = max(60.0, math.ceil(self._span_s / _SLOTS / 60.0) * 60.0)
+        slots = math.ceil(self._span_s / step_s)
+        start_s = self._now_s - slots * step_s
+        counts: dict[str, list[float]] = {
+            name: [0.0] * slots
+            for name in ("exact", "semantic", "miss", "bypass", "used_tokens", "saved_tokens")
+        }
+
+        def add(metric: str, by: str, name_of: Callable[[Mapping[str, str]], str]) -> None:
+            asked = f"sum by ({by}) (increase({metric}[{step_s:.0f}s]))"
+            rows = self._ask(
+                "query_range", query=asked, start=start_s + step_s, end=self._now_s, step=step_s
+            )
+            for row in rows:
+                slot_of = counts.get(name_of(row["metric"]))
+                for moment_s, value in row["values"] if slot_of is not None else ():
+                    place = round((moment_s - start_s) / step_s) - 1
+                    if slot_of is not None and 0 <= place < slots and value != "NaN":
+                        slot_of[place] += float(value)
+
+        add(REQUESTS, "outcome, reason", outcome_of)
+        add("accel_tokens_total", "kind", lambda labels: f"{labels.get('kind', '')}_tokens")
+        told = {name: tuple(values) for name, values in counts.items()}
+        return History(start_s=start_s, step_s=step_s, counts=told)
+
+    def _ask(self, how: str, **parameters: Any) -> list[dict[str, Any]]:
+        url = f"{self._url}/api/v1/{how}?{urlencode(parameters)}"
+        try:
+            found = json.loads(_fetched(url))
+            rows: list[dict[str, Any]] = found["data"]["result"]
+        except (ValueError, KeyError, TypeError) as error:
+            if isinstance(error, FileError):
+                raise
+            problem = "answers what Prometheus does not"
+            raise FileError(self._url, None, problem, _REMEDY) from error
+        return rows

@@ -1,0 +1,131 @@
+"""Samples of our Prometheus metrics, added up into sections of a report."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from accel_core.events.requests import Tokens
+from accel_core.observer.requests import ModelTotals
+from accel_core.report.spread import of_buckets
+from accel_core.report.values import Durations, Limits
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+REQUESTS = "accel_requests_total"
+COUNTERS = (
+    REQUESTS, "accel_attempts_total", "accel_tokens_total", "accel_dollars_total",
+    "accel_saved_seconds_total", "accel_unstated_answers_total", "accel_backend_failures_total",
+    "accel_evicted_total", "accel_limit_rejected_total",
+)  # fmt: skip
+HISTOGRAMS = ("accel_request_seconds", "accel_request_part_seconds")
+
+
+class Sample(NamedTuple):
+    """A series' value."""
+
+    name: str
+    labels: Mapping[str, str]
+    value: float
+
+
+def outcome_of(labels: Mapping[str, str]) -> str:
+    """Return what became of the requests of a series, as of `values.OUTCOMES`."""
+    outcome = labels.get("outcome", "")
+    if outcome != "hit":
+        return outcome
+    return "exact" if labels.get("reason") == "exact" else "semantic"
+
+
+def sections_of(samples: Iterable[Sample]) -> dict[str, Any]:
+    """Return the sections of a `Report` that metrics tell."""
+    found: defaultdict[str, list[Sample]] = defaultdict(list)
+    for sample in samples:
+        if sample.value and not math.isnan(sample.value):
+            found[sample.name].append(sample)
+    requests = found[REQUESTS]
+    outcomes = Counter({"exact": 0, "semantic": 0, "miss": 0, "bypass": 0})
+    for one in requests:
+        outcomes[outcome_of(one.labels)] += round(one.value)
+    parts = _durations(found, "accel_request_part_seconds", "part", "_s")
+    latency = _durations(found, "accel_request_seconds", "outcome")
+    if (together := _durations(found, "accel_request_seconds", None).get("")) is not None:
+        latency["with"] = together
+    return {
+        "outcomes": dict(outcomes),
+        "endings": _counts(requests, "ending"),
+        "models": _models(found),
+        "latency": latency,
+        "parts": parts,
+        "reasons": {
+            "miss": _counts([one for one in requests if outcome_of(one.labels) == "miss"]),
+            "bypass": _counts([one for one in requests if outcome_of(one.labels) == "bypass"]),
+            "evicted": _counts(found["accel_evicted_total"]),
+        },
+        "limits": Limits(
+            waited=parts.get("queue_s"),
+            refused=None,
+            rejected=_counts(found["accel_limit_rejected_total"], "tier"),
+        ),
+        "failures": _counts(found["accel_backend_failures_total"], "backend", "operation"),
+    }
+
+
+def _counts(samples: Iterable[Sample], *labels: str) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for one in samples:
+        counts[".".join(one.labels.get(name, "") for name in labels or ("reason",))] += round(
+            one.value
+        )
+    return dict(counts.most_common())
+
+
+def _durations(
+    found: Mapping[str, list[Sample]], name: str, label: str | None, suffix: str = ""
+) -> dict[str, Durations]:
+    bounds: defaultdict[str, defaultdict[float, float]] = defaultdict(lambda: defaultdict(float))
+    sums: defaultdict[str, float] = defaultdict(float)
+    for one in found.get(f"{name}_bucket", ()):
+        key = "" if label is None else one.labels.get(label, "") + suffix
+        bounds[key][float(one.labels["le"])] += one.value
+    for one in found.get(f"{name}_sum", ()):
+        sums["" if label is None else one.labels.get(label, "") + suffix] += one.value
+    told = {key: of_buckets(sorted(counts.items()), sums[key]) for key, counts in bounds.items()}
+    return {key: durations for key, durations in told.items() if durations is not None}
+
+
+def _models(found: Mapping[str, list[Sample]]) -> dict[str, ModelTotals]:
+    models: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
+    for one in found[REQUESTS]:
+        of = models[one.labels.get("model", "")]
+        of["requests"] += one.value
+        of["hits"] += one.value * (one.labels.get("outcome") == "hit")
+    for name, key in (
+        ("accel_attempts_total", "attempts"),
+        ("accel_saved_seconds_total", "saved_s"),
+        ("accel_unstated_answers_total", "unstated"),
+    ):
+        for one in found.get(name, ()):
+            models[one.labels.get("model", "")][key] += one.value
+    for name in ("accel_tokens_total", "accel_dollars_total"):
+        for one in found.get(name, ()):
+            labels = one.labels
+            key = f"{labels.get('kind', '')}.{labels.get('direction', 'dollars')}"
+            models[labels.get("model", "")][key] += one.value
+    return {name: _totals(of) for name, of in models.items()}
+
+
+def _totals(of: defaultdict[str, float]) -> ModelTotals:
+    return ModelTotals(
+        requests=round(of["requests"]),
+        hits=round(of["hits"]),
+        attempts=round(of["attempts"]),
+        used=Tokens(of["used.input"], of["used.output"]),
+        saved=Tokens(of["saved.input"], of["saved.output"]),
+        saved_s=float(of["saved_s"]),
+        unstated=round(of["unstated"]),
+        cost=of.get("used.dollars"),
+        saved_cost=of.get("saved.dollars"),
+    )

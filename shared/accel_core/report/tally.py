@@ -1,0 +1,253 @@
+"""All lines of a statistics file, added up into a `Report`."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, Any
+
+from accel_core.report.near import NearTally
+from accel_core.report.requests import RequestTally
+from accel_core.report.spread import Spread
+from accel_core.report.values import (
+    OUTCOMES,
+    History,
+    Limits,
+    Losses,
+    Report,
+    Retrieval,
+    Tool,
+    Wrong,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from accel_core.policy.prices import PriceTable
+
+_SLOT_S = 10
+_FOLDED_EVERY = 1 << 15
+_NAMES = (*OUTCOMES, "refused", "used_tokens", "saved_tokens")
+_STEPS_S = (
+    10, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 3 * 3600, 6 * 3600, 12 * 3600, 86400,
+    2 * 86400, 7 * 86400, 14 * 86400, 28 * 86400,
+)  # fmt: skip
+_MOST_SLOTS = 96
+
+
+class Tally:
+    """Adds lines up; one owner at a time.
+
+    Args:
+        since_s: what happened before is left out; None: nothing is.
+        targets_s: of the limiter's tiers, to the first token.
+    """
+
+    def __init__(
+        self, *, since_s: float | None, targets_s: Mapping[str, float | None]
+    ) -> None:  # fmt: skip
+        self._since_s = since_s
+        self._requests, self._near = RequestTally(targets_s), NearTally()
+        self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._tools: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._saved_s: Counter[str] = Counter()
+        self._suspended: defaultdict[str, list[str]] = defaultdict(list)
+        self._waits = Spread()
+        self._added = 0
+        self._slots: dict[int, list[float]] = {}
+        self._from_s: float | None = None
+        self._until_s: float | None = None
+        self._ways: dict[str, Callable[[dict[str, Any], float], None]] = {
+            "RequestEnded": self._request,
+            "Looked": lambda told, _: self._near.add(told),
+            "LimitWaited": lambda told, _: self._waits.add(told["wait_s"]),
+            "LimitRefused": self._refused,
+            "EmbeddingsServed": self._vectors,
+        }
+        for name, (count, *of) in _COUNTED.items():
+            self._ways[name] = self._counting(count, of)
+        for name in ("ToolCallBegun", "ToolCallReused", "ToolCallWasted", "ToolCallAudited"):
+            self._ways[name] = self._tool(name)
+        self._ways["SpeculationSuspended"] = self._suspend
+
+    def add(self, told: dict[str, Any], head_s: float) -> None:
+        """Add an event's line, under a head of that moment.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is not such a line.
+        """
+        at_s = told.get("ended_s", head_s)
+        if self._since_s is not None and at_s < self._since_s:
+            return
+        way = self._ways.get(told["is"])
+        if way is None:
+            return  # a later version's
+        way(told, at_s)
+        self._added += 1
+        if self._added % _FOLDED_EVERY == 0:
+            self._requests.fold()
+            self._waits.fold()
+        if self._from_s is None or self._until_s is None:
+            self._from_s = self._until_s = at_s
+        elif at_s > self._until_s:
+            self._until_s = at_s
+        elif at_s < self._from_s:
+            self._from_s = at_s
+
+    def report(
+        self,
+        source: str,
+        made_at_s: float,
+        prices: PriceTable,
+        lost: Mapping[str, int],
+        unreadable: int,
+    ) -> Report:
+        """Return what the lines came to."""
+        requests, counts = self._requests, self._counts
+        return Report(
+            sources=(source,),
+            made_at_s=made_at_s,
+            from_s=self._from_s,
+            until_s=self._until_s,
+            outcomes=requests.all_outcomes(),
+            endings=dict(requests.endings),
+            history=self._history(),
+            models=requests.models(prices),
+            latency=requests.latency(),
+            tiers=requests.tiers(),
+            parts=requests.parts(),
+            reasons={
+                "miss": dict(requests.misses.most_common()),
+                "bypass": dict(requests.bypasses.most_common()),
+                "unstored": dict(counts["unstored"].most_common()),
+                "evicted": dict(counts["evicted"].most_common()),
+            },
+            near=self._near.found(),
+            questions=requests.questions(self._near.texts),
+            wrong=self._wrong(),
+            limits=Limits(
+                waited=self._waits.durations(),
+                refused=counts["refused"].total(),
+                rejected=dict(counts["rejected"]),
+                hidden=counts["hidden"].total(),
+            ),
+            tools={name: self._told_tool(name) for name in sorted(self._tools)},
+            retrieval=self._retrieval(),
+            failures=dict(counts["failed"].most_common()),
+            losses=Losses(observers=dict(lost), unreadable_lines=unreadable),
+        )
+
+    def _request(self, told: dict[str, Any], at_s: float) -> None:
+        kind, used, saved = self._requests.add(told)
+        slot = self._slot(at_s)
+        slot[_NAMES.index(kind)] += 1
+        slot[5] += used
+        slot[6] += saved
+
+    def _refused(self, told: dict[str, Any], at_s: float) -> None:
+        self._counts["refused"][told["tier"]] += 1
+        self._slot(at_s)[4] += 1
+
+    def _vectors(self, told: dict[str, Any], _: float) -> None:
+        self._counts["vectors"].update({name: told[name] for name in ("cached", "shared", "asked")})
+
+    def _slot(self, at_s: float) -> list[float]:
+        place = int(at_s // _SLOT_S)
+        slot = self._slots.get(place)
+        if slot is None:
+            slot = self._slots[place] = [0.0] * len(_NAMES)
+        return slot
+
+    def _counting(
+        self, count: str, of: list[str]
+    ) -> Callable[[dict[str, Any], float], None]:  # fmt: skip
+        counter = self._counts[count]
+
+        def add(told: dict[str, Any], _: float) -> None:
+            counter[".".join(str(told.get(name, "")) for name in of)] += 1
+
+        return add
+
+    def _tool(self, name: str) -> Callable[[dict[str, Any], float], None]:
+        kind = {"ToolCallBegun": "begun", "ToolCallWasted": "wasted"}.get(name, "")
+
+        def add(told: dict[str, Any], _: float) -> None:
+            tool = told["tool"]
+            if name == "ToolCallReused":
+                self._tools[tool]["used" if told["predictor"] else "shared"] += 1
+                self._saved_s[tool] += told["saved_s"]
+            elif name == "ToolCallAudited":
+                self._tools[tool]["same" if told["same"] else "different"] += 1
+            else:
+                self._tools[tool][kind] += 1
+
+        return add
+
+    def _suspend(self, told: dict[str, Any], _: float) -> None:
+        self._tools[told["tool"]]["suspended"] += 1
+        if told["reason"] not in self._suspended[told["tool"]]:
+            self._suspended[told["tool"]].append(told["reason"])
+
+    def _told_tool(self, name: str) -> Tool:
+        counts = self._tools[name]
+        return Tool(
+            begun=counts["begun"],
+            used=counts["used"],
+            wasted=counts["wasted"],
+            shared=counts["shared"],
+            saved_s=self._saved_s[name],
+            different=counts["different"],
+            suspended=tuple(self._suspended[name]),
+        )
+
+    def _wrong(self) -> Wrong:
+        reported, compared = self._counts["reported"], self._counts["compared"]
+        verified = self._counts["verified"]
+        return Wrong(
+            reported=reported.total(),
+            demoted=reported["True"],
+            compared=compared["True."] + compared["False."],
+            compared_wrong=compared["False."],
+            verified=verified.total(),
+            disapproved=verified["False"],
+        )
+
+    def _retrieval(self) -> Retrieval:
+        hits, vectors = self._counts["found"], self._counts["vectors"]
+        return Retrieval(
+            hits=hits.total(),
+            stale=hits.total() - hits[""],
+            misses=dict(self._counts["sought"].most_common()),
+            skipped=dict(self._counts["skipped"].most_common()),
+            vectors_cached=vectors["cached"] + vectors["shared"],
+            vectors_asked=vectors["asked"],
+        )
+
+    def _history(self) -> History | None:
+        if not self._slots:
+            return None
+        first, last = min(self._slots) * _SLOT_S, (max(self._slots) + 1) * _SLOT_S
+        step_s = next((one for one in _STEPS_S if (last - first) / one <= _MOST_SLOTS), 0)
+        step_s = step_s or -(-(last - first) // _MOST_SLOTS)
+        start_s = first // step_s * step_s
+        columns = [[0.0] * (-(-(last - start_s) // step_s)) for _ in _NAMES]
+        for place, slot in self._slots.items():
+            at = (place * _SLOT_S - start_s) // step_s
+            for column, value in zip(columns, slot, strict=True):
+                column[at] += value
+        counts = {name: tuple(column) for name, column in zip(_NAMES, columns, strict=True)}
+        return History(start_s=float(start_s), step_s=float(step_s), counts=counts)
+
+
+_COUNTED = {
+    "CacheRefused": ("unstored", "reason"),
+    "CacheEvicted": ("evicted", "reason"),
+    "CacheExplored": ("compared", "right", "refused"),
+    "CacheVerified": ("verified", "approved"),
+    "HitReported": ("reported", "demoted"),
+    "LimitRejected": ("rejected", "tier"),
+    "HiddenLimitFound": ("hidden", "unit"),
+    "RetrievalHit": ("found", "stale"),
+    "RetrievalMiss": ("sought", "reason"),
+    "RetrievalSkipped": ("skipped", "reason"),
+    "BackendFailed": ("failed", "backend", "operation"),
+}
