@@ -16,7 +16,7 @@ from accel_core.prediction import boosting, fitting
 from accel_core.testing.agent_runs import FIELDS
 
 PLACE = Path(boosting.__file__).with_name("forests.json")
-_SIZES = (8, 10, 10, 10, 12, 15, 20, 40)
+_SIZES = (8, 10, 10, 10, 12)
 
 
 def main() -> None:
