@@ -318,6 +318,10 @@ def _name(size: Size, name: str) -> Markup:
 
 
 def _line(curve: Curve, x: Scale, y: Scale) -> Markup:
+    if len(curve.points) == 1:
+        [(left, up)] = curve.points
+        return tag("circle", tag("title", curve.name), cx=f"{x.at(left):.1f}",
+                   cy=f"{y.at(up):.1f}", r=3, class_=curve.tone)  # fmt: skip
     steps = " ".join(f"{x.at(left):.1f},{y.at(up):.1f}" for left, up in curve.points)
     dashed = " dashed" if curve.dashed else ""
     return tag("polyline", tag("title", curve.name), points=steps,
