@@ -581,6 +581,31 @@ def test_a_call_cancelled_while_it_waits_for_a_guess_leaves_nothing_behind() -> 
     in_colour("async", scenario)
 
 
+def test_a_guess_that_waits_for_another_ends_with_it() -> None:
+    """A change tells who waits, and cancels both, in the same moment."""
+
+    async def scenario(rig: Rig) -> None:
+        rig.who = Tenant("north")
+        speculator = rig.speculator(Says(guess(7), guess(8, tool="ask")))
+        tool = rig.tool(fates=[rig.gate(), rig.gate()])
+        inner, outer = speculator.session(), speculator.session()
+
+        class Asking(type(tool)):  # type: ignore[misc]
+            async def run(self, arguments: Any) -> Any:
+                return await rig.call(inner, tool, 7)
+
+        rig.think(outer, tool, Asking(rig, "ask"))
+        await rig.settle()
+        with speculator.changing():
+            pass
+        await rig.settle()
+        assert (len(tool.calls), tool.cancelled, rig.alive()) == (1, 1, 0)
+        outer.close()
+        inner.close()
+
+    in_colour("async", scenario)
+
+
 @BOTH
 def test_agents_inside_tools_wait_for_one_another_in_no_circle(colour: str) -> None:
     """Each of two tools asks, inside, for the call that the other is making."""

@@ -105,7 +105,10 @@ class AsyncIo:
 
     async def wait(self, future: Future[T], timeout_s: float) -> T:
         """Await the result of `future`; cancel it and raise TimeoutError after `timeout_s`."""
-        return await asyncio.wait_for(asyncio.wrap_future(future), timeout_s)
+        # Not `asyncio.wait_for`: before Python 3.12 it swallows a cancellation that comes just as
+        # the result does.
+        async with asyncio.timeout(timeout_s):
+            return await asyncio.wrap_future(future)
 
     async def join(self, flight: Flight, timeout_s: float) -> Any:
         """Wait until `flight` lands; `DECLINED` when `timeout_s` passed first."""
