@@ -17,13 +17,14 @@ from llama_index.llms.openai import OpenAI
 from pydantic import SecretStr
 
 from accel_core.accel import Accel
-from accel_core.events.requests import RequestEnded
+from accel_core.events.requests import MODEL_OPERATIONS, RequestEnded
 from accel_core.limited_call import Retries
 from accel_core.limiter import Limiter
 from accel_core.policy.limits.retry import RetryPolicy
 from accel_core.testing import openai_wire as wire
 from accel_core.testing.model_server import ModelServer
 from accel_core.testing.replies import Reply, echo
+from benchmarks import observability_truth_agents as agents
 from benchmarks.harness import Context, Measured, Row
 from langchain_accel import accelerate
 from llamaindex_accel import accelerate as accelerate_llm
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 _CONCURRENT = 16
 _LONG_S = 600.0
 _SHARES = {
-    "whole": 30, "stream": 25, "tool": 10, "flaky": 10, "broken": 5, "given up": 5, "warm": 10,
-    "cancelled": 5,
+    "whole": 30, "stream": 25, "tool": 5, "flaky": 10, "broken": 5, "given up": 5, "warm": 10,
+    "cancelled": 5, "agent": 5,
 }  # fmt: skip
 """Kinds of requests, in percent."""
 _ALONE = frozenset({"given up", "cancelled"})
@@ -67,6 +68,8 @@ class _Server:
     def __call__(self, request: dict[str, Any]) -> Reply | str:
         """Answer."""
         asked = str(request["messages"][-1]["content"])
+        if any(one["role"] == "user" and "agent" in one["content"] for one in request["messages"]):
+            return agents.reply(request)
         if "flaky" in asked and not self._failed[asked]:
             self._failed[asked] += 1
             return Reply(status=503, content="try again")
@@ -141,6 +144,7 @@ class _Asking:
             )
             for warm in (False, True)
         }
+        self._agents = agents.Agents(self._langchain[False], self._llamaindex[False], accel)
 
     async def ask(self, asked: _Asked) -> None:
         """Ask, and take whatever comes of it."""
@@ -155,6 +159,9 @@ class _Asking:
                 await task
 
     async def _carried(self, asked: _Asked) -> None:
+        if asked.kind == "agent":
+            await self._agents.run(asked.way, asked.question)
+            return
         warm, most = asked.kind == "warm", _GIVEN_UP_AFTER if asked.kind == "given up" else None
         tools: dict[str, Any] = {"tools": [_TOOL]} if asked.kind == "tool" else {}
         stream: Any
@@ -198,6 +205,7 @@ def told_and_counted(context: Context) -> Measured:
         asyncio.run(ask_all())
         gc.collect()  # a stream that was given up ends when nobody can read it any more
         accel.flush()
+        used = accel.stats().tool_calls_reused
         total, usage, calls = accel.stats().requests.total, server.usage, server.call_count
     told = (total.attempts, total.used.input_tokens, total.used.output_tokens)
     charged = (
@@ -205,13 +213,20 @@ def told_and_counted(context: Context) -> Measured:
         usage.prompt_tokens - replies.untold.prompt_tokens,
         usage.completion_tokens - replies.untold.completion_tokens,
     )
+    seen, tools = (
+        [one for one in seen if (one.operation in MODEL_OPERATIONS) is asks]
+        for asks in (True, False)
+    )
+    runs = sum(asked.kind == "agent" for asked in requests)
+    expected = len(requests) + runs * (agents.REQUESTS - 1)
     endings = Counter(f"{one.outcome} {one.ending}" for one in seen)
     text = (
         f"calls, tokens in and out: told {told}, counted {charged}; "
-        f"{len(seen)} of {len(requests)} requests told: {dict(endings)}; of answers given up "
-        f"{total.seen_tokens:.0f} of {replies.untold.completion_tokens} tokens were seen"
+        f"{len(seen)} of {expected} requests told: {dict(endings)}; of answers given up "
+        f"{total.seen_tokens:.0f} of {replies.untold.completion_tokens} tokens were seen; "
+        f"{len(tools)} of {runs} calls of tools, {used} by guesses"
     )
-    if len(seen) != len(requests):
+    if len(seen) != expected or len(tools) != runs:
         return Measured(0.0, text)
     shares = [one / other for one, other in zip(told, charged, strict=True)]
     return Measured(max(shares, key=lambda share: abs(share - 1)), text)
@@ -221,7 +236,7 @@ ROWS = [
     Row(
         name="tokens-and-calls",
         what="calls and tokens told ÷ counted by the server: streams, tools, failures, "
-        "cancellations, retries, repeats; both frameworks; the worst of three",
+        "cancellations, retries, repeats, speculating agents; both frameworks; the worst of three",
         op="==",
         bound=1.0,
         measure=told_and_counted,
