@@ -6,6 +6,7 @@ import logging
 import threading
 from contextlib import contextmanager
 from statistics import quantiles
+from tempfile import TemporaryDirectory
 from time import perf_counter, sleep
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ from prometheus_client import CollectorRegistry
 from pydantic import SecretStr
 
 from accel_core.accel import Accel
+from accel_core.config import from_mapping
 from accel_core.events.requests import Parts, RequestEnded, Tokens
 from accel_core.observer.otel import OtelObserver
 from accel_core.observer.prices import load_prices
@@ -59,9 +61,11 @@ def _watched(tracers: TracerProvider) -> Iterator[Accel]:
         PrometheusObserver(load_prices(), registry=CollectorRegistry()),
         OtelObserver(tracer_provider=tracers, meter_provider=meters),
     ]
-    with Accel(observers=observers) as accel:
-        yield accel
-        lost = accel.stats().observers
+    with TemporaryDirectory() as folder:
+        file = {"path": f"{folder}/statistics.jsonl", "texts": True}
+        with Accel(from_mapping({"observe": {"file": file}}), observers=observers) as accel:
+            yield accel
+            lost = accel.stats().observers
     assert not lost, f"events were lost: {lost}"
 
 
