@@ -256,8 +256,9 @@ class Session:
         missed("audited")
         shared = self._shared.guesses
         result = await self._alone(tool, execute)
-        # Something changed meanwhile, or is about to have: in the midst of it both are right.
-        if not self._executions.holds(execution) or self._calls.change_under_way():
+        # Something changed meanwhile, or is about to have: in the midst of it both are right. Looked
+        # at in this order, a change that ends between the two, in another thread, is not missed.
+        if self._calls.change_under_way() or not self._executions.holds(execution):
             return result
         try:
             compare = tool.same if isinstance(tool, Compared) else same_result
