@@ -256,8 +256,8 @@ class Session:
         missed("audited")
         shared = self._shared.guesses
         result = await self._alone(tool, execute)
-        # Something changed meanwhile, or is about to have: in the midst of it both are right. Looked
-        # at in this order, a change that ends between the two, in another thread, is not missed.
+        # Something changed meanwhile, or is about to have: in the midst of it both are right.
+        # In this order, for a change of another thread may end between the two looks.
         if self._calls.change_under_way() or not self._executions.holds(execution):
             return result
         try:
