@@ -50,7 +50,9 @@ def read_statistics(
         FileError: one cannot be read, or is no such file.
     """
     reader = _Reader(Tally(since_s=since_s, targets_s=targets_s), progress)
-    parts = [part for path in paths for part in (older_of(path), path) if part.exists()]
+    named = (part for path in paths for part in (older_of(path), path) if part.exists())
+    # A shell's stats*.jsonl names the older part, too: what is read twice counts twice.
+    parts = list(dict.fromkeys(part.resolve() for part in named))
     for path in paths:
         if not path.exists():
             raise FileError(path, None, "is not there", _REMEDY)
