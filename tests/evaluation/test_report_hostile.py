@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import stat
 from typing import TYPE_CHECKING, Any
 
 from typer.testing import CliRunner
@@ -43,3 +42,12 @@ def test_part_that_is_named_twice_counts_once(tmp_path: Path) -> None:
     file = written(tmp_path / "stats.jsonl", MISS, MISS)
     again = tmp_path / "." / ".." / tmp_path.name / "stats.jsonl"
     assert reported(older, file, again)["outcomes"]["miss"] == 3
+
+
+def test_password_of_an_address_is_not_shown() -> None:
+    """Nor is it sent: such an address is refused, without the password."""
+    for path in ("/metrics", ""):
+        said = reported(f"http://bob:hunter2@127.0.0.1:9{path}", code=2)
+        assert "hunter2" not in said
+        assert "password" in said
+    assert "is no address" in reported("http://[metrics", code=2)
