@@ -23,6 +23,7 @@ from accel_core.audit.fields import (
     params_of,
     parsed,
     refusal_of,
+    span_s,
     stamp_s,
     tenant_in,
     tokens_of,
@@ -121,7 +122,12 @@ def _call(
     stamped = body if isinstance(body, Mapping) else {}
     began_s = stamp_s(_first(record, _BEGAN) or stamped.get("created"))
     took_s = next(
-        (took * unit for name, unit in _TOOK if (took := number_of(record, name)) is not None), None
+        (
+            span_s(took * unit)
+            for name, unit in _TOOK
+            if (took := number_of(record, name)) is not None
+        ),
+        None,
     )
     stated = Stated(
         began_s,
