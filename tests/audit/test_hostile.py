@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from accel_core.audit.page import page
 from accel_core.audit.run import Terms, audit
 
 if TYPE_CHECKING:
@@ -46,3 +47,22 @@ def test_impossible_number_is_not_known(hostile: dict[str, Any], tmp_path: Path)
     found = audited(tmp_path / "log.jsonl", line)
     assert (found.tally.asked.calls, found.tally.total.calls) == (3, 1)
     assert 2 <= found.tally.asked.seconds <= 3
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"answer": "Of nothing."}', '{"runs":[' * 450 + "{}" + "]}" * 450],
+    ids=["plain", "deep"],
+)
+def test_record_without_a_question_is_left_out(line: str, tmp_path: Path) -> None:
+    """It is told by its line, and the calls behind it are read."""
+    found = audited(tmp_path / "log.jsonl", line)
+    assert (found.tally.asked.calls, found.tally.total.calls) == (2, 1)
+    assert sum(found.seen.broken.values()) == 1
+
+
+def test_half_of_a_character_can_be_written(tmp_path: Path) -> None:
+    """JSON may name one; a page says that something stood there."""
+    found = audited(tmp_path / "log.jsonl", json.dumps({**CALL, "model": "m\ud800"}))
+    assert "m?" in page("audit", found)
+    assert page("audit", found).encode()

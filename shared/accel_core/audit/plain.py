@@ -96,7 +96,10 @@ def questions_in(record: Mapping[str, Any], tenant_fields: Sequence[str]) -> Ite
     Raises:
         KeyError, TypeError, ValueError, AttributeError: it is none.
     """
-    question = next(record[name] for name in _QUESTIONS if isinstance(record.get(name), str))
+    texts = (record[name] for name in _QUESTIONS if isinstance(record.get(name), str))
+    question = next(texts, None)
+    if question is None:
+        raise KeyError("question")
     said = next((record[name] for name in _ANSWERS if record.get(name) is not None), None)
     tenant = tenant_in(tenant_fields, record, record.get("metadata"))
     yield _call(record, _params_in(record), (Turn("user", (question,)),), said, tenant)
