@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from typer.testing import CliRunner
 
 from accel_core.cli.main import app
@@ -51,3 +52,36 @@ def test_password_of_an_address_is_not_shown() -> None:
         assert "hunter2" not in said
         assert "password" in said
     assert "is no address" in reported("http://[metrics", code=2)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {**MISS, "total_s": "x"},
+        {**MISS, "total_s": {}},
+        {**MISS, "ended_s": 1e300},
+        {**MISS, "parts": {"model_s": "x"}},
+        {**MISS, "outcome": "hit", "tier": "used_tokens"},
+        {**MISS, "ending": None},
+        {"is": "RequestEnded", "outcome": "miss", "model": "m"},
+        {"is": "Looked", "id": "a", "near_id": "b", "reason": "grey", "similarity": 1e308},
+        {"is": "LimitWaited", "wait_s": "x"},
+        {"is": "ToolCallBegun", "tool": 5},
+        {"is": "SpeculationSuspended", "tool": "t", "reason": 5},
+        {"is": "EmbeddingsServed", "cached": "x", "shared": 0, "asked": 1},
+        {**HEAD, "lost": {"observer": "x"}},
+        "[" * 100_000,
+        '{"is": "RequestEnded", "outcome": "miss", "ending": "answered", "total_s": 1e400}',
+    ],
+    ids=lambda one: str(one)[:60],
+)
+def test_line_that_is_wrong_is_left_out_whole(hostile: Any, tmp_path: Path) -> None:
+    """It is counted as unreadable, and no sum has a part of it."""
+    path = written(tmp_path / "stats.jsonl", MISS, hostile, {**HEAD, "run": "s"}, MISS)
+    found = reported(path)
+    assert found["losses"]["unreadable_lines"] == 1
+    assert found["outcomes"] == {"exact": 0, "semantic": 0, "miss": 2, "bypass": 0}
+    assert sum(one["requests"] for one in found["models"].values()) == 2
+    out = tmp_path / "report.html"
+    result = CliRunner().invoke(app, ["report", str(path), "-o", str(out)])
+    assert result.exit_code == 0, result.exception

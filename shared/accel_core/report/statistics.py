@@ -100,7 +100,7 @@ class _Reader:
                         self.tally.add(told, at_s)
                 except FileError:
                     raise
-                except (KeyError, TypeError, ValueError, AttributeError):
+                except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
                     self.unreadable += 1
         self._progress(min(1.0, self._read_bytes / self.total_bytes))
 
@@ -112,5 +112,5 @@ class _Reader:
         self.heads += 1
         if "lost" in told:
             # Each head has all that its process lost so far.
-            self.lost[told["run"]] = dict(told["lost"])
+            self.lost[told["run"]] = {str(name): int(n) for name, n in told["lost"].items()}
         return float(told["at_s"])
