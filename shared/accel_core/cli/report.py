@@ -94,7 +94,7 @@ class _Reading:
         found = [self._statistics(files)] if files else []
         for one in named:
             if one.startswith(_ENDPOINTS):
-                bar = self._step(f"asking {one}")
+                bar = self._step("asking an endpoint")  # an address may hold a password
                 found.append(
                     read_endpoint(one, since_s=self._since_s, now_s=self._now_s, progress=bar)
                 )

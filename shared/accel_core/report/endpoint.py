@@ -35,6 +35,7 @@ _SLOTS = 72
 _REMEDY = (
     "name the /metrics of a process with observe.prometheus, or the address of a Prometheus server"
 )
+_OPEN = "name an address that needs none"
 
 
 def read_endpoint(
@@ -52,7 +53,15 @@ def read_endpoint(
         FileError: nobody answers there, or what answers is something else.
         MissingExtraError: prometheus_client is not installed.
     """
-    if not urlsplit(url).path.endswith("metrics") and _is_server(url):
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise FileError(url, None, "is no address", _REMEDY) from error
+    if "@" in parts.netloc:
+        # It would stand in the page, in messages and in a server's answers.
+        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        raise FileError(shown, None, "is given with a name or a password, which is not sent", _OPEN)
+    if not parts.path.endswith("metrics") and _is_server(url):
         return _Server(url, now_s, now_s - (since_s or now_s - _DAY_S)).report(progress)
     samples = list(_exposed(url, _fetched(url)))
     progress(1.0)

@@ -1,0 +1,87 @@
+"""``accel report`` of what it should not trust: what is named twice, secrets, hostile lines."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from typer.testing import CliRunner
+
+from accel_core.cli.main import app
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD = {"accel_statistics": 1, "run": "r", "at_s": 1_760_000_000.0}
+MISS = {
+    "is": "RequestEnded",
+    "outcome": "miss",
+    "ending": "answered",
+    "total_s": 1.0,
+    "ended_s": 1_760_000_000.0,
+}
+
+
+def written(path: Path, *lines: Any) -> Path:
+    """Write a statistics file; texts are lines as they are."""
+    spelled = (one if isinstance(one, str) else json.dumps(one) for one in (HEAD, *lines))
+    path.write_text("".join(f"{line}\n" for line in spelled))
+    return path
+
+
+def reported(*sources: object, code: int = 0) -> Any:
+    """Return what ``accel report --json`` prints; where it fails, its output."""
+    result = CliRunner().invoke(app, ["report", "--json", *map(str, sources)])
+    assert result.exit_code == code, (result.output, result.exception)
+    return result.output if code else json.loads(result.stdout)
+
+
+def test_part_that_is_named_twice_counts_once(tmp_path: Path) -> None:
+    """A pattern names the older part, too, and another spelling the same file."""
+    older = written(tmp_path / "stats.1.jsonl", MISS)
+    file = written(tmp_path / "stats.jsonl", MISS, MISS)
+    again = tmp_path / "." / ".." / tmp_path.name / "stats.jsonl"
+    assert reported(older, file, again)["outcomes"]["miss"] == 3
+
+
+def test_password_of_an_address_is_not_shown() -> None:
+    """Nor is it sent: such an address is refused, without the password."""
+    for path in ("/metrics", ""):
+        said = reported(f"http://bob:hunter2@127.0.0.1:9{path}", code=2)
+        assert "hunter2" not in said
+        assert "password" in said
+    assert "is no address" in reported("http://[metrics", code=2)
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {**MISS, "total_s": "x"},
+        {**MISS, "total_s": {}},
+        {**MISS, "ended_s": 1e300},
+        {**MISS, "parts": {"model_s": "x"}},
+        {**MISS, "outcome": "hit", "tier": "used_tokens"},
+        {**MISS, "ending": None},
+        {"is": "RequestEnded", "outcome": "miss", "model": "m"},
+        {"is": "Looked", "id": "a", "near_id": "b", "reason": "grey", "similarity": 1e308},
+        {"is": "LimitWaited", "wait_s": "x"},
+        {"is": "ToolCallBegun", "tool": 5},
+        {"is": "SpeculationSuspended", "tool": "t", "reason": 5},
+        {"is": "EmbeddingsServed", "cached": "x", "shared": 0, "asked": 1},
+        {**HEAD, "lost": {"observer": "x"}},
+        "[" * 100_000,
+        '{"is": "RequestEnded", "outcome": "miss", "ending": "answered", "total_s": 1e400}',
+    ],
+    ids=lambda one: str(one)[:60],
+)
+def test_line_that_is_wrong_is_left_out_whole(hostile: Any, tmp_path: Path) -> None:
+    """It is counted as unreadable, and no sum has a part of it."""
+    path = written(tmp_path / "stats.jsonl", MISS, hostile, {**HEAD, "run": "s"}, MISS)
+    found = reported(path)
+    assert found["losses"]["unreadable_lines"] == 1
+    assert found["outcomes"] == {"exact": 0, "semantic": 0, "miss": 2, "bypass": 0}
+    assert sum(one["requests"] for one in found["models"].values()) == 2
+    out = tmp_path / "report.html"
+    result = CliRunner().invoke(app, ["report", str(path), "-o", str(out)])
+    assert result.exit_code == 0, result.exception
