@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from accel_core.cli.main import app
+from accel_core.report.samples import REQUESTS, Sample, sections_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,3 +86,17 @@ def test_line_that_is_wrong_is_left_out_whole(hostile: Any, tmp_path: Path) -> N
     out = tmp_path / "report.html"
     result = CliRunner().invoke(app, ["report", str(path), "-o", str(out)])
     assert result.exit_code == 0, result.exception
+
+
+def test_steps_beside_models_are_no_calls_saved(tmp_path: Path) -> None:
+    """A vector, a document or a tool's result that was there spares no call of a model."""
+    steps = [
+        {**MISS, "outcome": "hit", "operation": name}
+        for name in ("embeddings", "retrieval", "execute_tool")
+    ]
+    asked = [{**MISS, "operation": "chat"}, {**MISS, "operation": "text_completion"}]
+    found = reported(written(tmp_path / "stats.jsonl", *asked, *steps))
+    assert found["outcomes"] == {"exact": 0, "semantic": 0, "miss": 2, "bypass": 0}
+    labels = ({"outcome": "hit", "reason": "exact", "operation": name} for name in ("chat", "x"))
+    samples = [Sample(REQUESTS, of, 1.0) for of in labels]
+    assert sections_of(samples)["outcomes"]["exact"] == 1

@@ -20,6 +20,7 @@ from accel_core.report.samples import (
     HISTOGRAMS,
     REQUESTS,
     Sample,
+    of_model,
     outcome_of,
     sections_of,
 )
@@ -109,6 +110,10 @@ def _is_server(url: str) -> bool:
     return isinstance(found, dict) and found.get("status") == "success"
 
 
+def _outcome(labels: Mapping[str, str]) -> str:
+    return outcome_of(labels) if of_model(Sample(REQUESTS, labels, 1.0)) else ""
+
+
 class _Server:
     """A Prometheus server, asked about the last `span_s` seconds."""
 
@@ -159,7 +164,7 @@ class _Server:
                     if slot_of is not None and 0 <= place < slots and value != "NaN":
                         slot_of[place] += float(value)
 
-        add(REQUESTS, "outcome, reason", outcome_of)
+        add(REQUESTS, "outcome, reason, operation", _outcome)
         add("accel_tokens_total", "kind", lambda labels: f"{labels.get('kind', '')}_tokens")
         told = {name: tuple(values) for name, values in counts.items()}
         return History(start_s=start_s, step_s=step_s, counts=told)
