@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _PATIENCE_S = 10.0
-_MOST_BYTES = 64 << 20
+_LONGEST_S = 60.0
+"""Of one answer altogether: one that drips never keeps a read waiting."""
+_MOST_BYTES, _CHUNK = 64 << 20, 1 << 20
 _DAY_S = 86400.0
 _SLOTS = 72
 _REMEDY = (
@@ -78,7 +81,11 @@ def _fetched(url: str) -> str:
     request = Request(url, headers=accepted)  # noqa: S310 - http by its caller
     try:
         with urlopen(request, timeout=_PATIENCE_S) as answer:  # noqa: S310 - as above
-            body: bytes = answer.read(_MOST_BYTES)
+            until_s, body = time.monotonic() + _LONGEST_S, bytearray()
+            while part := answer.read1(_CHUNK):
+                body += part
+                if len(body) > _MOST_BYTES or time.monotonic() > until_s:
+                    raise FileError(url, None, "goes on without an end", _REMEDY)
             return body.decode("utf-8", "replace")
     except HTTPError as error:
         error.close()
