@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from accel_core.audit.page import page
 from accel_core.audit.run import Terms, audit
+from accel_core.errors import FileError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,3 +68,15 @@ def test_half_of_a_character_can_be_written(tmp_path: Path) -> None:
     found = audited(tmp_path / "log.jsonl", json.dumps({**CALL, "model": "m\ud800"}))
     assert "m?" in page("audit", found)
     assert page("audit", found).encode()
+
+
+def test_damaged_gzip_is_told(tmp_path: Path) -> None:
+    """Whatever of it is damaged."""
+    packed = bytearray(gzip.compress(b"".join(b'{"question":"%d"}\n' % n for n in range(999))))
+    for at in range(20, len(packed), 97):
+        damaged = bytearray(packed)
+        damaged[at] ^= 0xFF
+        path = tmp_path / "log.jsonl.gz"
+        path.write_bytes(damaged)
+        with pytest.raises(FileError):
+            audit([path], None, Terms())

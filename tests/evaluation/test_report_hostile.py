@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+import stat
+import threading
+from contextlib import suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner
 
 from accel_core.cli.main import app
+from accel_core.report.samples import REQUESTS, Sample, sections_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,3 +90,50 @@ def test_line_that_is_wrong_is_left_out_whole(hostile: Any, tmp_path: Path) -> N
     out = tmp_path / "report.html"
     result = CliRunner().invoke(app, ["report", str(path), "-o", str(out)])
     assert result.exit_code == 0, result.exception
+
+
+def test_steps_beside_models_are_no_calls_saved(tmp_path: Path) -> None:
+    """A vector, a document or a tool's result that was there spares no call of a model."""
+    steps = [
+        {**MISS, "outcome": "hit", "operation": name}
+        for name in ("embeddings", "retrieval", "execute_tool")
+    ]
+    asked = [{**MISS, "operation": "chat"}, {**MISS, "operation": "text_completion"}]
+    found = reported(written(tmp_path / "stats.jsonl", *asked, *steps))
+    assert found["outcomes"] == {"exact": 0, "semantic": 0, "miss": 2, "bypass": 0}
+    labels = ({"outcome": "hit", "reason": "exact", "operation": name} for name in ("chat", "x"))
+    samples = [Sample(REQUESTS, of, 1.0) for of in labels]
+    assert sections_of(samples)["outcomes"]["exact"] == 1
+
+
+def test_page_is_its_owners_alone(tmp_path: Path) -> None:
+    """It may hold questions."""
+    out = tmp_path / "page.html"
+    path = written(tmp_path / "stats.jsonl", MISS)
+    CliRunner().invoke(app, ["report", "--texts", str(path), "-o", str(out)])
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+
+
+class Endless(BaseHTTPRequestHandler):
+    """Answers without an end."""
+
+    def do_GET(self) -> None:
+        """Send comments until the reader is gone."""
+        self.send_response(200)
+        self.end_headers()
+        with suppress(OSError):
+            while True:
+                self.wfile.write(b"# nothing\n" * 100)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+def test_answer_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither is it read for ever, nor is its beginning taken for the whole."""
+    monkeypatch.setattr("accel_core.report.endpoint._MOST_BYTES", 100_000)
+    with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        said = reported(f"http://127.0.0.1:{server.server_port}/metrics", code=2)
+        server.shutdown()
+    assert "goes on without an end" in " ".join(said.split())

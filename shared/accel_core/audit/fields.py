@@ -110,8 +110,9 @@ def number_of(given: Mapping[str, Any], *names: str) -> float | None:
     """Return the first parameter of `names` that is a number, and a possible one."""
     for name in names:
         value = given.get(name)
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        if number and abs(value) <= _LARGEST:
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            continue
+        if abs(value) <= _LARGEST:
             return float(value)
     return None
 

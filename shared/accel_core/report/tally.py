@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+from accel_core.events.requests import GENERATING
 from accel_core.report.near import NearTally
 from accel_core.report.requests import RequestTally
 from accel_core.report.spread import Spread
@@ -138,6 +139,8 @@ class Tally:
         )
 
     def _request(self, told: dict[str, Any], at_s: float) -> None:
+        if told.get("operation", "chat") not in GENERATING:
+            return  # embeddings, retrievals and tools spare no call of a model
         kind, used, saved = self._requests.add(told)
         slot = self._slot(at_s)
         slot[_NAMES.index(kind)] += 1
