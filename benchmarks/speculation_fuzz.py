@@ -263,11 +263,17 @@ def _blocking_worlds(seed: int, counts: Counts) -> None:
             thread.join()
         _compare(runs, counts)
     released.set()
-    for thread in threading.enumerate():
-        if thread.name == "accel-spawned":
-            thread.join(10.0)
-            counts.alive += thread.is_alive()
-    counts.alive += _under_way(speculator)
+    counts.alive += _threads_left(10.0) + _under_way(speculator)
+
+
+def _threads_left(patience_s: float) -> int:
+    """Return how many threads of guesses go on for longer; one that ends may have begun another."""
+    ends_s = time.monotonic() + patience_s
+    while left := [each for each in threading.enumerate() if each.name == "accel-spawned"]:
+        if time.monotonic() >= ends_s:
+            break
+        left[0].join(max(0.0, ends_s - time.monotonic()))
+    return len(left)
 
 
 def _under_way(speculator: ToolSpeculator) -> int:

@@ -235,7 +235,9 @@ class Agent:
         dice = random.Random(f"{self.number} {seen}")
         if dice.random() < 0.3:
             key = dice.choice([self._own(dice), f"s{dice.randrange(_KEYS)}"])
-            return [ToolCall("write", {"key": key, "value": dice.randrange(1, 100)})]
+            # No two agents write the same, so that what was read tells whose it was.
+            value = 100 * self.number + dice.randrange(1, 100)
+            return [ToolCall("write", {"key": key, "value": value})]
         return [self._reads(dice) for _ in range(dice.choice([1, 1, 1, 2, 3]))]
 
     def _reads(self, dice: random.Random) -> ToolCall:

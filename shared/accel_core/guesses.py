@@ -217,8 +217,10 @@ class Guesses:
             return
         execution.carried = guessed.io.carrier()
         self._end_in(execution, shared.timeout_s, "timeout")
-        if self._closed or execution.lost:
+        if execution.lost:
             execution.stop()
+        if self._closed:  # perhaps before it stood in the table
+            shared.executions.close(self.session)
 
     async def _run(self, execution: Execution, guessed: Guessed) -> None:
         shared, tool = self._shared, guessed.tool

@@ -257,7 +257,8 @@ class Session:
         shared = self._shared.guesses
         result = await self._alone(tool, execute)
         # Something changed meanwhile, or is about to have: in the midst of it both are right.
-        if not self._executions.holds(execution) or self._calls.change_under_way():
+        # In this order, for a change of another thread may end between the two looks.
+        if self._calls.change_under_way() or not self._executions.holds(execution):
             return result
         try:
             compare = tool.same if isinstance(tool, Compared) else same_result

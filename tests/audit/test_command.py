@@ -82,7 +82,7 @@ def test_says_what_would_have_been_saved(
 def test_a_real_browser_shows_the_page_and_nothing_else(log: Path, tmp_path: Path) -> None:
     """No error, no request, the figures, texts as texts; on a phone nothing beyond its edge."""
     out = tmp_path / "made"
-    run(log, "-o", out, "--encoder", "static")
+    run(log, "-o", out)
     with browser() as page:
         page.show(1200)
         page.open(out / "audit.html")

@@ -19,8 +19,10 @@ from accel_core.events import (
     ToolCallReused,
     ToolCallWasted,
 )
+from accel_core.executions import Executions
 from accel_core.policy.trajectory import Said, ToolCall
 from accel_core.tenancy import Tenant
+from accel_core.tool_calls import ToolCalls
 from tests.core.speculation_rig import ASKED, Rig, Says, Scripted, guess, in_colour
 
 if TYPE_CHECKING:
@@ -226,6 +228,37 @@ def test_an_audit_in_the_midst_of_a_change_says_nothing(colour: str) -> None:
 
     one: Any = None
     tool: Any = None
+    in_colour(colour, scenario)
+
+
+@BOTH
+def test_an_audit_as_a_change_ends_says_nothing(
+    colour: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another thread's change may end between any two looks at whether something changed."""
+    ending = contextlib.ExitStack()
+
+    def ends_after(look: Callable[..., bool]) -> Callable[..., bool]:
+        def looked(*args: Any) -> bool:
+            seen = look(*args)
+            ending.close()
+            return seen
+
+        return looked
+
+    async def scenario(rig: Rig) -> None:
+        speculator, tool = rig.speculator(), rig.tool()
+        session = speculator.session()
+        with monkeypatch.context() as looking:
+            looking.setattr(Executions, "holds", ends_after(Executions.holds))
+            looking.setattr(ToolCalls, "change_under_way", ends_after(ToolCalls.change_under_way))
+            ending.enter_context(speculator.changing())
+            assert await rig.call(session, tool, 7) == [7, 1]
+            rig.clock.chance = 0.0  # now every result is compared
+            assert await rig.call(session, tool, 7) == [7, 2]
+        assert rig.seen.of(ToolCallAudited) == []
+        assert rig.seen.of(SpeculationSuspended) == []
+
     in_colour(colour, scenario)
 
 
@@ -866,6 +899,43 @@ def test_a_guess_whose_run_ends_while_it_begins_is_stopped() -> None:
         assert rig.alive() == 0
 
     in_colour("async", scenario)
+
+
+@BOTH
+def test_a_guess_that_was_let_in_as_its_run_ended_takes_no_step(colour: str) -> None:
+    """Another thread closes the session just before the guess stands in the table."""
+
+    async def scenario(rig: Rig) -> None:
+        gate, sent = rig.gate(), []
+
+        class Sending(type(rig.tool())):  # type: ignore[misc]
+            async def run(self, arguments: Any) -> Any:
+                await super().run(arguments)
+                work.check()
+                sent.append(arguments)
+                return []
+
+        session = rig.speculator(Says(guess(7))).session()
+        parts = session._guesses._shared
+
+        class Closing:
+            def __getattr__(self, name: str) -> Any:
+                return getattr(parts.records, name)
+
+            def admit(self, *args: Any, **kwargs: Any) -> Any:
+                said = parts.records.admit(*args, **kwargs)
+                session.close()
+                return said
+
+        session._guesses._shared = parts._replace(records=Closing())
+        rig.think(session, Sending(rig, fates=[gate]))
+        gate.open()
+        await rig.settle()
+        assert sent == []
+        assert ("ToolCallWasted", "closed") in rig.fates()
+        assert rig.alive() == 0
+
+    in_colour(colour, scenario)
 
 
 def test_a_call_of_a_blocking_tool_on_a_loop_takes_only_what_is_done() -> None:

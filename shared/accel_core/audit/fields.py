@@ -29,7 +29,10 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _UNITS = ((1e17, 1e-9), (1e14, 1e-6), (1e11, 1e-3))
 """From which number on a stamp cannot be one of a coarser unit (before the year 5000), and the unit
 in seconds."""
-_EARLIEST_S = 1e8
+_EARLIEST_S, _LATEST_S = 1e8, 1e11
+_LARGEST = 1e20
+"""Beyond it a number is none that an application meant; NaN is not below it, either."""
+_LONGEST_S = 7 * 86_400.0
 
 
 class Refused(NamedTuple):
@@ -50,6 +53,11 @@ def stamp_s(value: object) -> float | None:
     """
     if isinstance(value, str) and _NUMBER.fullmatch(value):
         value = float(value)
+    found_s = _moment_s(value)
+    return found_s if found_s is not None and _EARLIEST_S <= found_s < _LATEST_S else None
+
+
+def _moment_s(value: object) -> float | None:
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value.strip())
@@ -57,17 +65,25 @@ def stamp_s(value: object) -> float | None:
             return None
         zoned = moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
         return zoned.timestamp()
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LARGEST:
         return None
     unit_s = next((unit_s for least, unit_s in _UNITS if value >= least), 1.0)
-    found_s = float(value) * unit_s
-    return found_s if _EARLIEST_S <= found_s < float("inf") else None
+    return float(value) * unit_s
 
 
 def between_s(began_s: float | None, ended_s: float | None) -> float | None:
     """Return how long something took; None where that is not known."""
-    known = began_s is not None and ended_s is not None and ended_s >= began_s
-    return ended_s - began_s if known and ended_s is not None and began_s is not None else None
+    if began_s is None or ended_s is None:
+        return None
+    return span_s(ended_s - began_s)
+
+
+def span_s(took_s: float) -> float | None:
+    """Return how long a call took; None where no call can: below 0, or above a week.
+
+    One that ends in a thousand years would keep the replay's clock going till then.
+    """
+    return took_s if 0 <= took_s <= _LONGEST_S else None
 
 
 def tokens_of(*stated: object) -> Tokens | None:
@@ -91,10 +107,12 @@ def params_of(given: Mapping[str, Any], *without: str) -> dict[str, Any]:
 
 
 def number_of(given: Mapping[str, Any], *names: str) -> float | None:
-    """Return the first parameter of `names` that is a number."""
+    """Return the first parameter of `names` that is a number, and a possible one."""
     for name in names:
         value = given.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            continue
+        if abs(value) <= _LARGEST:
             return float(value)
     return None
 

@@ -31,7 +31,9 @@ _MOST_PROBLEMS = 100
 """Told apart: some hold what stood there."""
 _LISTS = ("runs", "data", "items", "records", "calls")
 _REMEDY = f"name one of {', '.join(FORMATS)} as --format, or convert it: see docs/audit.md"
-_NO_CALL = (KeyError, TypeError, ValueError, AttributeError, IndexError)
+_NO_CALL = (
+    KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError, RecursionError,
+)  # fmt: skip
 
 
 @dataclass(slots=True)

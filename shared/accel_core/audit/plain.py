@@ -23,6 +23,7 @@ from accel_core.audit.fields import (
     params_of,
     parsed,
     refusal_of,
+    span_s,
     stamp_s,
     tenant_in,
     tokens_of,
@@ -95,7 +96,10 @@ def questions_in(record: Mapping[str, Any], tenant_fields: Sequence[str]) -> Ite
     Raises:
         KeyError, TypeError, ValueError, AttributeError: it is none.
     """
-    question = next(record[name] for name in _QUESTIONS if isinstance(record.get(name), str))
+    texts = (record[name] for name in _QUESTIONS if isinstance(record.get(name), str))
+    question = next(texts, None)
+    if question is None:
+        raise KeyError("question")
     said = next((record[name] for name in _ANSWERS if record.get(name) is not None), None)
     tenant = tenant_in(tenant_fields, record, record.get("metadata"))
     yield _call(record, _params_in(record), (Turn("user", (question,)),), said, tenant)
@@ -121,7 +125,12 @@ def _call(
     stamped = body if isinstance(body, Mapping) else {}
     began_s = stamp_s(_first(record, _BEGAN) or stamped.get("created"))
     took_s = next(
-        (took * unit for name, unit in _TOOK if (took := number_of(record, name)) is not None), None
+        (
+            span_s(took * unit)
+            for name, unit in _TOOK
+            if (took := number_of(record, name)) is not None
+        ),
+        None,
     )
     stated = Stated(
         began_s,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zlib
 from contextlib import nullcontext
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
@@ -52,7 +53,7 @@ def values_in(
                 report(raw.tell())
     except EOFError as error:
         raise FileError(path, None, "is cut off (gzip)", _REMEDY) from error
-    except OSError as error:
+    except (OSError, zlib.error) as error:
         raise FileError(path, None, f"cannot be read ({error})", _REMEDY) from error
 
 

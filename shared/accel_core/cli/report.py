@@ -14,6 +14,7 @@ import typer
 from accel_core import config
 from accel_core.cli.store_places import Settings, check_key, opened, place_of
 from accel_core.cli.terminal import fail, mistakes_told, progress, told
+from accel_core.files import private
 from accel_core.observer.prices import load_prices
 from accel_core.report import merged
 from accel_core.report.endpoint import read_endpoint
@@ -70,7 +71,7 @@ def report(
     else:
         written, out = page(found), out or Path("accel-report.html")
     try:
-        out.write_text(written, encoding="utf-8")
+        private.replace(out, written.encode())  # tenants' figures, and texts if asked for
     except OSError as error:
         fail(f"{out}: cannot be written ({error.strerror}); name another by --out")
     told.print(f"Written to {out}, {len(written.encode()):,} bytes", highlight=False)
@@ -94,7 +95,7 @@ class _Reading:
         found = [self._statistics(files)] if files else []
         for one in named:
             if one.startswith(_ENDPOINTS):
-                bar = self._step(f"asking {one}")
+                bar = self._step("asking an endpoint")  # an address may hold a password
                 found.append(
                     read_endpoint(one, since_s=self._since_s, now_s=self._now_s, progress=bar)
                 )

@@ -25,7 +25,7 @@ def progress() -> Iterator[Step]:
     with Progress(*columns, console=asides, transient=True) as shown:
 
         def step(description: str) -> Callable[[float], None]:
-            task = shown.add_task(description, total=1.0)
+            task = shown.add_task(escape(description), total=1.0)
             return lambda share: shown.update(task, completed=share)
 
         yield step

@@ -41,4 +41,6 @@ def document(title: str, content: Iterable[object]) -> str:
         )
     )
     body = tag("body", tag("main", *content))
-    return f'<!doctype html>\n<html lang="en">{tag("head", head)}\n{body}</html>\n'
+    whole = f'<!doctype html>\n<html lang="en">{tag("head", head)}\n{body}</html>\n'
+    # A text may hold halves of characters, which UTF-8 cannot say.
+    return whole.encode("utf-8", "replace").decode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.error import HTTPError, URLError
@@ -20,6 +21,7 @@ from accel_core.report.samples import (
     HISTOGRAMS,
     REQUESTS,
     Sample,
+    of_model,
     outcome_of,
     sections_of,
 )
@@ -29,12 +31,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _PATIENCE_S = 10.0
-_MOST_BYTES = 64 << 20
+_LONGEST_S = 60.0
+"""Of one answer altogether: one that drips never keeps a read waiting."""
+_MOST_BYTES, _CHUNK = 64 << 20, 1 << 20
 _DAY_S = 86400.0
 _SLOTS = 72
 _REMEDY = (
     "name the /metrics of a process with observe.prometheus, or the address of a Prometheus server"
 )
+_OPEN = "name an address that needs none"
 
 
 def read_endpoint(
@@ -52,7 +57,15 @@ def read_endpoint(
         FileError: nobody answers there, or what answers is something else.
         MissingExtraError: prometheus_client is not installed.
     """
-    if not urlsplit(url).path.endswith("metrics") and _is_server(url):
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise FileError(url, None, "is no address", _REMEDY) from error
+    if "@" in parts.netloc:
+        # It would stand in the page, in messages and in a server's answers.
+        shown = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        raise FileError(shown, None, "is given with a name or a password, which is not sent", _OPEN)
+    if not parts.path.endswith("metrics") and _is_server(url):
         return _Server(url, now_s, now_s - (since_s or now_s - _DAY_S)).report(progress)
     samples = list(_exposed(url, _fetched(url)))
     progress(1.0)
@@ -68,7 +81,11 @@ def _fetched(url: str) -> str:
     request = Request(url, headers=accepted)  # noqa: S310 - http by its caller
     try:
         with urlopen(request, timeout=_PATIENCE_S) as answer:  # noqa: S310 - as above
-            body: bytes = answer.read(_MOST_BYTES)
+            until_s, body = time.monotonic() + _LONGEST_S, bytearray()
+            while part := answer.read1(_CHUNK):
+                body += part
+                if len(body) > _MOST_BYTES or time.monotonic() > until_s:
+                    raise FileError(url, None, "goes on without an end", _REMEDY)
             return body.decode("utf-8", "replace")
     except HTTPError as error:
         error.close()
@@ -98,6 +115,10 @@ def _is_server(url: str) -> bool:
     except (FileError, ValueError):
         return False
     return isinstance(found, dict) and found.get("status") == "success"
+
+
+def _outcome(labels: Mapping[str, str]) -> str:
+    return outcome_of(labels) if of_model(Sample(REQUESTS, labels, 1.0)) else ""
 
 
 class _Server:
@@ -150,7 +171,7 @@ class _Server:
                     if slot_of is not None and 0 <= place < slots and value != "NaN":
                         slot_of[place] += float(value)
 
-        add(REQUESTS, "outcome, reason", outcome_of)
+        add(REQUESTS, "outcome, reason, operation", _outcome)
         add("accel_tokens_total", "kind", lambda labels: f"{labels.get('kind', '')}_tokens")
         told = {name: tuple(values) for name, values in counts.items()}
         return History(start_s=start_s, step_s=step_s, counts=told)

@@ -6,7 +6,7 @@ import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from accel_core.events.requests import Tokens
+from accel_core.events.requests import GENERATING, Tokens
 from accel_core.observer.requests import ModelTotals
 from accel_core.report.spread import of_buckets
 from accel_core.report.values import Durations, Limits
@@ -39,11 +39,17 @@ def outcome_of(labels: Mapping[str, str]) -> str:
     return "exact" if labels.get("reason") == "exact" else "semantic"
 
 
+def of_model(sample: Sample) -> bool:
+    """Whether a series is of language models, or of no operation: not of tools or vectors."""
+    operation = sample.labels.get("operation", "chat")
+    return operation in GENERATING or not sample.name.startswith("accel_request")
+
+
 def sections_of(samples: Iterable[Sample]) -> dict[str, Any]:
     """Return the sections of a `Report` that metrics tell."""
     found: defaultdict[str, list[Sample]] = defaultdict(list)
     for sample in samples:
-        if sample.value and not math.isnan(sample.value):
+        if sample.value and math.isfinite(sample.value) and of_model(sample):
             found[sample.name].append(sample)
     requests = found[REQUESTS]
     outcomes = Counter({"exact": 0, "semantic": 0, "miss": 0, "bypass": 0})

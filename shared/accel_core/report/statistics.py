@@ -50,7 +50,9 @@ def read_statistics(
         FileError: one cannot be read, or is no such file.
     """
     reader = _Reader(Tally(since_s=since_s, targets_s=targets_s), progress)
-    parts = [part for path in paths for part in (older_of(path), path) if part.exists()]
+    named = (part for path in paths for part in (older_of(path), path) if part.exists())
+    # A shell's stats*.jsonl names the older part, too: what is read twice counts twice.
+    parts = list(dict.fromkeys(part.resolve() for part in named))
     for path in paths:
         if not path.exists():
             raise FileError(path, None, "is not there", _REMEDY)
@@ -98,7 +100,7 @@ class _Reader:
                         self.tally.add(told, at_s)
                 except FileError:
                     raise
-                except (KeyError, TypeError, ValueError, AttributeError):
+                except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
                     self.unreadable += 1
         self._progress(min(1.0, self._read_bytes / self.total_bytes))
 
@@ -110,5 +112,5 @@ class _Reader:
         self.heads += 1
         if "lost" in told:
             # Each head has all that its process lost so far.
-            self.lost[told["run"]] = dict(told["lost"])
+            self.lost[told["run"]] = {str(name): int(n) for name, n in told["lost"].items()}
         return float(told["at_s"])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+from accel_core.events.requests import GENERATING
 from accel_core.report.near import NearTally
 from accel_core.report.requests import RequestTally
 from accel_core.report.spread import Spread
@@ -75,6 +76,7 @@ class Tally:
         Raises:
             KeyError, TypeError, ValueError: it is not such a line.
         """
+        _check(told)
         at_s = told.get("ended_s", head_s)
         if self._since_s is not None and at_s < self._since_s:
             return
@@ -137,6 +139,8 @@ class Tally:
         )
 
     def _request(self, told: dict[str, Any], at_s: float) -> None:
+        if told.get("operation", "chat") not in GENERATING:
+            return  # embeddings, retrievals and tools spare no call of a model
         kind, used, saved = self._requests.add(told)
         slot = self._slot(at_s)
         slot[_NAMES.index(kind)] += 1
@@ -238,6 +242,41 @@ class Tally:
         return History(start_s=float(start_s), step_s=float(step_s), counts=counts)
 
 
+def _check(told: dict[str, Any]) -> None:
+    """Look at a line before anything of it counts: half a line would make sums that differ.
+
+    Raises:
+        TypeError, ValueError: a figure is none, or larger than any can be; or a name is no text.
+    """
+    for name, value in told.items():
+        if name in _FIGURES:
+            _check_figure(value)
+        elif type(value) is dict:
+            for part in value.values():
+                _check_figure(part)
+        elif name in _TEXTS and type(value) is not str:
+            raise TypeError(name)
+    if told["is"] == "RequestEnded":
+        known = told.get("tier", "exact") if told["outcome"] == "hit" else told["outcome"]
+        if known not in OUTCOMES or not {"ending", "total_s"} <= told.keys():
+            raise ValueError(known)
+
+
+def _check_figure(value: object) -> None:
+    if not isinstance(value, int | float) or abs(value) > _LARGEST:
+        raise ValueError(value)
+
+
+_LARGEST = 1e11
+"""Of whatever is counted; as a stamp it is the year 5138."""
+_FIGURES = frozenset(
+    "total_s ended_s wait_s saved_s attempts seen_tokens similarity probability cached asked"
+    " shared".split()
+)
+_TEXTS = frozenset(
+    "outcome ending tier model service_tier entry_id reason tool id near_id text near_text"
+    " predictor".split()
+)
 _COUNTED = {
     "CacheRefused": ("unstored", "reason"),
     "CacheEvicted": ("evicted", "reason"),
