@@ -218,7 +218,7 @@ def test_names_hold_no_text(make: Make, hand: redis.Redis) -> None:
     """A lease's name is a digest under the hash tag, and it goes by itself."""
     make().claim(b"} secret question", KEY, 60.0)
     (name,) = hand.scan_iter("*flight*")
-    assert name.startswith(b"{accel}:2:flight:")
+    assert name.startswith(b"{accel}:3:flight:")
     assert b"secret" not in name
     assert 0 < hand.pttl(name) <= 1000 * LEASE_S
 
@@ -229,7 +229,7 @@ def test_bytes_that_are_no_entry(server: RedisServer, hand: redis.Redis, junk: b
     store = RedisStore(server.url, lookup_timeout_s=5.0)
     try:
         store.save([entry("one")])
-        hand.hset(b"{accel}:2:entry:" + KEY, "body", junk)
+        hand.hset(b"{accel}:3:entry:" + KEY, "body", junk)
         assert isinstance(store.claim(b"name", KEY, 60.0), Lease)
     finally:
         store.close()
@@ -249,8 +249,8 @@ def test_names_taken_by_somebody_else(server: RedisServer, hand: redis.Redis) ->
         store.save([entry("one")])
         assert store.fetch(KEY) == entry("one")
         lease = store.claim(b"another", digest("two"), 60.0)
-        hand.zadd("{accel}:2:outdated", {"text": lease.mark + 1})
-        hand.hincrby("{accel}:2:counter", "outdated", 1)
+        hand.zadd("{accel}:3:outdated", {"text": lease.mark + 1})
+        hand.hincrby("{accel}:3:counter", "outdated", 1)
         store.land(lease, entry("two"))
         store.save([entry("two"), entry("three")])
         assert store.fetch(digest("two")) is None

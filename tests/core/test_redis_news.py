@@ -14,7 +14,7 @@ from accel_core.store.redis_news import RedisNews
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-CHANNEL = "{accel}:2:news"
+CHANNEL = "{accel}:3:news"
 
 
 class Wire:

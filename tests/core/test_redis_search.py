@@ -20,7 +20,7 @@ from accel_core.store.redis_store import RedisStore
 from accel_core.testing.encoders import HashEncoder
 from accel_core.testing.indexes import unit_vectors
 from accel_core.testing.stores import StoreContract, digest
-from accel_core.vectors import coarse, cosine, pack, unpack
+from accel_core.vectors import coarse, cosine, pack, shortened, unpack
 from tests.core.support import Rig
 from tests.redis_rights import rights
 from tests.redis_server import RedisServer, asked_of
@@ -383,13 +383,13 @@ def test_sets_begin_with_the_second_entry(server: RedisServer, hand: redis.Redis
     with closing(opened(server, "vector_sets")) as store:
         store.save([placed(0)])
         assert not list(hand.scan_iter("*near:*"))
-        assert hand.hlen("{accel}:2:lone") == 1
+        assert hand.hlen("{accel}:3:lone") == 1
         store.save([placed(1), placed(2)])
         (name,) = hand.scan_iter("*near:*")
         assert hand.execute_command("VCARD", name) == 2
         assert hand.pexpiretime(name) > 9_000_000_000_000
         store.remove([digest(number) for number in range(3)])
-        assert not hand.exists(name, "{accel}:2:lone")
+        assert not hand.exists(name, "{accel}:3:lone")
 
 
 @pytest.mark.parametrize("mode", [MODES[1]], indirect=True, ids=name_of)
@@ -400,7 +400,7 @@ def test_vectors_without_entries_go_where_they_are_met(
     events: list[Any] = []
     with closing(opened(server, "vector_sets", on_event=events.append)) as store:
         store.save([placed(number) for number in range(6)])
-        hand.delete(b"{accel}:2:entry:" + digest(3))
+        hand.delete(b"{accel}:3:entry:" + digest(3))
         near = store.find((), SCOPE, "an-encoder", VECTORS[3], 9).near
         assert {entry.key for entry in near} == {digest(number) for number in (0, 1, 2, 4, 5)}
         assert events == [StoreSwept("redis", 0, 1)]
@@ -422,7 +422,7 @@ def test_vectors_without_entries_are_swept(server: RedisServer, hand: redis.Redi
             store.save([placed(19, scope=digest("elsewhere"))])
         assert sum(event.vectors for event in events if isinstance(event, StoreSwept)) == 11
         assert not list(hand.scan_iter("*near:*"))
-        assert hand.hlen("{accel}:2:lone") == 1
+        assert hand.hlen("{accel}:3:lone") == 1
 
 
 @pytest.mark.parametrize("mode", SEARCHING, indirect=True, ids=name_of)
@@ -431,7 +431,7 @@ def test_expired_entries_are_cleaned_away(server: RedisServer, hand: redis.Redis
     events: list[Any] = []
     with closing(opened(server, "auto", on_event=events.append)) as store:
         store.save([placed(number) for number in range(4)])
-        hand.zadd("{accel}:2:expiry", {digest(0): 1, digest(1): 1})
+        hand.zadd("{accel}:3:expiry", {digest(0): 1, digest(1): 1})
         store.save([placed(5)])
         near = store.find((), SCOPE, "an-encoder", VECTORS[0], 9).near
         assert {entry.key for entry in near} == {digest(2), digest(3), digest(5)}
@@ -447,9 +447,32 @@ def test_expired_neighbours_stand_for_no_others(server: RedisServer, hand: redis
         store.save([placed(number) for number in range(12)])
         for number in range(8):
             # Kept for those who clean up; what is alive has more time than that left.
-            hand.pexpire(b"{accel}:2:entry:" + digest(number), 100_000)
+            hand.pexpire(b"{accel}:3:entry:" + digest(number), 100_000)
         near = store.find((), SCOPE, "an-encoder", VECTORS[0], 4).near
         assert {entry.key for entry in near} == {digest(number) for number in range(8, 12)}
+
+
+@pytest.mark.parametrize("mode", SEARCHING, indirect=True, ids=name_of)
+def test_stored_when_nothing_searched(server: RedisServer, mode: Mode) -> None:
+    """Entries from before the server could search are found by meaning as others are saved."""
+    events: list[Any] = []
+    with closing(opened(server, "process")) as store:
+        store.save([placed(number) for number in range(10)])
+        store.remove([digest(9)])
+    with closing(opened(server, mode.search, on_event=events.append)) as store:
+
+        def found() -> set[bytes]:
+            return {e.key for e in store.find((), SCOPE, "an-encoder", VECTORS[3], 20).near}
+
+        assert found() == set()
+        store.save([placed(10)])
+        store.remove([digest(8)])
+        assert found() == {digest(number) for number in (*range(8), 10)}
+        store.save([placed(11)])
+        with server.client() as client, asked_of(client) as asked:
+            store.save([placed(12)])
+        assert len([command for command in asked if "EVAL" in str(command).upper()]) == 1
+    assert events == []
 
 
 @pytest.mark.parametrize("mode", SEARCHING, indirect=True, ids=name_of)
@@ -459,12 +482,12 @@ def test_a_forged_place_is_not_served(server: RedisServer, hand: redis.Redis, mo
     with closing(opened(server, mode.search, on_event=events.append)) as store:
         foreign = [placed(n, key=digest(f"f{n}"), scope=digest("elsewhere")) for n in range(2)]
         store.save([placed(0), placed(1), *foreign])
-        ours = hand.hget(b"{accel}:2:entry:" + digest(0), "place")
-        hand.hset(b"{accel}:2:entry:" + digest("f0"), "place", ours)
+        ours = hand.hget(b"{accel}:3:entry:" + digest(0), "place")
+        hand.hset(b"{accel}:3:entry:" + digest("f0"), "place", ours)
         if mode.search == "vector_sets":
-            name = b"{accel}:2:near:" + ours
-            whole = unit_vectors(1)[0].tobytes()
-            hand.execute_command("VADD", name, "FP32", whole, digest("f0"), "Q8", "M", 8)
+            name = b"{accel}:3:near:" + ours
+            short = shortened(unit_vectors(1)[0]).tobytes()
+            hand.execute_command("VADD", name, "FP32", short, digest("f0"), "Q8", "M", 8)
         near = store.find((), SCOPE, "an-encoder", VECTORS[0], 9).near
         assert {entry.key for entry in near} == {digest(0), digest(1)}
         assert [event.operation for event in events] == ["read"]

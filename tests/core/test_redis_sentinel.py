@@ -76,7 +76,7 @@ def test_the_master_is_followed(tmp_path: Path) -> None:
             sentinel.execute_command("SENTINEL", "MONITOR", "one", "127.0.0.1", two.port, 1)
             one.kill()
             until(lambda: store.save([entry("two")]) is None)
-            assert hand.exists(b"{accel}:2:entry:" + digest("two"))
+            assert hand.exists(b"{accel}:3:entry:" + digest("two"))
             assert store.fetch(digest("two")) == entry("two")
 
 

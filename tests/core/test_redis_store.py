@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 entry = StoreContract().make_entry
 told = SharedStoreContract().told
 
-ENTRY = b"{accel}:2:entry:"
+ENTRY = b"{accel}:3:entry:"
 # Rounded as vector sets round it: so it comes back as it is.
 UNIT = coarse(pack(unit_vectors(1)[0]))[1]
 PASSWORD = "p%40ss-word"
@@ -90,9 +90,9 @@ def test_names_hold_no_text(make: Stores, hand: redis.Redis) -> None:
     store.save([entry("} * ' \n", tags=("} tag",), namespace="}{", text="secret text")])
     store.add_change(b"}{ corpus", {b"document"})
     names = set(hand.scan_iter()) - {ENTRY + digest("} * ' \n")}
-    names -= {b"{accel}:2:lone"}  # where vector sets search
+    names -= {b"{accel}:3:lone"}  # where vector sets search
     assert len(names) == 5
-    form = rb"\{accel\}:2:[a-z]+(:[0-9a-f]+)?"
+    form = rb"\{accel\}:3:[a-z]+(:[0-9a-f]+)?"
     assert all(re.fullmatch(form, name) for name in names)
 
 
@@ -114,12 +114,12 @@ def test_entries_expire(make: Stores, hand: redis.Redis) -> None:
     name = ENTRY + digest("old")
     assert hand.pexpiretime(name) == 9_000_000_000_500
     hand.delete(name)
-    hand.zadd("{accel}:2:expiry", {digest("old"): 1})
+    hand.zadd("{accel}:3:expiry", {digest("old"): 1})
     assert store.fetch(digest("old")) is None
     assert store.select(Selector()) == [digest("kept")]
     revision = reader.changes(0, 10).revision
     store.save([entry("new")])
-    assert hand.zcard("{accel}:2:order") == hand.zcard("{accel}:2:expiry") == 2
+    assert hand.zcard("{accel}:3:order") == hand.zcard("{accel}:3:expiry") == 2
     assert reader.changes(revision, 10).removed == [digest("old")]
 
 
@@ -129,7 +129,7 @@ def test_an_expired_entry_is_not_stored(make: Stores, hand: redis.Redis) -> None
     store.save([entry()])
     store.save([entry(expires_s=1.0)])
     assert store.fetch(digest("one")) is None
-    assert set(hand.scan_iter()) == {b"{accel}:2:counter", b"{accel}:2:removed"}
+    assert set(hand.scan_iter()) == {b"{accel}:3:counter", b"{accel}:3:removed"}
 
 
 def test_the_oldest_leave(make: Stores) -> None:
@@ -265,10 +265,10 @@ def test_history_is_bounded(make: Stores, hand: redis.Redis) -> None:
     store.save([entry()])
     revision = reader.changes(0, 10).revision
     store.remove([digest("one")])
-    hand.hincrby("{accel}:2:counter", "revision", 20_000)
+    hand.hincrby("{accel}:3:counter", "revision", 20_000)
     store.save([entry("two")])
     store.remove([digest("two")])
-    assert hand.zcard("{accel}:2:removed") == 1
+    assert hand.zcard("{accel}:3:removed") == 1
     assert reader.changes(revision, 10).reset
     assert not reader.changes(reader.changes(0, 10).revision, 10).reset
 
@@ -328,10 +328,10 @@ def test_names_taken_by_somebody_else(make: Stores, hand: redis.Redis) -> None:
     """What is of another kind, or no key of ours, is passed over."""
     store = make(search="process")
     store.save([entry()])
-    hand.zadd("{accel}:2:order", {"not a key": 1.0, "abc": 2.0})
+    hand.zadd("{accel}:3:order", {"not a key": 1.0, "abc": 2.0})
     hand.set(ENTRY + b"not a key", "x")
-    hand.publish("{accel}:2:news", "nonsense")
-    hand.publish("{accel}:2:news", "entries somebody nonsense")
+    hand.publish("{accel}:3:news", "nonsense")
+    hand.publish("{accel}:3:news", "entries somebody nonsense")
     assert store.stirred()
     assert told(store.changes(0, 10)) == [digest("one")]
     assert store.select(Selector()) == [digest("one")]
@@ -497,7 +497,7 @@ def test_too_few_replicas(make: Stores, hand: redis.Redis) -> None:
 def test_what_is_refused_for_good_is_told_from_it(make: Stores, hand: redis.Redis) -> None:
     """An answer that will be the same tomorrow does not say that the server is away."""
     store = make()
-    hand.set("{accel}:2:order", "no sorted set")
+    hand.set("{accel}:3:order", "no sorted set")
     with pytest.raises(StoreError) as raised:
         store.save([entry()])
     assert not isinstance(raised.value, StoreUnavailableError)

@@ -11,7 +11,16 @@ from accel_core.policy.seal import Seal
 from accel_core.store import codec
 from accel_core.testing.indexes import unit_vectors
 from accel_core.testing.stores import StoreContract
-from accel_core.vectors import coarse, coarse_bytes, cosine, fine, pack, unpack
+from accel_core.vectors import (
+    SHORT_DIMENSIONS,
+    coarse,
+    coarse_bytes,
+    cosine,
+    fine,
+    pack,
+    shortened,
+    unpack,
+)
 
 SEAL = Seal(b"k" * 32)
 entry = StoreContract().make_entry
@@ -47,7 +56,7 @@ def test_what_is_no_unit_vector(packed: bytes) -> None:
     assert coarse(packed) == (b"", packed)
     body, vector = codec.shrunk(entry(vector=packed), SEAL)
     assert vector == b""
-    assert codec.decode(codec.joined(body, b""), SEAL) == entry(vector=None)
+    assert codec.decode(codec.grown(body), SEAL) == entry(vector=None)
 
 
 @given(dimensions=st.integers(1, 64), payload=st.binary(max_size=3_000))
@@ -56,7 +65,7 @@ def test_a_small_entry_is_read_as_signed(dimensions: int, payload: bytes) -> Non
     _, rounded = coarse(pack(unit_vectors(1, dimensions)[0]))
     body, vector = codec.shrunk(entry(vector=rounded, payload=payload), SEAL)
     assert vector == rounded
-    assert codec.decode(codec.joined(body, b""), SEAL) == entry(vector=rounded, payload=payload)
+    assert codec.decode(codec.grown(body), SEAL) == entry(vector=rounded, payload=payload)
 
 
 @given(place=st.integers(0, 10_000), junk=st.binary(max_size=40))
@@ -65,12 +74,27 @@ def test_a_changed_small_entry_is_the_same_or_refused(place: int, junk: bytes) -
     body, vector = codec.shrunk(entry(vector=pack(unit_vectors(1, 16)[0])), SEAL)
     at = place % len(body)
     for changed in (body[:at] + junk + body[at + len(junk) :], body[:at]):
-        read = codec.decode(codec.joined(changed, b""), SEAL)
+        read = codec.decode(codec.grown(changed), SEAL)
         # The factor has more digits than float16.
         assert isinstance(read, str) or read == entry(vector=vector)
 
 
-@given(st.binary(max_size=300), st.binary(max_size=100))
-def test_any_bytes_are_put_together(body: bytes, vector: bytes) -> None:
+@given(st.binary(max_size=300))
+def test_any_bytes_are_grown(body: bytes) -> None:
     """Nothing raises, whatever somebody wrote."""
-    assert isinstance(codec.decode(codec.joined(body, vector), SEAL), str)
+    assert isinstance(codec.decode(codec.grown(body), SEAL), str)
+
+
+@given(dimensions=st.integers(1, 1_600), near=st.floats(0.0, 0.5), seed=st.integers(0, 99))
+def test_what_is_near_stays_near_when_shortened(dimensions: int, near: float, seed: int) -> None:
+    """Whatever its dimensions, it becomes 96 numbers of unit length, near what it was near."""
+    one, noise = unit_vectors(2, dimensions, seed=seed)
+    other = one + near * noise
+    other /= np.linalg.norm(other)
+    short, beside = shortened(one), shortened(other)
+    assert len(short) == SHORT_DIMENSIONS
+    assert abs(float(short @ short) - 1.0) < 1e-5
+    cosine_before = float(one @ other)
+    deviation = (1 - cosine_before**2) / np.sqrt(SHORT_DIMENSIONS)
+    exact = dimensions <= SHORT_DIMENSIONS
+    assert abs(float(short @ beside) - cosine_before) <= 1e-5 + (0.0 if exact else 6 * deviation)

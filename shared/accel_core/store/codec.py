@@ -117,16 +117,10 @@ def inspected(data: bytes, key: bytes, seal: Seal) -> Stored:
     return Stored(found, sealed, len(data))
 
 
-def apart(data: bytes) -> tuple[bytes, bytes]:
-    """Return what `encode` made without its vector, and the vector; for stores that search it."""
-    start, end = _vector_place(data)
-    return data[:start] + data[end:], data[start:end]
-
-
 def shrunk(entry: Entry, seal: Seal) -> tuple[bytes, bytes]:
     """Return `entry` as `encode` does but with its vector in a byte a number; and that as float16.
 
-    The vector is rounded first, so that what `joined` makes of the bytes is what was signed.
+    The vector is rounded first, so that what `grown` makes of the bytes is what was signed.
     """
     small, vector = coarse(entry.vector or b"")
     data = encode(replace(entry, vector=vector if small else None), seal)
@@ -134,21 +128,16 @@ def shrunk(entry: Entry, seal: Seal) -> tuple[bytes, bytes]:
     return data[:start] + small + data[end:], vector if small else b""
 
 
-def joined(body: object, vector: object) -> bytes:
-    """Undo `apart`, or `shrunk` where there is no vector beside the body.
-
-    Nothing where the two do not belong together, which `decode` then refuses.
-    """
-    if not (isinstance(body, bytes) and isinstance(vector, bytes)):
+def grown(body: object) -> bytes:
+    """Undo `shrunk`; nothing where that made no such bytes, which `decode` then refuses."""
+    if not isinstance(body, bytes):
         return b""
     try:
         start, end = _vector_place(body)
     except StructError:
         return b""
-    if vector or start == end:
-        return body[:start] + vector + body[start:] if end - start == len(vector) else b""
-    after = start + coarse_bytes(end - start)
-    return body[:start] + fine(body[start:after]) + body[after:]
+    after = start + coarse_bytes(end - start) if start < end else start
+    return body[:start] + fine(body[start:after]) * (start < end) + body[after:]
 
 
 def _vector_place(data: bytes) -> tuple[int, int]:

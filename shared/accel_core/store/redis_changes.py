@@ -42,7 +42,10 @@ _CREATED_AT = 3
 """Where in an entry's bytes it says when it was created (`codec`), from 1 on as Lua counts."""
 
 LINKS = 8
-"""M of the graph of a vector set: 150 bytes an entry less than the server's 16."""
+"""M of a graph: 64 bytes an entry less than with the servers' 16 in an index, 150 in a set."""
+
+_LATE = 16
+"""Entries that a save gives to be placed late, more than are saved at once: so it gets done."""
 
 # Lua's numbers are float64 and print 14 digits, of which revisions have 16.
 _STATE = """
@@ -150,24 +153,41 @@ SAVE = Script(
     END_FLIGHT,
     IS_OUTDATED,
     f"""
-local function store(key, body, print, vector, place, single, expires_ms)
+local function store(key, body, print, place, short, expires_ms)
     local name, before = entry .. key, placed(key)
     local kind = redis.call('TYPE', name).ok
     if kind ~= 'hash' and kind ~= 'none' then redis.call('UNLINK', name) end
     redis.call('HSET', name, 'body', body, 'print', print)
-    for field, value in pairs({{vector = vector, place = place}}) do
+    for field, value in pairs({{vector = near == '' and short or '', place = place}}) do
         redis.call(value == '' and 'HDEL' or 'HSET', name, field, value)
     end
     local leaves_ms = expires_ms
     if near ~= '' then leaves_ms = expires_ms + {OUTLIVES_MS} end
     redis.call('PEXPIREAT', name, digits(leaves_ms))
     if before and before ~= place then unplace(key, before) end
-    if single ~= '' then put(key, place, single, leaves_ms) end
+    if near ~= '' and short ~= '' then put(key, place, short, leaves_ms) end
 end
-local most, leaving, refused = tonumber(ARGV[4]), 0, 0
-for i = 5, #ARGV, 10 do
-    local key, body, expires_ms, print, vector, place, single = unpack(ARGV, i, i + 6)
-    local flight, token, mark = unpack(ARGV, i + 7, i + 9)
+local by, most, leaving, refused = ARGV[4], tonumber(ARGV[5]), 0, 0
+local function is_late()
+    if by == 'process' then return false end
+    local placed = tonumber(redis.call('HGET', counter, by)) or 0
+    return redis.call('ZCOUNT', order, '(' .. digits(placed), '+inf') > 0
+end
+local function some_late()
+    local placed = tonumber(redis.call('HGET', counter, by)) or 0
+    local page = redis.call(
+        'ZRANGEBYSCORE', order, '(' .. digits(placed), '+inf', 'WITHSCORES', 'LIMIT', 0, {_LATE})
+    local rows = {{}}
+    for i = 1, #page, 2 do
+        local fields = redis.pcall('HMGET', entry .. page[i], 'body', 'place')
+        if fields[1] and fields[2] then rows[#rows + 1] = {{page[i], fields[1]}} end
+    end
+    return rows, page[#page] or ''
+end
+local has_late = is_late()
+for i = 6, #ARGV, 9 do
+    local key, body, expires_ms, print, place, short = unpack(ARGV, i, i + 5)
+    local flight, token, mark = unpack(ARGV, i + 6, i + 8)
     local how = 'over'
     expires_ms = tonumber(expires_ms)
     if is_older(key, created(body)) then
@@ -179,7 +199,7 @@ for i = 5, #ARGV, 10 do
     elseif expires_ms <= now_ms then
         remove(key)
     else
-        store(key, body, print, vector, place, single, expires_ms)
+        store(key, body, print, place, short, expires_ms)
         if place ~= '' then
             redis.call('ZREM', removed, key)
         elseif redis.call('ZSCORE', order, key) then
@@ -205,18 +225,52 @@ if over > 0 then
     let_go(redis.call('ZRANGE', order, 0, some - 1))
 end
 local swept = sweep()
+local late, reached = {{}}, ''
+if has_late then
+    late, reached = some_late()
+elseif by ~= 'process' then
+    redis.call('HSET', counter, by, digits(revision))
+end
 finish()
-return {{leaving, refused, swept, problem}}
+return {{leaving, refused, swept, problem, late, reached}}
 """,
 )
-"""ARGV: entry prefix, writer, set prefix or nothing, most entries; then of each entry key, bytes,
-expiry in ms, fingerprint, vector as float16 where the bytes are without it, place where it has one,
-vector as float32 for a set, and the flight, token and mark of the lease that it ends, or nothing
-three times.
+"""ARGV: entry prefix, writer, set prefix or nothing, who searches, most entries; then of each
+entry key, bytes, expiry in ms, fingerprint, place where it has one, its shortened vector as who
+searches takes it, and the flight, token and mark of the lease that it ends, or nothing three times.
 
 What is older than the entry that is there does not replace it: it was asked for before that, and
 delivered late. Returns how many were let go for time or space, how many were outdated or older, how
-many vectors without an entry were removed, and why one could not be placed.
+many vectors without an entry were removed, why one could not be placed, some entries that may have
+no place yet in what searches, key and bytes of each, and up to which revision there are no others.
+"""
+
+PLACE = Script(
+    _STATE,
+    _PLACING,
+    f"""
+local by, reached = ARGV[4], tonumber(ARGV[5])
+for i = 6, #ARGV, 3 do
+    local key, place, short = unpack(ARGV, i, i + 2)
+    local name, expires_ms = entry .. key, redis.call('ZSCORE', expiry, key)
+    if expires_ms and redis.pcall('HGET', name, 'place') == place then
+        if near == '' then
+            redis.call('HSET', name, 'vector', short)
+        else
+            local leaves_ms = tonumber(expires_ms) + {OUTLIVES_MS}
+            redis.call('PEXPIREAT', name, digits(leaves_ms))
+            put(key, place, short, leaves_ms)
+        end
+    end
+end
+if reached > (tonumber(redis.call('HGET', counter, by)) or 0) then
+    redis.call('HSET', counter, by, digits(reached))
+end
+return problem
+""",
+)
+"""ARGV: entry prefix, writer, set prefix or nothing, who searches, up to which revision all are
+placed afterwards; key, place and shortened vector of each. Returns why one could not be placed.
 """
 
 REMOVE = Script(
@@ -257,10 +311,8 @@ for i = 1, #page, 2 do
     if not bodies then
         stored[#stored + 1] = page[i]
     else
-        local fields = redis.pcall('HMGET', entry .. page[i], 'body', 'vector', 'place')
-        if fields.err or fields[3] then
-            stored[#stored + 1] = {page[i], fields[1] or '', fields[2] or ''}
-        end
+        local fields = redis.pcall('HMGET', entry .. page[i], 'body', 'place')
+        if fields.err or fields[2] then stored[#stored + 1] = {page[i], fields[1] or ''} end
     end
 end
 local last = tonumber(redis.call('HGET', counter, 'outdated')) or 0
@@ -275,8 +327,8 @@ return {digits(revision), reset, gone, digits(after), #page / 2, stored, digits(
 the last invalidation heard of.
 
 Returns the revision, whether to start again, the keys removed after `told`, how far this page
-went, how many it looked at, what was stored: keys; with bodies, key, bytes and vector of each
-that can be located; the number of the last invalidation; and the records of those not heard of.
+went, how many it looked at, what was stored: keys; with bodies, key and bytes of each that
+can be located; the number of the last invalidation; and the records of those not heard of.
 """
 
 

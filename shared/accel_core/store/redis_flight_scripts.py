@@ -72,11 +72,11 @@ CLAIM = Script(
     """
 local flight, counter, expiry = unpack(KEYS)
 local entry, key, token, waiting, lease_ms, passed_over = unpack(ARGV)
-local fields = redis.pcall('HMGET', entry .. key, 'body', 'vector')
-if fields[1] then
+local body = redis.pcall('HGET', entry .. key, 'body')
+if type(body) == 'string' then
     local expires_ms = redis.call('ZSCORE', expiry, key) or ''
     if tonumber(expires_ms) ~= tonumber(passed_over) then
-        return {'entry', fields[1], fields[2] or '', expires_ms}
+        return {'entry', body, expires_ms}
     end
 end
 return take(flight, counter, token, waiting, lease_ms)
@@ -85,7 +85,7 @@ return take(flight, counter, token, waiting, lease_ms)
 """KEYS: the flight, the counter, when entries expire. ARGV: entry prefix, key, token, the channel
 of this process where it listens, how long the lease is, when the entry expires that is passed over.
 
-Returns ``entry`` with its bytes, its vector and when it expires; or what `TAKE` does.
+Returns ``entry`` with its bytes and when it expires; or what `TAKE` does.
 """
 
 RENEW = Script(

@@ -196,11 +196,11 @@ class RedisFlights:
             channel = self._inbox.listen(waiter)
             what, *rest = self._ask(lease, channel, refused)
         while what == b"entry":
-            entry = self._read(Row(lease.key, *rest[:2]))
+            entry = self._read(Row(lease.key, rest[0]))
             if entry is not None:
                 return entry
             channel = channel or self._inbox.listen(waiter)
-            what, *rest = self._ask(lease, channel, rest[2])
+            what, *rest = self._ask(lease, channel, rest[1])
         if what == b"led":
             return self._mono_now() + int(rest[0]) / 1000
         return lease._replace(mark=int(rest[0]))

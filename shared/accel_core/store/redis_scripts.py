@@ -4,24 +4,26 @@ Names, of which ``{PREFIX}`` is the hash tag, so that all are in one slot of a c
 is the format's version, and another version's names are others:
 
 ==============================  ==========  ====================================================
-``{PREFIX}:2:entry:KEY``        hash        ``body``: `codec` bytes but the vector; ``vector``
-                                            (with vector sets in the body, int8); ``place``;
-                                            ``print``: `fingerprint`; expires
-``{PREFIX}:2:order``            zset        key by the revision that stored it
-``{PREFIX}:2:expiry``           zset        key by the moment it expires, milliseconds
-``{PREFIX}:2:removed``          zset        removed keys by revision, the last `HISTORY_REVISIONS`
-``{PREFIX}:2:counter``          hash        ``revision`` given last; ``horizon`` of ``removed``
-``{PREFIX}:2:near:PLACE``       vector set  keys of a scope by vector, from its second entry on
-``{PREFIX}:2:lone``             hash        place to the key that its vector set does not hold
-``{PREFIX}:2:sets``             set         places that have a vector set
-``{PREFIX}:2:index:DIMENSIONS`` index       the query engine's, over the entries
-``{PREFIX}:2:corpus:CORPUS``    hash        ``revision``; ``everything``, the last for all
-``{PREFIX}:2:documents:CORPUS`` zset        changed documents by revision
-``{PREFIX}:2:news``             channel     ``entries WRITER REVISION``, ``corpora WRITER`` or
+``{PREFIX}:3:entry:KEY``        hash        ``body``: `codec` bytes with the vector as int8;
+                                            ``place``; ``print``: `fingerprint`; ``vector``, for the
+                                            query engine: shortened, float16; expires
+``{PREFIX}:3:order``            zset        key by the revision that stored it
+``{PREFIX}:3:expiry``           zset        key by the moment it expires, milliseconds
+``{PREFIX}:3:removed``          zset        removed keys by revision, the last `HISTORY_REVISIONS`
+``{PREFIX}:3:counter``          hash        ``revision`` given last; ``horizon`` of ``removed``;
+                                            ``query_engine``, ``vector_sets``: the revision up to
+                                            which entries have their place there
+``{PREFIX}:3:near:PLACE``       vector set  keys of a scope by vector, from its second entry on
+``{PREFIX}:3:lone``             hash        place to the key that its vector set does not hold
+``{PREFIX}:3:sets``             set         places that have a vector set
+``{PREFIX}:3:index``            index       the query engine's, over the entries
+``{PREFIX}:3:corpus:CORPUS``    hash        ``revision``; ``everything``, the last for all
+``{PREFIX}:3:documents:CORPUS`` zset        changed documents by revision
+``{PREFIX}:3:news``             channel     ``entries WRITER REVISION``, ``corpora WRITER`` or
                                             ``outdated``
-``{PREFIX}:2:outdated``         zset        the last invalidations by number (``outdated`` in
+``{PREFIX}:3:outdated``         zset        the last invalidations by number (``outdated`` in
                                             ``counter``)
-``{PREFIX}:2:flight:NAME``      hash        a lease, and ``{PREFIX}:2:waiting:PROCESS``, a channel:
+``{PREFIX}:3:flight:NAME``      hash        a lease, and ``{PREFIX}:3:waiting:PROCESS``, a channel:
                                             `redis_flight_scripts`
 ==============================  ==========  ====================================================
 
@@ -42,7 +44,7 @@ from accel_core.store.codec import utf8
 if TYPE_CHECKING:
     from accel_core.ports import Entry
 
-FORMAT = 2
+FORMAT = 3
 
 _FLIGHT_BYTES = 16
 
@@ -77,7 +79,7 @@ class Names:
         self.root = f"{{{prefix}}}:{FORMAT}:"
         self.entries = f"{self.root}entry:".encode()
         self.near = f"{self.root}near:"
-        self.index = f"{self.root}index:"
+        self.index = f"{self.root}index"
         kept = ("counter", "order", "expiry", "removed", "lone", "sets", "news", "outdated")
         self.kept = tuple(self.root + name for name in kept)
         self.counter, self.order, self.expiry, _, self.lone, _, self.news, self.outdated = self.kept

@@ -1,7 +1,7 @@
 """Search by meaning on a Redis server: what it can, and the one question of a lookup.
 
 Two servers search: one with the *query engine* (RediSearch; Redis 8, Redis Stack), over one index
-for all vectors of as many dimensions, with the place (scope and encoder) as a condition of the
+for all vectors, with the place (scope and encoder) as a condition of the
 query itself; and one with *vector sets* (Redis 8), by a set of each place. Any other leaves it to
 the processes.
 
@@ -10,6 +10,7 @@ those are its nearest. Otherwise with it, and then every vector of the place is 
 exact. Measured with RediSearch 2.10 over 10,000 entries of one place, its graph (HNSW) takes 0.3 ms
 without the condition and 1.9 ms with it, and comparing all (FLAT) 1.3 ms.
 
+Indexed are vectors shortened (`vectors.shortened`); the whole ones are in the entries' bytes.
 Whatever the server says only finds: what is served is what an entry's bytes, and their seal, say,
 and nearness is worked out from them.
 """
@@ -30,11 +31,13 @@ from accel_core.store.redis_search_scripts import (
     FIND_IN_SET,
     PROBE,
 )
+from accel_core.vectors import shortened, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from accel_core.events import Event
+    from accel_core.ports import Vector
     from accel_core.store.redis_link import RedisLink
     from accel_core.store.redis_scripts import Names
 
@@ -42,8 +45,7 @@ Search = Literal["auto", "query_engine", "vector_sets", "process"]
 
 _FINDS = {"query_engine": FIND_BY_INDEX, "vector_sets": FIND_IN_SET, "process": FIND_BY_KEYS}
 
-_BYTES_A_NUMBER = 2
-_LENGTHS = Struct("<3I")
+_LENGTHS = Struct("<2I")
 
 _OTHERWISE = "or pin cache.store.search: process"
 _REMEDY = f"use Redis 8, {_OTHERWISE}"
@@ -51,11 +53,10 @@ _RIGHTS = f"give the user the rights that docs/stores.md names, {_OTHERWISE}"
 
 
 class Row(NamedTuple):
-    """An entry as it is kept: its key, its bytes without the vector, its vector."""
+    """An entry as it is kept: its key, its bytes as `codec.shrunk` made them."""
 
     key: bytes
     body: bytes
-    vector: bytes
 
 
 class Claim(NamedTuple):
@@ -112,7 +113,7 @@ class RedisSearch:
     ) -> None:
         self._link, self._names, self._wanted, self._emit = link, names, wanted, emit
         self.by: Search = "process" if wanted == "auto" else wanted
-        self._indexes: set[int] = set()
+        self._is_indexed = False
         self._missing = ""
 
     def look(self) -> None:
@@ -121,7 +122,7 @@ class RedisSearch:
         Raises:
             StoreError: it cannot be asked.
         """
-        self._indexes = set()
+        self._is_indexed = False
         if self._wanted == "process":
             return
         refusals = self._probe()
@@ -148,25 +149,28 @@ class RedisSearch:
         """What names of vector sets begin with; nothing where none are used."""
         return self._names.near if self.by == "vector_sets" else ""
 
-    def prepare(self, dimensions: int) -> None:
-        """See to it that vectors of so many numbers are indexed.
+    def spelled(self, packed: bytes) -> bytes:
+        """Return a float16 vector shortened, as who searches takes it; nothing for nobody."""
+        if not (packed and self.on_server):
+            return b""
+        return self._spelled(shortened(unpack(packed)))
+
+    def prepare(self) -> None:
+        """See to it that vectors are indexed.
 
         Raises:
             StoreError: the server cannot be asked.
         """
-        if self.by != "query_engine" or not dimensions or dimensions in self._indexes:
+        if self.by != "query_engine" or self._is_indexed:
             return
         refusal = self._link.ask(
-            "index",
-            CREATE_INDEX,
-            [self._names.lone],
-            *(self._index(dimensions), self._names.entries, dimensions),
+            "index", CREATE_INDEX, [self._names.lone], self._names.index, self._names.entries
         ).decode()
         # Two processes may begin at once.
         if refusal and "already exists" not in refusal:
             self._failed(refusal)
             return
-        self._indexes.add(dimensions)
+        self._is_indexed = True
 
     def find(
         self,
@@ -193,7 +197,7 @@ class RedisSearch:
         Raises:
             StoreError: the server cannot be asked.
         """
-        by, dimensions = self.by if vector else "process", len(vector) // _BYTES_A_NUMBER
+        by, whole = self.by if vector else "process", unpack(vector)
         indexed = by == "query_engine"
         names = [self._names.lone, self._names.counter, claim.flight or self._names.lone]
         exact, near, swept, problem, claimed = self._link.ask(
@@ -201,11 +205,11 @@ class RedisSearch:
             _FINDS[by],
             [name.encode() for name in names] + [self._names.entries + key for key in beside],
             *(self._names.entries, place(scope, encoder)),
-            *(vector if indexed else single(vector), limit),
-            *(self._index(dimensions) if indexed else self._names.near, *claim, *keys),
+            *(self._spelled(shortened(whole)), limit),
+            *(self._names.index if indexed else self._names.near, *claim, whole.tobytes(), *keys),
         )
         if problem:
-            self._mend(problem.decode(errors="replace"), dimensions)
+            self._mend(problem.decode(errors="replace"))
         return Rows(list(_rows(exact)), list(_rows(near)), swept, claimed)
 
     def fetch(self, keys: Collection[bytes]) -> list[Row]:
@@ -230,34 +234,30 @@ class RedisSearch:
             "vector_sets": sets and f"vector sets: {sets}",
         }
 
-    def _mend(self, problem: str, dimensions: int) -> None:
+    def _mend(self, problem: str) -> None:
         """Make an index that is gone, or not there yet; say what else prevents a search."""
         if _no_index(problem):
-            self._indexes.discard(dimensions)
-            self.prepare(dimensions)
+            self._is_indexed = False
+            self.prepare()
         else:
             self._failed(problem)
 
     def _failed(self, problem: str) -> None:
         self._emit(BackendFailed("redis", "search by meaning", problem))
 
-    def _index(self, dimensions: int) -> str:
-        return f"{self._names.index}{dimensions}"
+    def _spelled(self, short: Vector) -> bytes:
+        return short.astype("<f2" if self.by == "query_engine" else "<f4").tobytes()
 
 
 def _rows(joined: bytes) -> Iterator[Row]:
     """Take apart what the scripts that find put together."""
     start = 0
     while start < len(joined):
-        key, body, vector = _LENGTHS.unpack_from(joined, start)
+        key, body = _LENGTHS.unpack_from(joined, start)
         key_end = start + _LENGTHS.size + key
         body_end = key_end + body
-        yield Row(
-            joined[key_end - key : key_end],
-            joined[key_end:body_end],
-            joined[body_end : body_end + vector],
-        )
-        start = body_end + vector
+        yield Row(joined[key_end - key : key_end], joined[key_end:body_end])
+        start = body_end
 
 
 def _refusal(answer: str) -> str:
@@ -269,11 +269,3 @@ def _refusal(answer: str) -> str:
 def _no_index(problem: str) -> bool:
     """Whether that is all that `problem` says. Servers word it differently."""
     return any(said in problem.lower() for said in ("no such index", "unknown index"))
-
-
-def single(vector: bytes) -> bytes:
-    """Return `vector`, little-endian float16, as float32."""
-    import numpy as np
-
-    whole = vector[: len(vector) // _BYTES_A_NUMBER * _BYTES_A_NUMBER]
-    return np.frombuffer(whole, "<f2").astype("<f4").tobytes()

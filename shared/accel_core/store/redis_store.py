@@ -10,7 +10,7 @@ and none where it has. A push may be lost with its connection without anybody's 
 not confirmed for a second is asked for again: that is how long a removed entry may at most be
 served by another process that reaches the server.
 
-An entry is kept as `codec` bytes, its vector beside them, and what is served is what they, and
+An entry is kept as `codec` bytes, and what is served is what they, and
 their seal, say. Bytes that are not the entry asked for, and names of another kind, are a miss and
 an event. Every other failure is a `StoreError`, within the deadline, and the caller goes on without
 the store.
@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from itertools import chain
+from itertools import chain, starmap
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from accel_core.errors import StoreError
@@ -30,13 +30,13 @@ from accel_core.policy.seal import Seal
 from accel_core.ports import Changes, CorpusChanges, Located
 from accel_core.searching import Nearby
 from accel_core.store import codec
-from accel_core.store.redis_changes import CHANGES, REMOVE, SAVE, Page
+from accel_core.store.redis_changes import CHANGES, PLACE, REMOVE, SAVE, Page
 from accel_core.store.redis_corpora import ADD_CHANGE, READ_CHANGES
 from accel_core.store.redis_flights import RedisFlights
 from accel_core.store.redis_link import RedisLink
 from accel_core.store.redis_news import RedisNews
 from accel_core.store.redis_scripts import Names, expires_ms, place
-from accel_core.store.redis_search import RedisSearch, Row, single
+from accel_core.store.redis_search import RedisSearch, Row
 from accel_core.store.redis_selection import SELECT, conditions, fingerprint
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class RedisStore:
         if not keys:
             return {}
         return {
-            row.key: codec.inspected(codec.joined(row.body, row.vector), row.key, self._seal)
+            row.key: codec.inspected(codec.grown(row.body), row.key, self._seal)
             for row in self._search.fetch(keys)
         }
 
@@ -181,20 +181,22 @@ class RedisStore:
     def save(self, entries: Sequence[Entry]) -> None:
         """Store `entries`, replacing those with the same key; expired ones are removed."""
         self._listen()
+        self._search.prepare()
         for page in _pages(entries, _PLACED if self._search.on_server else _SAVED):
-            for dimensions in {len(entry.vector) // 2 for entry in page if entry.vector}:
-                self._search.prepare(dimensions)
             leases = self._flights.landing(page)
             rows = [part for row in map(self._row, page, leases) for part in row]
-            left, outdated, swept, problem = self._change("save", SAVE, self._max_entries, *rows)
+            left, outdated, swept, problem, late, reached = self._change(
+                "save", SAVE, self._search.by, self._max_entries, *rows
+            )
             self._flights.landed(page)
             if left or outdated:
                 # Entries left for these, or are outdated, and who saved does not know which.
                 self._by = 0
             if left or swept:
                 self._emit(StoreSwept("redis", left, swept))
-            if problem:
-                self._tell("search by meaning", problem.decode(errors="replace"))
+            for refused in (problem, reached and self._place(starmap(Row, late), reached)):
+                if refused:
+                    self._tell("search by meaning", refused.decode(errors="replace"))
 
     def select(self, selector: Selector) -> list[bytes]:
         """Return the keys of the entries that `selector` means, changing nothing.
@@ -247,8 +249,7 @@ class RedisStore:
         bodies = not self._search.on_server
         told, after = divmod(since, _HALF)
         page = self._page(told, after, limit, first=True, bodies=bodies)
-        revision, removed, reset = page.revision, page.removed, page.reset
-        stored = page.stored
+        revision, removed, reset, stored = page.revision, page.removed, page.reset, page.stored
         while not page.last and len(stored) < limit:
             left = limit - len(stored)
             page = self._page(revision, page.after, left, first=False, bodies=bodies)
@@ -290,11 +291,7 @@ class RedisStore:
             "change",
             ADD_CHANGE,
             self._names.corpus(corpus),
-            *(
-                self._news.writer,
-                int(named),
-                *(documents if documents is not None and named else ()),
-            ),
+            *(self._news.writer, int(named), *(documents if documents and named else ())),
         )
         self._glances += 1
 
@@ -356,15 +353,19 @@ class RedisStore:
 
     def _row(self, entry: Entry, lease: Lease | None) -> tuple[Any, ...]:
         """Spell `entry` for `SAVE`, and the lease that it ends."""
-        if self._search.sets:
-            body, vector = codec.shrunk(entry, self._seal)
-            beside, placed = b"", single(vector)
-        else:
-            body, vector = codec.apart(codec.encode(entry, self._seal))
-            beside, placed = vector, b""
+        body, vector = codec.shrunk(entry, self._seal)
         where = place(entry.scope, entry.encoder) if vector else b""
-        row = (entry.key, body, expires_ms(entry), fingerprint(entry), beside, where, placed)
-        return *row, *self._flights.spelled(lease)
+        row = (entry.key, body, expires_ms(entry), fingerprint(entry), where)
+        return *row, self._search.spelled(vector), *self._flights.spelled(lease)
+
+    def _place(self, late: Iterable[Row], reached: bytes) -> Any:
+        """Give entries, stored when nothing searched, their place, up to a revision."""
+        rows = [
+            (entry.key, place(entry.scope, entry.encoder), self._search.spelled(entry.vector))
+            for entry in self._entries(late)
+            if entry.vector
+        ]
+        return self._change("place", PLACE, self._search.by, reached, *chain(*rows))
 
     def _located(self, rows: Sequence[Row]) -> list[Located]:
         return [
@@ -379,7 +380,7 @@ class RedisStore:
 
     def _entry(self, row: Row) -> Entry | None:
         """Return the entry that `row` holds; None where it holds none, which is told."""
-        entry = codec.decode(codec.joined(row.body, row.vector), self._seal)
+        entry = codec.decode(codec.grown(row.body), self._seal)
         # A sealed entry copied under another key would verify.
         refusal = entry if isinstance(entry, str) else "" if entry.key == row.key else "key"
         if not isinstance(entry, str) and not refusal:

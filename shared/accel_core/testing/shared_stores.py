@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from accel_core.ports import Changes, Located, Selector, SharedStore
-from accel_core.testing.stores import StoreContract, digest
+from accel_core.testing.stores import StoreContract, digest, one_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,8 +116,10 @@ class SharedStoreContract(StoreContract):
         entry = self.make_entry()
         store.save([entry])
         revision = other.changes(0, _ALL).revision
-        store.save([replace(entry, vector=b"new vector")])
-        assert [place.vector for place in other.changes(revision, _ALL).located] == [b"new vector"]
+        new = one_number(digest("another")[0] % 64)
+        assert new != entry.vector
+        store.save([replace(entry, vector=new)])
+        assert [place.vector for place in other.changes(revision, _ALL).located] == [new]
 
     def test_replaced_without_vector(self, store: SharedStore, other: SharedStore) -> None:
         """An entry replaced by one without a vector is told as removed: drop what you hold."""
