@@ -13,7 +13,7 @@ from accel_core.store import codec
 from accel_core.store.redis_store import RedisStore
 from accel_core.store.sqlite import SqliteStore
 from accel_core.testing.doubles import RecordingObserver
-from accel_core.testing.stores import StoreContract, digest
+from accel_core.testing.stores import StoreContract, digest, one_number
 from tests.redis_server import RedisServer
 from tools.redis_servers import BUILDS
 
@@ -21,8 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-make = StoreContract().make_entry
+    from accel_core.ports import Entry
+
 OURS, THEIRS = Seal(b"o" * 32), Seal(b"t" * 32)
+
+
+def make(name: str) -> Entry:
+    """Return an entry; all have one vector, since a store may put its own spelling of it back."""
+    return StoreContract().make_entry(name, vector=one_number(0))
 
 
 @pytest.fixture(scope="module")
