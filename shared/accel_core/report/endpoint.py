@@ -19,13 +19,14 @@ from accel_core.errors import FileError, MissingExtraError
 from accel_core.report.samples import (
     COUNTERS,
     HISTOGRAMS,
+    REFUSED,
     REQUESTS,
     Sample,
     of_model,
     outcome_of,
     sections_of,
 )
-from accel_core.report.values import History, Report
+from accel_core.report.values import OUTCOMES, History, Report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,6 +36,7 @@ _LONGEST_S = 60.0
 """Of one answer altogether: one that drips never keeps a read waiting."""
 _MOST_BYTES, _CHUNK = 64 << 20, 1 << 20
 _DAY_S = 86400.0
+_TOKENS = "accel_tokens_total"
 _SLOTS = 72
 _REMEDY = (
     "name the /metrics of a process with observe.prometheus, or the address of a Prometheus server"
@@ -102,6 +104,9 @@ def _exposed(url: str, text: str) -> Iterator[Sample]:
         raise MissingExtraError("prometheus", "accel report of an endpoint") from error
     try:
         for family in text_string_to_metric_families(text):
+            if family.type == "counter":
+                # One with labels has no sample before it is raised, and says 0 all the same.
+                yield Sample(f"{family.name}_total", {}, 0.0)
             for sample in family.samples:
                 yield Sample(sample.name, sample.labels, float(sample.value))
     except (ValueError, KeyError, IndexError) as error:
@@ -119,6 +124,10 @@ def _is_server(url: str) -> bool:
 
 def _outcome(labels: Mapping[str, str]) -> str:
     return outcome_of(labels) if of_model(Sample(REQUESTS, labels, 1.0)) else ""
+
+
+def _tokens(labels: Mapping[str, str]) -> str:
+    return f"{labels.get('kind')}_tokens" if of_model(Sample(_TOKENS, labels, 1.0)) else ""
 
 
 class _Server:
@@ -155,11 +164,10 @@ class _Server:
         slots = math.ceil(self._span_s / step_s)
         start_s = self._now_s - slots * step_s
         counts: dict[str, list[float]] = {
-            name: [0.0] * slots
-            for name in ("exact", "semantic", "miss", "bypass", "used_tokens", "saved_tokens")
+            name: [0.0] * slots for name in (*OUTCOMES, "used_tokens", "saved_tokens", "refused")
         }
 
-        def add(metric: str, by: str, name_of: Callable[[Mapping[str, str]], str]) -> None:
+        def add(metric: str, by: str, name_of: Callable[[Mapping[str, str]], str]) -> bool:
             asked = f"sum by ({by}) (increase({metric}[{step_s:.0f}s]))"
             rows = self._ask(
                 "query_range", query=asked, start=start_s + step_s, end=self._now_s, step=step_s
@@ -170,9 +178,12 @@ class _Server:
                     place = round((moment_s - start_s) / step_s) - 1
                     if slot_of is not None and 0 <= place < slots and value != "NaN":
                         slot_of[place] += float(value)
+            return bool(rows)
 
         add(REQUESTS, "outcome, reason, operation", _outcome)
-        add("accel_tokens_total", "kind", lambda labels: f"{labels.get('kind', '')}_tokens")
+        add(_TOKENS, "kind, operation", _tokens)
+        if not add(REFUSED, "tier", lambda _: "refused"):
+            del counts["refused"]
         told = {name: tuple(values) for name, values in counts.items()}
         return History(start_s=start_s, step_s=step_s, counts=told)
 

@@ -29,8 +29,10 @@ _MOST_ENTRIES = 200_000
 _TOP = 25
 _PARTS = (
     "lookup_s", "encode_s", "shared_s", "verify_s", "queue_s", "backoff_s", "model_s",
-    "first_token_s",
+    "first_token_s", "token_s", "embed_s", "retrieval_s", "tool_s",
 )  # fmt: skip
+_ELSEWHERE = ("embed_s", "retrieval_s", "tool_s")
+"""What stands for a model's time in requests that ask none."""
 _NOTHING: Told = {}
 
 
@@ -94,6 +96,13 @@ class RequestTally:
             self._add_entry(entry, hit=outcome == "hit")
         return kind, used, saved
 
+    def add_beside(self, told: Told) -> None:
+        """Add the time of a request that asks no language model: of vectors, documents, tools."""
+        parts = told.get("parts", _NOTHING)
+        for part in _ELSEWHERE:
+            if spent_s := parts.get(part):
+                self._parts[part].add(spent_s)
+
     def _add_hit(self, told: Told, model: _Model, total_s: float) -> float:
         model.hits += 1
         saved_s = told.get("saved_s")
@@ -106,11 +115,14 @@ class RequestTally:
     def _add_asked(self, told: Told, model: _Model, total_s: float) -> float:
         self._took["without"].add(total_s)
         model.attempts += told.get("attempts", 0)
-        for part, spent_s in told.get("parts", _NOTHING).items():
+        parts, used = told.get("parts", _NOTHING), told.get("used")
+        for part, spent_s in parts.items():
             if part in _PARTS and spent_s:
                 self._parts[part].add(spent_s)
-        used = told.get("used")
         if used is not None:
+            stream_s, made = parts.get("stream_s"), used.get("output_tokens", 0.0)
+            if stream_s and made > 1:
+                self._parts["token_s"].add(stream_s / (made - 1))
             return _add(model.used, used)
         seen = told.get("seen_tokens", 0.0)
         if told["ending"] == "answered" or seen:

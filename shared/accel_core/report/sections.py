@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from accel_core.page import Markup
-    from accel_core.report.values import Durations, History, Neared, NearMisses, Question, Report
+    from accel_core.report.values import (
+        Durations,
+        History,
+        Neared,
+        NearMisses,
+        Question,
+        Report,
+        Tier,
+    )
 
 _TONES = {
     "exact": ("blue", "exact hits"),
@@ -37,6 +45,10 @@ _PARTS = {
     "backoff_s": "pauses between attempts",
     "model_s": "the model",
     "first_token_s": "· its first token",
+    "token_s": "· each token after it",
+    "embed_s": "embedding models",
+    "retrieval_s": "retrieval",
+    "tool_s": "tools",
 }
 _SHOWN = 8
 """Of a list, before one asks for more."""
@@ -171,20 +183,27 @@ def latency(report: Report) -> Iterator[Markup]:
     yield parts.card("Percentiles", _quantiles({
         _LATENCY[name][0]: found[name] for name in _LATENCY if name in found}))  # fmt: skip
     if report.tiers:
-        yield parts.card(
-            "By the limiter's tier, until the first token",
-            _quantiles(
-                {name: one.durations for name, one in report.tiers.items()},
-                {
-                    name: "no target" if one.target_s is None or one.attained is None
-                    else f"{spell_share(one.attained)} in {spell_duration(one.target_s)}"
-                    for name, one in report.tiers.items()
-                },
-            ),
-        )  # fmt: skip
+        yield _tiers(report.tiers)
     if report.parts:
         yield parts.card("Where the time went", _quantiles(
             {_PARTS.get(name, name): one for name, one in report.parts.items()}))  # fmt: skip
+
+
+def _tiers(found: Mapping[str, Tier]) -> Markup:
+    whole = any(one.whole for one in found.values())
+    attained = {
+        name: "no target" if one.target_s is None or one.attained is None
+        else f"{spell_share(one.attained)} in {spell_duration(one.target_s)}"
+        for name, one in found.items()
+    }  # fmt: skip
+    return parts.card(
+        f"By the limiter's tier, until the {'answer was whole' if whole else 'first token'}",
+        _quantiles(
+            {name: one.durations for name, one in found.items()}, None if whole else attained
+        ),
+        *([parts.remark("When a stream's first token came, and so what was in time, this source"
+                        " does not tell by tier.")] if whole else []),
+    )  # fmt: skip
 
 
 def _hills(

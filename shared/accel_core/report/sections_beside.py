@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from accel_core.page import Markup
-    from accel_core.report.values import Entries, Limits, Report
+    from accel_core.report.values import Entries, Guesses, Limits, Report, Tool
 
 _UNTOLD = "This source does not tell."
 
@@ -60,13 +60,24 @@ def _limit_rows(found: Limits) -> Iterator[tuple[str, str]]:
 
 def tools(report: Report) -> Iterator[Markup]:
     """Show what became of tool calls that were begun unasked."""
-    found = report.tools
-    if found is None:
+    if report.tools is None and report.guesses is None:
         yield parts.missing(_UNTOLD)
         return
-    if not found:
+    if not (report.tools or report.guesses):
         yield parts.missing("No tool was called before it was asked for.")
         return
+    if report.tools:
+        yield _by_tool(report.tools)
+    wasted = (report.reasons or {}).get("wasted")
+    yield parts.cards(
+        *([_by_predictor(report.guesses)] if report.guesses else []),
+        *([parts.card("Guesses in vain, by reason", parts.bars(
+            [(reason or "-", count, f"{count:,}") for reason, count in wasted.items()], "grey"))]
+          if wasted else []),
+    )  # fmt: skip
+
+
+def _by_tool(found: Mapping[str, Tool]) -> Markup:
     rows = [
         (
             name,
@@ -81,7 +92,22 @@ def tools(report: Report) -> Iterator[Markup]:
         for name, one in found.items()
     ]
     heads = ("tool", "", "begun", "accepted", "used", "wasted", "waiting saved", "suspended")
-    yield parts.card("Acceptance by tool", parts.table(heads, rows, drawn=True))
+    return parts.card("Acceptance by tool", parts.table(heads, rows, drawn=True))
+
+
+def _by_predictor(found: Mapping[str, Guesses]) -> Markup:
+    rows = [
+        (
+            name or "(no guess: another call's result)",
+            f"{one.begun:,}",
+            spell_share(one.used / one.begun) if one.begun else "-",
+            f"{one.used:,}",
+            spell_span(one.saved_s),
+        )
+        for name, one in found.items()
+    ]
+    heads = ("predictor", "begun", "accepted", "used", "waiting saved")
+    return parts.card("Acceptance by predictor", parts.table(heads, rows))
 
 
 def retrieval(report: Report) -> Iterator[Markup]:

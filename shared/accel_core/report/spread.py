@@ -71,7 +71,7 @@ def _edge(place: float) -> float:
 
 
 def of_buckets(bounds: Sequence[tuple[float, float]], total_s: float) -> Durations | None:
-    """Return durations of a Prometheus histogram; None of nothing.
+    """Return durations of a Prometheus histogram; None of nothing, or of no bound above 0.
 
     Quantiles are interpolated linearly in their bucket, as PromQL's ``histogram_quantile`` does.
 
@@ -79,8 +79,9 @@ def of_buckets(bounds: Sequence[tuple[float, float]], total_s: float) -> Duratio
         bounds: upper bound and cumulative count, rising, the last bound infinite.
         total_s: the sum of all.
     """
+    bounds = [(high, cumulative) for high, cumulative in bounds if high > 0]
     samples = bounds[-1][1] if bounds else 0.0
-    if not samples:
+    if not samples or bounds[0][0] == math.inf:
         return None
     bins, low, before = [], 0.0, 0.0
     for high, cumulative in bounds:

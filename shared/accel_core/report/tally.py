@@ -11,6 +11,7 @@ from accel_core.report.requests import RequestTally
 from accel_core.report.spread import Spread
 from accel_core.report.values import (
     OUTCOMES,
+    Guesses,
     History,
     Limits,
     Losses,
@@ -51,6 +52,8 @@ class Tally:
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._tools: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._saved_s: Counter[str] = Counter()
+        self._guesses: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._guessed_s: Counter[str] = Counter()
         self._suspended: defaultdict[str, list[str]] = defaultdict(list)
         self._waits = Spread()
         self._added = 0
@@ -122,6 +125,7 @@ class Tally:
                 "bypass": dict(requests.bypasses.most_common()),
                 "unstored": dict(counts["unstored"].most_common()),
                 "evicted": dict(counts["evicted"].most_common()),
+                "wasted": dict(counts["wasted"].most_common()),
             },
             near=self._near.found(),
             questions=requests.questions(self._near.texts),
@@ -133,6 +137,12 @@ class Tally:
                 hidden=counts["hidden"].total(),
             ),
             tools={name: self._told_tool(name) for name in sorted(self._tools)},
+            guesses={
+                name: Guesses(
+                    begun=of["begun"], used=of["used"], saved_s=float(self._guessed_s[name])
+                )
+                for name, of in sorted(self._guesses.items())
+            },
             retrieval=self._retrieval(),
             failures=dict(counts["failed"].most_common()),
             losses=Losses(observers=dict(lost), unreadable_lines=unreadable),
@@ -140,7 +150,9 @@ class Tally:
 
     def _request(self, told: dict[str, Any], at_s: float) -> None:
         if told.get("operation", "chat") not in GENERATING:
-            return  # embeddings, retrievals and tools spare no call of a model
+            # embeddings, retrievals and tools spare no call of a model
+            self._requests.add_beside(told)
+            return
         kind, used, saved = self._requests.add(told)
         slot = self._slot(at_s)
         slot[_NAMES.index(kind)] += 1
@@ -175,14 +187,21 @@ class Tally:
         kind = {"ToolCallBegun": "begun", "ToolCallWasted": "wasted"}.get(name, "")
 
         def add(told: dict[str, Any], _: float) -> None:
-            tool = told["tool"]
+            tool, predictor = told["tool"], told["predictor"]
             if name == "ToolCallReused":
-                self._tools[tool]["used" if told["predictor"] else "shared"] += 1
-                self._saved_s[tool] += told["saved_s"]
+                saved_s = told["saved_s"]
+                self._tools[tool]["used" if predictor else "shared"] += 1
+                self._saved_s[tool] += saved_s
+                self._guesses[predictor]["used"] += 1
+                self._guessed_s[predictor] += saved_s
             elif name == "ToolCallAudited":
                 self._tools[tool]["same" if told["same"] else "different"] += 1
             else:
                 self._tools[tool][kind] += 1
+                if kind == "begun":
+                    self._guesses[predictor]["begun"] += 1
+                else:
+                    self._counts["wasted"][told["reason"]] += 1
 
         return add
 

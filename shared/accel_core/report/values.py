@@ -56,12 +56,14 @@ class History:
 class Tier:
     """Waits of one of the limiter's tiers, until the first token or an unstreamed answer's end.
 
-    ``target_s``: None: there is none; ``attained``: the share within it.
+    ``target_s``: None: there is none; ``attained``: the share within it. ``whole``: they are until
+    the end of streamed answers, too, since the source does not tell when their first token came.
     """
 
     durations: Durations
     target_s: float | None = None
     attained: float | None = None
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +147,19 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Guesses:
+    """What one predictor of tool calls came to; under ``""``, calls given to several who asked.
+
+    ``begun``: calls that it began; ``used``: calls that were answered by one; ``saved_s``: how much
+    sooner they were, altogether.
+    """
+
+    begun: int = 0
+    used: int = 0
+    saved_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieval:
     """Documents, answers made of them, and vectors that were served instead of made anew."""
 
@@ -195,13 +210,15 @@ class Report:
         latency: by ``hit``, ``miss``, ``bypass``; ``without``: what all would have taken without
             the cache, as far as that is known; ``with``: what they took.
         tiers: by the limiter's tier.
-        parts: where the time went, by part.
-        reasons: why: of ``miss``, ``bypass``, ``unstored``, ``evicted``.
+        parts: where the time went, by part of `events.requests.Parts`, and ``token_s``: the time
+            for each token of a stream after its first.
+        reasons: why: of ``miss``, ``bypass``, ``unstored``, ``evicted``, ``wasted`` (guesses).
         near: what a lower threshold would have served.
         questions: the most asked.
         wrong: hits that were wrong.
         limits: what limits did.
         tools: speculation, by tool.
+        guesses: speculation, by predictor.
         retrieval: documents and vectors.
         failures: of backends, by ``backend.operation``.
         losses: what is missing here.
@@ -225,6 +242,7 @@ class Report:
     wrong: Wrong | None = None
     limits: Limits | None = None
     tools: Mapping[str, Tool] | None = None
+    guesses: Mapping[str, Guesses] | None = None
     retrieval: Retrieval | None = None
     failures: Mapping[str, int] | None = None
     losses: Losses | None = None
