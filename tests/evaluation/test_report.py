@@ -126,7 +126,7 @@ def test_json_is_what_happened(written: Path) -> None:
     assert told["parts"]["token_s"]["p50_s"] == pytest.approx(0.1, rel=0.04)
     assert told["parts"]["retrieval_s"]["samples"] == 1
     assert told["failures"] == {"redis.fetch": 1}
-    assert told["losses"] == {"observers": {"Slow": 3}, "unreadable_lines": 0}
+    assert told["losses"] == {"observers": {"Slow": 3}, "unreadable_lines": 0, "writes": 0}
     assert told["entries"] is None
     assert sum(told["history"]["counts"]["semantic"]) == 4
 
@@ -303,6 +303,7 @@ def test_an_endpoint_tells_totals_and_no_more() -> None:
     assert told["parts"]["retrieval_s"]["samples"] == 1
     for untold in ("history", "near", "questions", "wrong", "tools", "entries", "losses"):
         assert told[untold] is None
+    assert told["races"]["paths"] == {}
 
 
 def test_series_mean_the_same_with_and_without_an_operation() -> None:

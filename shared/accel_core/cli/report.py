@@ -119,7 +119,7 @@ class _Reading:
         return read_statistics(
             files,
             since_s=self._since_s,
-            targets_s=self._config.limits.tiers.targets(),
+            limits=self._config.limits,
             prices=load_prices(self._config.observe.prices),
             now_s=self._now_s,
             progress=self._step("reading statistics"),

@@ -33,6 +33,7 @@ def page(report: Report) -> str:
         ("Wrong hits", sections.wrong),
         ("Limits", sections_beside.limits),
         ("Speculation", sections_beside.tools),
+        ("Races", sections_beside.races),
         ("Retrieval and vectors", sections_beside.retrieval),
         ("What is kept", sections_beside.entries),
         ("Failures and losses", sections_beside.losses),

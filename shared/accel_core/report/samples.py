@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from accel_core.events.requests import GENERATING, Tokens
 from accel_core.observer.requests import ModelTotals
 from accel_core.report.spread import of_buckets
-from accel_core.report.values import Durations, Guesses, Limits, Tier
+from accel_core.report.values import Durations, Guesses, LimitsMet, RacePath, Races, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 REQUESTS = "accel_requests_total"
 REFUSED = "accel_limit_refused_total"
+_RACED = "accel_race_paths_total"
 _GUESSES, _FAILURES = "accel_tool_guesses_total", "accel_backend_failures_total"
 COUNTERS = (
     REQUESTS, REFUSED, _GUESSES, "accel_attempts_total", "accel_tokens_total",
     "accel_dollars_total", "accel_saved_seconds_total", "accel_unstated_answers_total",
     "accel_evicted_total", "accel_limit_rejected_total", "accel_tool_guesses_wasted_total",
-    "accel_tool_calls_reused_total", "accel_tool_saved_seconds_total", _FAILURES,
+    "accel_tool_calls_reused_total", "accel_tool_saved_seconds_total", _FAILURES, _RACED,
 )  # fmt: skip
 _TOOK, _PART, _TOKEN = (
     "accel_request_seconds", "accel_request_part_seconds", "accel_output_token_seconds",
@@ -94,12 +95,13 @@ def sections_of(samples: Iterable[Sample]) -> dict[str, Any]:
             "evicted": _counts(found.get("accel_evicted_total", ())),
             "wasted": _counts(found.get("accel_tool_guesses_wasted_total", ())),
         },
-        "limits": Limits(
+        "limits": LimitsMet(
             waited=parts.get("queue_s"),
             refused=None if refused is None else sum(_counts(refused, "tier").values()),
             rejected=_counts(found.get("accel_limit_rejected_total", ()), "tier"),
         ),
         "guesses": _guesses(found) if _GUESSES in found else None,
+        "races": _races(found) if _RACED in found else None,
         "failures": _counts(found.get(_FAILURES, ()), "backend", "operation"),
     }
 
@@ -119,6 +121,14 @@ def _guesses(found: Mapping[str, list[Sample]]) -> dict[str, Guesses]:
         )
         for name, of in sorted(sums.items())
     }
+
+
+def _races(found: Mapping[str, list[Sample]]) -> Races:
+    paths: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for one in found[_RACED]:
+        paths[one.labels.get("path", "")][one.labels.get("outcome", "")] += round(one.value)
+    told = {name: RacePath(outcomes=dict(outcomes)) for name, outcomes in sorted(paths.items())}
+    return Races(count=None, unanswered=None, took=None, paths=told)
 
 
 def _counts(samples: Iterable[Sample], *labels: str) -> dict[str, int]:
