@@ -130,7 +130,7 @@ def _riskiest(found: Findings) -> Iterator[Markup]:
         )
 
 
-def _facts(hit: RiskyHit) -> Iterator[str]:
+def _facts(hit: RiskyHit) -> Iterator[object]:
     if hit.probability is not None:
         yield f"probability {hit.probability:.3f}"
     yield f"cosine {hit.similarity:.3f}"
@@ -139,7 +139,7 @@ def _facts(hit: RiskyHit) -> Iterator[str]:
     yield from (f"gate {name} would refuse it" for name in hit.near_gates)
     for name, alone in (("asked", hit.only_asked), ("stored", hit.only_stored)):
         if alone:
-            yield f"only {name}: {', '.join(alone)}"
+            yield joined((f"only {name}: ", parts.listed(alone)))
 
 
 def _side(question: str, asked: str, answer: str, said: str) -> Markup:

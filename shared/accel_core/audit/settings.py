@@ -92,14 +92,17 @@ class _Settings:
 def _spelled(value: object) -> str:
     import yaml
 
-    number = isinstance(value, float) and value.is_integer()
-    spelled: str = yaml.safe_dump(
-        int(value) if number and isinstance(value, float) else value,
-        default_flow_style=True,
-        allow_unicode=True,
-        width=1_000_000,
-    )
-    return spelled.removesuffix("\n").removesuffix("\n...")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+
+    def dumped(*, letters: bool) -> str:
+        spelled: str = yaml.safe_dump(
+            value, default_flow_style=True, allow_unicode=letters, width=1_000_000
+        )
+        return spelled.removesuffix("\n").removesuffix("\n...")
+
+    # What is not seen, or turns a line round, is spelled.
+    return read if (read := dumped(letters=True)).isprintable() else dumped(letters=False)
 
 
 def _differing(config: Any, usual: Any) -> dict[str, Any]:

@@ -11,12 +11,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
-def tiles(figures: Iterable[tuple[str, str | None, str]]) -> Markup:
+def listed(names: Iterable[object]) -> Markup:
+    """Return names with commas between; letters from right to left stay inside their own."""
+    return Markup(", ".join(tag("bdi", name) for name in names))
+
+
+def tiles(figures: Iterable[tuple[str, str | None, object]]) -> Markup:
     """Return figures side by side: what each is, its value (None: not known), and a remark."""
     return tag("div", *(_tile(*one) for one in figures), class_="tiles")
 
 
-def _tile(name: str, value: str | None, remark: str) -> Markup:
+def _tile(name: str, value: str | None, remark: object) -> Markup:
     figure = tag("b", "not told", class_="none") if value is None else tag("b", value)
     return tag("div", tag("span", name), figure, tag("span", remark), class_="tile")
 

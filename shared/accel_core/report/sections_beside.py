@@ -191,7 +191,7 @@ def _by_tool(found: Mapping[str, Tool]) -> Markup:
             f"{one.used:,}",
             f"{one.wasted:,}",
             spell_span(one.saved_s),
-            ", ".join(one.suspended) or "-",
+            parts.listed(one.suspended) or "-",
         )
         for name, one in found.items()
     ]
