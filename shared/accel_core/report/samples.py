@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +29,7 @@ _TOOK, _PART, _TOKEN = (
 HISTOGRAMS = (_TOOK, _PART, _TOKEN)
 _ELSEWHERE = frozenset({"embed", "retrieval", "tool"})
 """Parts that stand for a model's, of requests that ask none."""
+_LARGEST = 1e18
 
 
 class Sample(NamedTuple):
@@ -58,6 +58,17 @@ def of_model(sample: Sample) -> bool:
     )
 
 
+def _possible(sample: Sample) -> bool:
+    """Whether a series can be what was counted; others are left out, like those that say 0."""
+    if sample.name.endswith("_bucket"):
+        try:
+            high = float(sample.labels["le"])
+        except (KeyError, ValueError):
+            return False
+        return high > 0 and 0 < sample.value <= _LARGEST
+    return 0 < sample.value <= _LARGEST
+
+
 def sections_of(samples: Iterable[Sample]) -> dict[str, Any]:
     """Return the sections of a `Report` that metrics tell.
 
@@ -67,7 +78,7 @@ def sections_of(samples: Iterable[Sample]) -> dict[str, Any]:
     found: dict[str, list[Sample]] = {}
     for sample in samples:
         of = found.setdefault(sample.name, [])
-        if sample.value and math.isfinite(sample.value) and of_model(sample):
+        if _possible(sample) and of_model(sample):
             of.append(sample)
     requests = found.get(REQUESTS, [])
     outcomes = Counter({"exact": 0, "semantic": 0, "miss": 0, "bypass": 0})
