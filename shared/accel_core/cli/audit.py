@@ -69,6 +69,8 @@ def audit_logs(
     ] = "openai",
     tokens_per_minute: Annotated[float | None, typer.Option(help="the provider's limit")] = None,
     requests_per_minute: Annotated[float | None, typer.Option(help="the provider's limit")] = None,
+    tokens_per_day: Annotated[float | None, typer.Option(help="the provider's limit")] = None,
+    requests_per_day: Annotated[float | None, typer.Option(help="the provider's limit")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
     """Say what a log's calls would have saved; nothing leaves this machine."""
@@ -80,6 +82,8 @@ def audit_logs(
         amounts = {
             "tokens_per_minute": tokens_per_minute,
             "requests_per_minute": requests_per_minute,
+            "tokens_per_day": tokens_per_day,
+            "requests_per_day": requests_per_day,
         }
         named = any(amount is not None for amount in amounts.values())
         terms = Terms(
