@@ -284,9 +284,7 @@ def test_what_a_configuration_never_shows_is_not_written(
     )
     found = replayed(tmp_path, [Said("a")], config=given)
     assert "hunter2" not in found.settings + json.dumps(found.to_json())
-    assert (
-        "environment what is not shown here: CACHE_STORE_URL, LIMITS_SHARED_URL" in found.settings
-    )
+    assert "what is not shown: CACHE_STORE_URL, LIMITS_SHARED_URL" in found.settings
     path = tmp_path / "accel.yaml"
     path.write_text(found.settings)
     monkeypatch.setenv("CACHE_STORE_URL", url)
