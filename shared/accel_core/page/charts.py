@@ -121,6 +121,8 @@ def columns(
     count = len(stacked[0].values)
     sums = [sum(one.values[place] for one in stacked) for place in range(count)]
     ticks = round_ticks(max(sums, default=0.0), 4)
+    if all(float(one).is_integer() for one in sums):
+        ticks = [tick for tick in ticks if tick.is_integer()]  # nobody counts halves
     x, y = _scales(size, (start_s, start_s + count * step_s), (0.0, ticks[-1]))
     edges = [x.at(start_s + place * step_s) for place in range(count + 1)]
     marks = []

@@ -62,7 +62,6 @@ def requests(report: Report) -> Iterator[Markup]:
         yield parts.missing(f"{_UNTOLD} Name a statistics file or a Prometheus endpoint.")
         return
     shown = [name for name in _TONES if report.outcomes.get(name)]
-    keys = charts.legend((_TONES[name][0], _TONES[name][1]) for name in shown)
     history = report.history
     if history is None:
         yield parts.card("", parts.missing("No history: this source tells totals alone."))
@@ -71,12 +70,7 @@ def requests(report: Report) -> Iterator[Markup]:
                    for name in shown if name in history.counts]  # fmt: skip
         yield parts.card(
             "Requests over time",
-            keys,
-            charts.both(
-                lambda size: charts.columns(
-                    size, "Requests over time", history.start_s, history.step_s, stacked
-                )
-            ),
+            *parts.over_time("Requests over time", history.start_s, history.step_s, stacked),
         )
         yield parts.cards(_rate(history), _endings(report))
         return
@@ -135,12 +129,7 @@ def savings(report: Report) -> Iterator[Markup]:
         ]
         yield parts.card(
             "Tokens over time",
-            charts.legend((one.tone, one.name) for one in tokens),
-            charts.both(
-                lambda size: charts.columns(
-                    size, "Tokens used and saved", history.start_s, history.step_s, tokens
-                )
-            ),
+            *parts.over_time("Tokens used and saved", history.start_s, history.step_s, tokens),
         )
     rows = [
         (
@@ -238,7 +227,7 @@ def _quantiles(found: Mapping[str, Durations], attained: Mapping[str, str] | Non
                 ),
                 spell_count(one.samples),
                 *map(spell_duration, (one.p50_s, one.p95_s, one.p99_s)),
-                *((attained[name],) if attained else ()),
+                *((parts.words(attained[name]),) if attained else ()),
             )
             for name, one in found.items()
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from accel_core.page import charts, parts, tag
-from accel_core.page.scales import spell_count, spell_duration
+from accel_core.page.scales import spell_count, spell_duration, spell_moment
 from accel_core.report.amounts import spell_bytes, spell_share, spell_span
 from accel_core.report.values import Fill
 
@@ -57,9 +57,8 @@ def limits(report: Report) -> Iterator[Markup]:
 
 
 def _columns(title: str, history: History, counts: charts.Series) -> Markup:
-    return parts.card(
-        title, charts.columns(charts.CARD, title, history.start_s, history.step_s, [counts])
-    )
+    drawn = parts.over_time(title, history.start_s, history.step_s, [counts], half=True)
+    return parts.card(title, *drawn)
 
 
 def _filled(found: Sequence[Fill], history: History) -> Iterator[Markup]:
@@ -100,9 +99,22 @@ def _fullness(
                 size, title, curves, within=within, high=high, spell=spell
             )
         ),
+        parts.folded("Figures", _fullness_table(curves, within, spell)),
         parts.remark("Of each moment, what was used in the minute (or day) before it; drawn is the"
                      " most. Calls count by the tokens they turned out to use."),
     )  # fmt: skip
+
+
+def _fullness_table(
+    curves: Sequence[charts.Curve], within: tuple[float, float], spell: charts.Spell
+) -> Markup:
+    span_s = within[1] - within[0]
+    rows = (
+        (spell_moment(moment_s, span_s), *(spell(one.points[place][1]) for one in curves))
+        for place, (moment_s, _) in enumerate(curves[0].points)
+        if place % 2 == 0 and any(one.points[place][1] for one in curves if not one.dashed)
+    )
+    return parts.table(("from", *(one.name for one in curves)), rows)
 
 
 def _limit_rows(found: LimitsMet) -> Iterator[tuple[str, str]]:
@@ -145,7 +157,7 @@ def races(report: Report) -> Iterator[Markup]:
         *map(parts.remark, said),
         charts.legend((tone, _FATES[name]) for name, tone in _FATE_TONES.items()),
         parts.table(
-            ("path", "", "won", "not won", "not begun", "p50", "p95"),
+            ("path", "", "not begun", "won", "not won", "p50", "p95"),
             [_path_row(name, one) for name, one in found.paths.items()],
             drawn=True,
         ),
@@ -159,7 +171,7 @@ def _path_row(name: str, one: RacePath) -> tuple[object, ...]:
     bar = charts.shares(f"{name}: {said}", [(_FATE_TONES[fate], n) for fate, n in known])
     took = ("-", "-") if one.took is None else map(spell_duration, (one.took.p50_s, one.took.p95_s))
     lost = sum(one.outcomes.values()) - won - idle
-    return (name or "-", parts.plotted(bar), f"{won:,}", f"{lost:,}", f"{idle:,}", *took)
+    return (name or "-", parts.plotted(bar), f"{idle:,}", f"{won:,}", f"{lost:,}", *took)
 
 
 def tools(report: Report) -> Iterator[Markup]:
