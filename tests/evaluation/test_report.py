@@ -323,6 +323,25 @@ def test_series_mean_the_same_with_and_without_an_operation() -> None:
     assert sections_of([failed])["failures"] == {"b.f": 1}
 
 
+def test_what_was_in_time_is_the_limiters_word(tmp_path: Path) -> None:
+    """Where it tells; those that it turned away were not in time."""
+    head = {"accel_statistics": 1, "run": "r", "at_s": NOW_S}
+    ended = {"is": "RequestEnded", "outcome": "miss", "ending": "answered", "total_s": 9.0,
+             "ended_s": NOW_S, "service_tier": "gold"}  # fmt: skip
+    fates = ["kept", "kept", "late", "rejected"]
+    lines = [head, *({**ended, "attained": fate} for fate in fates), {**ended, "attained": "?"}]
+    path = tmp_path / "s.jsonl"
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    told = found(path)
+    assert told["tiers"]["gold"]["attained"] == 0.5
+    assert told["losses"]["unreadable_lines"] == 1
+    series = [Sample("accel_request_seconds_bucket", {"tier": "gold", "le": "1"}, 4.0)]
+    labels = ({"tier": "gold", "attained": fate, "operation": "chat"} for fate in fates)
+    counted = [Sample("accel_limited_requests_total", of, 1.0) for of in labels]
+    assert sections_of(series + counted)["tiers"]["gold"].attained == 0.5
+    assert sections_of(series)["tiers"]["gold"].attained is None
+
+
 def test_counter_that_nobody_names_is_not_told() -> None:
     """One that is named, and was never raised, says 0."""
     without = sections_of([])

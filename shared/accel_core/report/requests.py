@@ -14,7 +14,7 @@ from accel_core.events.requests import Tokens
 from accel_core.observer.requests import ModelTotals
 from accel_core.policy.labels import Labels
 from accel_core.report.spread import Spread
-from accel_core.report.values import OUTCOMES, Durations, Question, Tier
+from accel_core.report.values import OUTCOMES, Durations, Question, Tier, attained_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,6 +64,7 @@ class RequestTally:
         self._took: defaultdict[str, Spread] = defaultdict(Spread)
         self._tiers: defaultdict[str, Spread] = defaultdict(Spread)
         self._attained: Counter[str] = Counter()
+        self._fates: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._parts: defaultdict[str, Spread] = defaultdict(Spread)
         self._asked: dict[str, list[int]] = {}
 
@@ -137,6 +138,8 @@ class RequestTally:
         target_s = self._targets_s.get(tier)
         if target_s is not None and waited_s <= target_s:
             self._attained[tier] += 1
+        if (fate := told.get("attained")) is not None:
+            self._fates[tier][fate] += 1
 
     def _add_entry(self, entry: str, *, hit: bool) -> None:
         counts = self._asked.get(entry)
@@ -174,10 +177,19 @@ class RequestTally:
             name: Tier(
                 durations=durations,
                 target_s=(target_s := self._targets_s.get(name)),
-                attained=None if target_s is None else self._attained[name] / durations.samples,
+                attained=self._attained_share(name, target_s, durations.samples),
             )
             for name, durations in _known(self._tiers).items()
         }
+
+    def _attained_share(
+        self, tier: str, target_s: float | None, samples: int
+    ) -> float | None:  # fmt: skip
+        # The limiter's own word knows of targets that calls were given; older files have none.
+        told = attained_share(self._fates[tier])
+        if told is not None or target_s is None:
+            return told
+        return self._attained[tier] / samples
 
     def questions(self, texts: Mapping[str, str]) -> tuple[Question, ...]:
         """Return the most asked, with their texts where they are known."""

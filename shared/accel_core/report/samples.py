@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from accel_core.events.requests import GENERATING, Tokens
 from accel_core.observer.requests import ModelTotals
 from accel_core.report.spread import of_buckets
-from accel_core.report.values import Durations, Guesses, LimitsMet, RacePath, Races, Tier
+from accel_core.report.values import (
+    Durations,
+    Guesses,
+    LimitsMet,
+    RacePath,
+    Races,
+    Tier,
+    attained_share,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -16,12 +24,13 @@ if TYPE_CHECKING:
 REQUESTS = "accel_requests_total"
 REFUSED = "accel_limit_refused_total"
 _RACED = "accel_race_paths_total"
+_ATTAINED = "accel_limited_requests_total"
 _GUESSES, _FAILURES = "accel_tool_guesses_total", "accel_backend_failures_total"
 COUNTERS = (
     REQUESTS, REFUSED, _GUESSES, "accel_attempts_total", "accel_tokens_total",
     "accel_dollars_total", "accel_saved_seconds_total", "accel_unstated_answers_total",
     "accel_evicted_total", "accel_limit_rejected_total", "accel_tool_guesses_wasted_total",
-    "accel_tool_calls_reused_total", "accel_tool_saved_seconds_total", _FAILURES, _RACED,
+    "accel_tool_calls_reused_total", "accel_tool_saved_seconds_total", _FAILURES, _RACED, _ATTAINED,
 )  # fmt: skip
 _TOOK, _PART, _TOKEN = (
     "accel_request_seconds", "accel_request_part_seconds", "accel_output_token_seconds",
@@ -90,15 +99,13 @@ def sections_of(samples: Iterable[Sample]) -> dict[str, Any]:
     latency = _durations(found, _TOOK, "outcome")
     if (together := _durations(found, _TOOK, None).get("")) is not None:
         latency["with"] = together
-    tiers = _durations(found, _TOOK, "tier")
     refused = found.get(REFUSED)
     return {
         "outcomes": dict(outcomes),
         "endings": _counts(requests, "ending"),
         "models": _models(found),
         "latency": latency,
-        "tiers": {name: Tier(durations=one, whole=True) for name, one in tiers.items() if name}
-        or None,
+        "tiers": _tiers(found) or None,
         "parts": parts,
         "reasons": {
             "miss": _counts([one for one in requests if outcome_of(one.labels) == "miss"]),
@@ -114,6 +121,17 @@ def sections_of(samples: Iterable[Sample]) -> dict[str, Any]:
         "guesses": _guesses(found) if _GUESSES in found else None,
         "races": _races(found) if _RACED in found else None,
         "failures": _counts(found.get(_FAILURES, ()), "backend", "operation"),
+    }
+
+
+def _tiers(found: Mapping[str, list[Sample]]) -> dict[str, Tier]:
+    fates: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for one in found.get(_ATTAINED, ()):
+        fates[one.labels.get("tier", "")][one.labels.get("attained", "")] += round(one.value)
+    return {
+        name: Tier(durations=took, attained=attained_share(fates[name]), whole=True)
+        for name, took in _durations(found, _TOOK, "tier").items()
+        if name
     }
 
 

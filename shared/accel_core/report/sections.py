@@ -180,19 +180,23 @@ def latency(report: Report) -> Iterator[Markup]:
 
 def _tiers(found: Mapping[str, Tier]) -> Markup:
     whole = any(one.whole for one in found.values())
-    attained = {
-        name: "no target" if one.target_s is None or one.attained is None
-        else f"{spell_share(one.attained)} in {spell_duration(one.target_s)}"
-        for name, one in found.items()
-    }  # fmt: skip
+    told = any(one.attained is not None for one in found.values())
     return parts.card(
         f"By the limiter's tier, until the {'answer was whole' if whole else 'first token'}",
         _quantiles(
-            {name: one.durations for name, one in found.items()}, None if whole else attained
+            {name: one.durations for name, one in found.items()},
+            {name: _attained(one) for name, one in found.items()} if told or not whole else None,
         ),
-        *([parts.remark("When a stream's first token came, and so what was in time, this source"
-                        " does not tell by tier.")] if whole else []),
+        *([parts.remark("This source does not tell by tier when streams began; in time is"
+                        " who had the first token by then.")] if whole else []),
     )  # fmt: skip
+
+
+def _attained(one: Tier) -> str:
+    if one.attained is None:
+        return "no target" if one.target_s is None else "not told"
+    share = spell_share(one.attained)
+    return share if one.target_s is None else f"{share} in {spell_duration(one.target_s)}"
 
 
 def _hills(

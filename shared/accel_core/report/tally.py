@@ -308,6 +308,8 @@ def _check(told: dict[str, Any]) -> None:
             raise TypeError(name)
     if told["is"] == "RequestEnded":
         known = told.get("tier", "exact") if told["outcome"] == "hit" else told["outcome"]
+        if told.get("attained", "kept") not in _FATES:
+            raise ValueError(told["attained"])
         if known not in OUTCOMES or not {"ending", "total_s"} <= told.keys():
             raise ValueError(known)
 
@@ -323,10 +325,11 @@ _FIGURES = frozenset(
     "total_s ended_s wait_s saved_s attempts seen_tokens similarity probability cached asked"
     " shared share writes".split()
 )
+_FATES = frozenset({"kept", "late", "rejected"})
 _GROUPS = frozenset({"parts", "used", "saved"})
 _TEXTS = frozenset(
     "outcome ending tier model service_tier entry_id reason tool id near_id text near_text"
-    " predictor".split()
+    " predictor attained".split()
 )
 _COUNTED = {
     "CacheRefused": ("unstored", "reason"),

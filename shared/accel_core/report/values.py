@@ -56,7 +56,7 @@ class History:
 class Tier:
     """Waits of one of the limiter's tiers, until the first token or an unstreamed answer's end.
 
-    ``target_s``: None: there is none; ``attained``: the share within it. ``whole``: they are until
+    ``target_s``: None: none is known; ``attained``: the share within it. ``whole``: they are until
     the end of streamed answers, too, since the source does not tell when their first token came.
     """
 
@@ -64,6 +64,15 @@ class Tier:
     target_s: float | None = None
     attained: float | None = None
     whole: bool = False
+
+
+def attained_share(fates: Mapping[str, int]) -> float | None:
+    """Return the share of a tier's calls that were in time, by `RequestEnded.attained`.
+
+    Those that were turned away were not. None: nothing is told of any.
+    """
+    known = sum(fates.get(fate, 0) for fate in ("kept", "late", "rejected"))
+    return fates.get("kept", 0) / known if known else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
