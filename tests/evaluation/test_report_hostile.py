@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import os
 import stat
 import threading
 from contextlib import suppress
@@ -57,6 +59,9 @@ def test_password_of_an_address_is_not_shown() -> None:
         assert "hunter2" not in said
         assert "password" in said
     assert "is no address" in reported("http://[metrics", code=2)
+    for wrong in ("http://a:hunter2@h [/m", "http://h/m?t=hunter2 x", "http://b:hunter2@h:x/m"):
+        said = reported(wrong, code=2)
+        assert "hunter2" not in said
 
 
 @pytest.mark.parametrize(
@@ -75,6 +80,11 @@ def test_password_of_an_address_is_not_shown() -> None:
         {"is": "SpeculationSuspended", "tool": "t", "reason": 5},
         {"is": "EmbeddingsServed", "cached": "x", "shared": 0, "asked": 1},
         {**HEAD, "lost": {"observer": "x"}},
+        {**HEAD, "at_s": 1e300},
+        {**HEAD, "accel_statistics": "new"},
+        {**MISS, "parts": [1]},
+        {**MISS, "used": {"input_tokens": None}},
+        {"is": "LimitsAlone", "processes": 1, "share": "x"},
         "[" * 100_000,
         '{"is": "RequestEnded", "outcome": "miss", "ending": "answered", "total_s": 1e400}',
     ],
@@ -90,6 +100,27 @@ def test_line_that_is_wrong_is_left_out_whole(hostile: Any, tmp_path: Path) -> N
     out = tmp_path / "report.html"
     result = CliRunner().invoke(app, ["report", str(path), "-o", str(out)])
     assert result.exit_code == 0, result.exception
+
+
+def test_line_without_an_end_is_never_held_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What stands behind it is read."""
+    monkeypatch.setattr("accel_core.report.statistics._LONGEST_BYTES", 1_000)
+    path = written(tmp_path / "stats.jsonl", MISS, f'{{"is": "{"x" * 9_000}"}}', MISS)
+    found = reported(path)
+    assert found["outcomes"]["miss"] == 2
+    assert found["losses"]["unreadable_lines"] == 10
+
+
+def test_what_is_no_file_of_ours_is_told_at_once(tmp_path: Path) -> None:
+    """A pipe that nobody writes to, a folder, and what was packed."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", tmp_path):
+        assert "it is no regular file" in " ".join(reported(path, code=2).split())
+    packed = tmp_path / "stats.jsonl.gz"
+    packed.write_bytes(gzip.compress(written(tmp_path / "s.jsonl", MISS).read_bytes()))
+    assert "is packed; unpack it first" in " ".join(reported(packed, code=2).split())
 
 
 def test_steps_beside_models_are_no_calls_saved(tmp_path: Path) -> None:

@@ -140,11 +140,13 @@ def _is_file(source: str) -> bool:
     """Whether `source` is taken for a statistics file: it is no address and no SQLite file."""
     if not source or source.startswith((*_SERVERS, *_ENDPOINTS)):
         return False
+    if not Path(source).is_file():
+        return True  # its reader says what is wrong with it
     try:
         with Path(source).open("rb") as file:
             return file.read(len(_SQLITE)) != _SQLITE
     except OSError:
-        return True  # its reader says what is wrong with it
+        return True
 
 
 def _moment(since: str, now_s: float) -> float:

@@ -10,7 +10,7 @@ import time
 from http.client import HTTPException
 from typing import IO, TYPE_CHECKING
 from urllib.error import HTTPError, URLError
-from urllib.parse import SplitResult, parse_qsl, urlencode, urlsplit
+from urllib.parse import SplitResult, urlencode, urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from accel_core.errors import FileError
@@ -39,15 +39,19 @@ def named(url: str) -> SplitResult:
     Raises:
         FileError: it is none, or holds a name or a password, which are never sent.
     """
+    # Without what may be a token, a name or a password.
+    place = url.partition("?")[0].rpartition("@")[2]
+    if any(letter <= " " or letter == "\x7f" for letter in url):
+        raise FileError(place, None, "has blanks or controls in it", "percent-encode them")
     try:
         parts = urlsplit(url)
         known = parts.hostname, parts.port
     except ValueError as error:
-        raise FileError(url.partition("?")[0], None, "is no address", REMEDY) from error
+        raise FileError(place, None, "is no address", REMEDY) from error
     if "@" in parts.netloc:
-        bare = parts._replace(netloc=parts.netloc.rpartition("@")[2])
+        open_ = parts._replace(netloc=parts.netloc.rpartition("@")[2])
         problem = "is given with a name or a password, which is not sent"
-        raise FileError(shown(bare), None, problem, "name an address that needs none")
+        raise FileError(shown(open_), None, problem, "name an address that needs none")
     if not known[0]:
         raise FileError(shown(parts), None, "names no host", REMEDY)
     return parts
@@ -59,7 +63,8 @@ def shown(parts: SplitResult) -> str:
     >>> shown(urlsplit("http://host:8000/metrics?token=secret&format=text"))
     'http://host:8000/metrics?token=…&format=…'
     """
-    names = "&".join(f"{name}=…" for name, _ in parse_qsl(parts.query, keep_blank_values=True))
+    pieces = [piece.partition("=") for piece in parts.query.split("&") if piece]
+    names = "&".join(f"{name}=…" if equals else "…" for name, equals, _ in pieces)
     return parts._replace(query=names, fragment="").geturl()
 
 

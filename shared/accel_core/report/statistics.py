@@ -7,6 +7,7 @@ something else.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from accel_core.report.values import Report
 
 _TOLD_EVERY = 20_000
+_LONGEST_BYTES = 1 << 24
+"""Of a line; what goes on is read in such parts, which are none."""
+_PACKED = b"\x1f\x8b"
 _REMEDY = "name what observe.file.path wrote"
 
 
@@ -57,6 +61,9 @@ def read_statistics(
     for path in paths:
         if not path.exists():
             raise FileError(path, None, "is not there", _REMEDY)
+        if not path.is_file():
+            # A pipe would be waited for.
+            raise FileError(path, None, "cannot be read (it is no regular file)", _REMEDY)
     try:
         reader.total_bytes = sum(part.stat().st_size for part in parts) or 1
         for part in parts:
@@ -66,12 +73,19 @@ def read_statistics(
         raise FileError(error.filename, None, problem, _REMEDY) from error
     source = ", ".join(map(str, paths))
     if not reader.heads:
-        raise FileError(source, None, "is not a statistics file, or is empty", _REMEDY)
+        packed = any(_begins_packed(part) for part in parts)
+        problem = "is packed" if packed else "is not a statistics file, or is empty"
+        raise FileError(source, None, problem, "unpack it first" if packed else _REMEDY)
     lost: dict[str, int] = {}
     for run in reader.lost.values():
         for name, count in run.items():
             lost[name] = lost.get(name, 0) + count
     return reader.tally.report(source, now_s, prices, lost, reader.unreadable)
+
+
+def _begins_packed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_PACKED)) == _PACKED
 
 
 class _Reader:
@@ -85,8 +99,8 @@ class _Reader:
         self._read_bytes = 0
 
     def read(self, path: Path) -> None:
-        with path.open("rb") as lines:
-            for number, line in enumerate(lines, 1):
+        with path.open("rb") as file:
+            for number, line in enumerate(iter(partial(file.readline, _LONGEST_BYTES), b""), 1):
                 self._read_bytes += len(line)
                 if number % _TOLD_EVERY == 0:
                     self._progress(min(1.0, self._read_bytes / self.total_bytes))
@@ -106,7 +120,9 @@ class _Reader:
 
     def _head(self, told: dict[str, Any], path: Path, number: int) -> None:
         version = told[HEAD]
-        if not isinstance(version, int) or version > VERSION:
+        if type(version) is not int:
+            raise TypeError(HEAD)
+        if version > VERSION:
             problem = f"is of version {version!r}, which is later than {VERSION}"
             raise FileError(path, number, problem, "update llm-accel") from None
         self.heads += 1

@@ -88,7 +88,12 @@ class Tally:
         self._ways["SpeculationSuspended"] = self._suspend
 
     def begin(self, run: str, at_s: float) -> None:
-        """Begin a batch of the process `run`, written at `at_s`, seconds since the epoch."""
+        """Begin a batch of the process `run`, written at `at_s`, seconds since the epoch.
+
+        Raises:
+            ValueError: there is no such moment.
+        """
+        _check_figure(at_s)
         self._head_s, self._run = at_s, run
         self._alone.heard(run, at_s)
 
