@@ -16,6 +16,7 @@ from accel_core.drive import blocking
 from accel_core.events import BackendFailed, SearchUnavailable, StoreSwept
 from accel_core.leases import Lease, Wanted
 from accel_core.semantic_cache import Hit, Miss
+from accel_core.store import redis_store
 from accel_core.store.redis_store import RedisStore
 from accel_core.testing.encoders import HashEncoder
 from accel_core.testing.indexes import unit_vectors
@@ -121,6 +122,12 @@ def join(make: Any, server: RedisServer, mode: Mode) -> Callable[..., Rig]:
     return joined
 
 
+@pytest.fixture
+def believing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no process ask again, every second, for what it was told."""
+    monkeypatch.setattr(redis_store, "_CONFIRM_S", 3_600.0)
+
+
 def opened(server: RedisServer, search: Search, **options: Any) -> RedisStore:
     return RedisStore(
         server.url, search=search, lookup_timeout_s=5.0, write_timeout_s=5.0, **options
@@ -159,6 +166,7 @@ def test_one_learns_and_another_serves(join: Callable[..., Rig]) -> None:
     assert quiet(one, two)
 
 
+@pytest.mark.usefixtures("believing")
 def test_a_lookup_is_one_command(join: Callable[..., Rig], hand: redis.Redis) -> None:
     """Whatever it finds, whoever searches, and whether or not the process has heard of the entry.
 
@@ -188,6 +196,7 @@ def test_a_lookup_is_one_command(join: Callable[..., Rig], hand: redis.Redis) ->
     assert asked(REWORDED) == ("semantic", 1)
 
 
+@pytest.mark.usefixtures("believing")
 @pytest.mark.parametrize("asks", [{"semantic": {"enabled": False}}, {"text": "где мой синий зонт"}])
 def test_what_is_not_compared_is_one_command_too(
     join: Callable[..., Rig], hand: redis.Redis, asks: dict[str, Any]
