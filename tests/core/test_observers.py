@@ -321,13 +321,15 @@ def test_prometheus_is_told_of_requests() -> None:
         "ending=answered,model=gpt-4o-mini,operation=chat,outcome=hit,reason=calibrated,tenant="
     )
     assert found["accel_requests_total", labels] == 2
-    assert found["accel_attempts_total", "model=gpt-4o-mini"] == 2
-    used = "direction=input,kind=used,model=gpt-4o-mini"
+    assert found["accel_attempts_total", "model=gpt-4o-mini,operation=chat"] == 2
+    used = "direction=input,kind=used,model=gpt-4o-mini,operation=chat"
     assert found["accel_tokens_total", used] == 1_000_000
     spent = 0.6 * 0.15 + 0.4 * 0.075 + 11 * 0.6e-6
-    assert found["accel_dollars_total", "kind=used,model=gpt-4o-mini"] == pytest.approx(spent)
-    assert found["accel_request_part_seconds_sum", "part=queue,tier=gold"] == 0.5
-    assert found["accel_output_token_seconds_sum", "tier=gold"] == pytest.approx(0.1)
+    dollars = found["accel_dollars_total", "kind=used,model=gpt-4o-mini,operation=chat"]
+    assert dollars == pytest.approx(spent)
+    assert found["accel_request_part_seconds_sum", "operation=chat,part=queue,tier=gold"] == 0.5
+    token_s = found["accel_output_token_seconds_sum", "operation=chat,tier=gold"]
+    assert token_s == pytest.approx(0.1)
     assert found["accel_backend_failures_total", "backend=store,operation=fetch"] == 1
     assert found["accel_tool_guesses_total", "predictor=mined"] == 2
     assert found["accel_tool_guesses_wasted_total", "reason=unasked"] == 1

@@ -13,6 +13,9 @@ MODEL_OPERATIONS = frozenset({"chat", "text_completion", "embeddings"})
 GENERATING = frozenset({"chat", "text_completion"})
 """Operations of language models: what service tiers, and times to a first token, are about."""
 
+OPERATIONS = MODEL_OPERATIONS | {"retrieval", "query", "execute_tool"}
+"""All that requests have; ``gen_ai.operation.name`` of OpenTelemetry's conventions, and `query`."""
+
 
 class Tokens(NamedTuple):
     """What a call used.
