@@ -148,6 +148,7 @@ def _attributes(ended: RequestEnded) -> dict[str, Any]:
         "accel.cache.tier": ended.tier,
         "accel.cache.entry": ended.entry_id,
         "accel.service_tier": ended.service_tier,
+        "accel.service_tier.attained": ended.attained,
     }
     if ended.used is not None:
         attributes[_INPUT] = int(ended.used.input_tokens)

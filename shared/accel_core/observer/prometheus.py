@@ -111,6 +111,8 @@ class PrometheusObserver:
                 metrics.parts.labels(operation, part.removesuffix("_s"), tier).observe(spent_s)
         if ended.token_s is not None:
             metrics.token.labels(operation, tier).observe(ended.token_s)
+        if ended.attained:
+            metrics.attained.labels(operation, tier, ended.attained).inc()
 
     def _charge(self, ended: RequestEnded, operation: str, model: str) -> None:
         metrics = self._metrics
@@ -157,6 +159,10 @@ class _Metrics:
         self.token = histogram(
             "output_token_seconds", "Time for each token of a stream after its first.",
             "operation", "tier",
+        )  # fmt: skip
+        self.attained = counter(
+            "limited_requests", "Whether a limiter's calls kept their tier's target.",
+            "operation", "tier", "attained",
         )  # fmt: skip
         self.attempts = counter("attempts", "How often providers were asked.", "operation", "model")
         self.tokens = counter(
