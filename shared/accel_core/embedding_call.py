@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from accel_core.embedding_usage import Answers, heard
 from accel_core.policy.identity import Prompt
 from accel_core.policy.model_fields import described
+from accel_core.policy.model_names import model_named
 from accel_core.policy.providers import provider_of
 from accel_core.recording import passes_by
 from accel_core.steps import Step
@@ -122,8 +123,9 @@ class EmbeddingCall(NamedTuple):
 
     def _model_name(self) -> str:
         """Return a readable name of the model."""
-        named = getattr(self.model, "model", None) or getattr(self.model, "model_name", None)
-        return str(named or "")
+        return model_named(
+            getattr(self.model, "model", None), getattr(self.model, "model_name", None)
+        )
 
     def _prompt(self) -> Prompt:
         model = described(self.model, self.own, _INDIFFERENT)
