@@ -45,7 +45,7 @@ class Queued:
     Attributes:
         name: the observer's class, or its own name where it is a function.
         dropped: events that found no room.
-        failed: events for which the observer raised.
+        failed: events for which the observer raised, or as many as its error says (``lost``).
         capture: the observer's own; None: it has none.
     """
 
@@ -120,9 +120,10 @@ class Queued:
     def _tell(self, told: Callable[..., None], *arguments: Any) -> None:
         try:
             told(*arguments)
-        except Exception:
-            self.failed += 1
-            if self.failed == 1:
+        except Exception as error:
+            first = self.failed == 0
+            self.failed += getattr(error, "lost", 1)
+            if first:
                 _log.warning(
                     "observer %s failed, and will be told of what comes; "
                     "further failures are counted in stats().observers",
