@@ -50,9 +50,7 @@ class Naming(Asking):
         answers: bool,
     ) -> None:
         self._reported: list[Any] = []
-        super().__init__(
-            config, identifier, whose, self._reported.append, put=None, mono_now=lambda: 0.0
-        )
+        super().__init__(config, identifier, whose, self._reported.append, None)
         self._open, self._others = answers, named
         self._prompt: Prompt | None = None
 

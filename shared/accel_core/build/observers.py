@@ -54,7 +54,7 @@ class Observers(NamedTuple):
         if self.file is None:
             return None
         queued, _ = self.file
-        return lambda looked: queued.put((looked,))
+        return queued.put
 
     def stats(self, attained: Mapping[str, Attainment] | None = None) -> Statistics:
         """Return what was counted so far; `attained`: by service tier, of a limiter."""
