@@ -32,8 +32,9 @@ if TYPE_CHECKING:
 
 
 NAMES = "__accel_names__"
-"""Class attribute of accelerated models: a function of an `Asking`, the model, and what it is
-asked, that returns the request, or None, and the controls that such a call would have."""
+"""Class attribute of what can be explained: a function of an `Asking`, the object, and what it is
+asked, that returns the request, or None, and the controls that such a call would have. Of what
+rests on documents it returns the `Ask` instead of the request."""
 
 _REMEMBERED = 1024
 
