@@ -29,7 +29,13 @@ class Plain:
 
 
 def _named(
-    accel: Asking, plain: Plain, asked: Any, config: Any = None, **kwargs: Any
+    accel: Asking,
+    plain: Plain,
+    asked: Any,
+    config: Any = None,
+    *,
+    bound: object = (),  # noqa: ARG001 - of which no cache is told
+    **kwargs: Any,
 ) -> tuple[Request | None, Controls | None]:
     """Name the call that ``llm.invoke`` would make.
 

@@ -192,6 +192,7 @@ class TestPlainModels:
         colour.invoke(model, QUESTION, stop=["."])
         found = why(cache, model, QUESTION, stop=["."])
         assert (found.outcome, found.reason, found.question) == ("hit", "exact", QUESTION)
+        assert why(cache, model.bind(stop=["."]), QUESTION).outcome == "hit"
         for unlike in (why(cache, model, QUESTION), why(cache, llm(temperature=0.2), QUESTION)):
             assert unlike.outcome == "miss"
             assert unlike.elsewhere[0].same_text
@@ -206,5 +207,6 @@ class TestPlainModels:
         model = chat(cache=cache)
         colour.invoke(model, QUESTION)
         assert why(cache, model, QUESTION).outcome == "hit"
+        assert why(cache, model.bind(stop=["."]), QUESTION).outcome == "miss"
         with pytest.raises(TypeError, match="retriever or query engine"):
             why(cache, filled().as_retriever(), QUESTION)
