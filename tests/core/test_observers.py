@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import warnings
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -191,10 +192,12 @@ def test_requests_are_entered_without_anybody_looking() -> None:
     """A thread enters what was put down, with the moment it was, and what its caller captured."""
     told: list[tuple[Event, object]] = []
     done = threading.Event()
+    caller = ContextVar("caller", default="nobody")
+    caller.set("me")
 
     class Capturing:
         def capture(self) -> str:
-            return threading.current_thread().name
+            return caller.get()
 
         def __call__(self, event: Event, captured: object = None, /) -> None:
             told.append((event, captured))
@@ -207,9 +210,36 @@ def test_requests_are_entered_without_anybody_looking() -> None:
     ((event, captured),) = told
     assert isinstance(event, RequestEnded)
     assert (event.total_s, event.ended_s) == (5.0, 1_000.0)
-    assert captured == threading.current_thread().name
+    assert captured == "me"
     ledger.close()
     queued.close(WAIT_S)
+
+
+def test_what_cannot_be_captured_is_counted_and_costs_nobody_a_request(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An observer that fails at capturing is told all the same; others and totals are whole."""
+    told: list[object] = []
+
+    class Failing:
+        def capture(self) -> None:
+            raise ValueError("no context")
+
+        def __call__(self, event: Event, captured: object = None, /) -> None:
+            told.append(captured)
+
+    failing, other = Queued(Failing()), Queued(lambda _: told.append("other"))
+    ledger = a_ledger(failing, other)
+    for _ in range(2):
+        ledger.put(an_end)
+    assert ledger.snapshot().total.requests == 2
+    for one in (failing, other):
+        assert one.flush(WAIT_S)
+        one.close(WAIT_S)
+    assert sorted(map(str, told)) == ["None", "None", "other", "other"]
+    assert failing.failed == 2
+    assert len([one for one in caplog.records if "Failing" in one.getMessage()]) == 1
+    ledger.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform does not fork")

@@ -53,7 +53,7 @@ class Observers(NamedTuple):
         if self.file is None:
             return None
         queued, _ = self.file
-        return lambda looked: queued.put((looked,))
+        return queued.put
 
     def stats(self) -> Statistics:
         """Return what was counted so far."""
