@@ -138,7 +138,7 @@ def temperature(params: Mapping[str, Any], llm_string: str) -> float | None:
 
 def source(params: Mapping[str, Any]) -> str:
     """Return a readable name of the model."""
-    return model_named(params.get("model"), params.get("model_name"))
+    return model_named(params.get("model")) or model_named(params.get("model_name"))
 
 
 def fingerprint(run: Run) -> bytes | None:

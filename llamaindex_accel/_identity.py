@@ -71,7 +71,8 @@ def _name(accel: Asking, llm: BaseLLM, prompt: Prompt, controls: Controls) -> Re
 
 def model_name(llm: BaseLLM) -> str:
     """Return a readable name of the model."""
-    return model_named(getattr(llm, "model", None), getattr(llm, "model_name", None))
+    # The second only where it is needed: Pydantic takes microseconds to say that there is none.
+    return model_named(getattr(llm, "model", None)) or model_named(getattr(llm, "model_name", None))
 
 
 def describe(llm: BaseLLM) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from accel_core.naming import Explaining
 from accel_core.payload import key_of
 from accel_core.policy.nameless import token
 from accel_core.racing import Racing
-from accel_core.recording import Recorder
+from accel_core.recorder import Recorder
 from accel_core.secrecy import Secrets, build_identifier, read_secrets
 from accel_core.whose import Whose
 

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from accel_core.policy.controls import Controls
     from accel_core.policy.identity import Identifier, Request
     from accel_core.ports import Observer
-    from accel_core.recording import Record, Recorder, Told
+    from accel_core.recorder import Recorder
+    from accel_core.recording import Record, Told
     from accel_core.semantic_cache import SemanticCache
     from accel_core.whose import Whose
 

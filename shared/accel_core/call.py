@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from accel_core.policy.admission import Answer
     from accel_core.policy.controls import Controls
     from accel_core.policy.identity import Request
-    from accel_core.recording import Begun, Record, Recorder, Used
+    from accel_core.recorder import Recorder
+    from accel_core.recording import Begun, Record, Used
     from accel_core.semantic_cache import Miss, SemanticCache
 
 

@@ -123,9 +123,8 @@ class EmbeddingCall(NamedTuple):
 
     def _model_name(self) -> str:
         """Return a readable name of the model."""
-        return model_named(
-            getattr(self.model, "model", None), getattr(self.model, "model_name", None)
-        )
+        named = model_named(getattr(self.model, "model", None))
+        return named or model_named(getattr(self.model, "model_name", None))
 
     def _prompt(self) -> Prompt:
         model = described(self.model, self.own, _INDIFFERENT)

@@ -370,6 +370,20 @@ def test_prometheus_is_told_of_requests() -> None:
     assert found["accel_race_paths_total", "outcome=cancelled,path=large"] == 1
 
 
+def test_accelerators_of_one_process_share_metrics() -> None:
+    """A second one, or one made anew with the same settings, goes on where the first one is."""
+    registry = CollectorRegistry()
+    for _ in range(2):
+        PrometheusObserver(load_prices(), registry=registry)(HIT)
+    labels = (
+        "ending=answered,model=gpt-4o-mini,operation=chat,outcome=hit,reason=calibrated,tenant="
+    )
+    assert samples(registry)["accel_requests_total", labels] == 2
+    settings = {"observe": {"prometheus": {"enabled": True}}}
+    with Accel.from_mapping(settings), Accel.from_mapping(settings):
+        pass
+
+
 @pytest.mark.parametrize("max_tenants", [0, 20])
 def test_series_stay_bounded(max_tenants: int) -> None:
     """10,000 tenants and 1,000 models make as many series as 100 models and the tenants named."""

@@ -1,9 +1,9 @@
 """Requests as spans and metrics of OpenTelemetry, by its semantic conventions for generative AI.
 
-The names are those of the conventions 1.41.1 (`SCHEMA_URL`), the last release that held them:
-they have moved to a repository of their own (open-telemetry/semantic-conventions-genai), which
-still changes them. So they stand here and nowhere else; what is ours begins with ``accel.``, and
-the operation `query`. No span holds a question, an answer or a tenant.
+The names are those of the conventions 1.41.1 (`SCHEMA_URL`). Later releases leave them to a
+repository of their own (open-telemetry/semantic-conventions-genai), which still changes them, and
+has released none. So they stand here and nowhere else; what is ours begins with ``accel.``, and the
+operation ``query``. No span holds a question, an answer or a tenant.
 
 A span is made when its request has ended, in the background, with the times that it had, under the
 span in which the request was made. Only that one's context is taken from the caller.

@@ -7,6 +7,7 @@ those of `OPERATIONS`, so that times and tokens of models, retrievers and tools 
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import prometheus_client as client
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 _MOST_REASONS = 100
 _MOST_NAMES = 100
+_KEPT = "_accel_metrics"
+"""Attribute of a registry: it lives as long as its metrics."""
 _SECONDS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _PARTS = (
     "lookup_s", "encode_s", "shared_s", "verify_s", "queue_s", "backoff_s", "model_s",
@@ -29,7 +32,7 @@ _PARTS = (
 
 
 class PrometheusObserver:
-    """Keeps metrics in a registry; one of each registry.
+    """Keeps metrics in a registry; what several observers of one registry count adds up.
 
     Args:
         prices: what tokens cost.
@@ -64,7 +67,7 @@ class PrometheusObserver:
         self._tools, self._paths = Labels(_MOST_NAMES), Labels(_MOST_NAMES)
         self._predictors = Labels(_MOST_NAMES)
         self._tenants = Labels(max_tenants) if max_tenants else None
-        self._metrics = _Metrics(registry or client.REGISTRY)
+        self._metrics = _metrics_of(registry or client.REGISTRY)
 
     def __call__(self, event: Event, /) -> None:
         """Count `event`."""
@@ -132,6 +135,19 @@ class PrometheusObserver:
             metrics.saved_seconds.labels(operation, model).inc(saved_s)
         if ended.attempts and ended.used is None and ended.ending != "failed":
             metrics.unstated.labels(operation, model).inc()
+
+
+_making = threading.Lock()
+
+
+def _metrics_of(registry: client.CollectorRegistry) -> _Metrics:
+    """Return the metrics of `registry`, which may have each name once: made with its first user."""
+    with _making:
+        made: _Metrics | None = getattr(registry, _KEPT, None)
+        if made is None:
+            made = _Metrics(registry)
+            setattr(registry, _KEPT, made)
+        return made
 
 
 class _Metrics:

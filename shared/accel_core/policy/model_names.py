@@ -9,21 +9,20 @@ from __future__ import annotations
 from urllib.parse import urlsplit, urlunsplit
 
 
-def model_named(*places: object) -> str:
-    """Return the first of `places` that is a name; ``""``: none is.
+def model_named(name: object) -> str:
+    """Return `name`, where it is one; ``""``: it is something else.
 
     A model may go by the address of a server of one's own: of that neither user nor password nor
     query is told.
 
-    >>> model_named(None, "gpt-4o-mini"), model_named(object())
+    >>> model_named("gpt-4o-mini"), model_named(object())
     ('gpt-4o-mini', '')
     >>> model_named("https://me:secret@host/v1?key=secret")
     'https://host/v1'
     """
-    for name in places:
-        if isinstance(name, str) and name:
-            return _address(name) if "://" in name else name
-    return ""
+    if not isinstance(name, str):
+        return ""
+    return _address(name) if "://" in name else name
 
 
 def _address(name: str) -> str:
