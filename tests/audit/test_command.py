@@ -122,6 +122,16 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         assert "cannot be read" in " ".join(run(path, code=2).split())
 
 
+def test_a_folder_that_cannot_be_made_is_told_before_the_wait(log: Path, tmp_path: Path) -> None:
+    """One where a file is, or would be below one."""
+    file = tmp_path / "file"
+    file.write_text("mine")
+    for out in (file, file / "below" / "it"):
+        told = run(log, "-o", out, code=2)
+        assert "is no folder that can be made; name another by --out" in " ".join(told.split())
+    assert file.read_text() == "mine"
+
+
 def test_an_encoder_that_sends_questions_away_is_refused(log: Path, tmp_path: Path) -> None:
     """Though a configuration names it."""
     settings = tmp_path / "accel.yaml"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from accel_core.audit import records
 from accel_core.audit.page import page
 from accel_core.audit.run import Terms, audit
 from accel_core.errors import FileError
@@ -68,6 +70,82 @@ def test_half_of_a_character_can_be_written(tmp_path: Path) -> None:
     found = audited(tmp_path / "log.jsonl", json.dumps({**CALL, "model": "m\ud800"}))
     assert "m?" in page("audit", found)
     assert page("audit", found).encode()
+
+
+def test_log_may_span_centuries(tmp_path: Path) -> None:
+    """From what a stamp can say first to what it can say last."""
+    line = json.dumps({**CALL, "at": 9.9e10})
+    found = audited(tmp_path / "log.jsonl", line)
+    assert found.tally.asked.calls == 3
+
+
+def test_braces_that_close_nothing_are_passed(tmp_path: Path) -> None:
+    """Each is looked at once, however many there are."""
+    found = audited(tmp_path / "log.jsonl", "{x\n" + "}\n" * 20_000)
+    assert found.tally.asked.calls == 2
+    assert sum(found.seen.broken.values()) == 20_000
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
+def test_line_that_is_too_long_is_left_out(
+    pack: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is never held whole; a list may be longer than any line, and values of it not."""
+    monkeypatch.setattr(records, "_MOST_LETTERS", 4_000)
+    monkeypatch.setattr(records, "_CHUNK", 500)
+    call, long = json.dumps(CALL), json.dumps({**CALL, "answer": "x" * 9_000})
+    path = tmp_path / "log.json"
+    for text, places in ((f"{call}\n{long}\n{call}\n", 1), (f"[{','.join([call] * 99)}]", 0)):
+        path.write_bytes(pack(text.encode()))
+        found = audit([path], None, Terms())
+        assert found.tally.asked.calls == (99 if text[0] == "[" else 2)
+        assert len(found.seen.places) == places
+    path.write_bytes(pack(f"[{call}, {long}, {call}]".encode()))
+    found = audit([path], None, Terms())
+    assert found.tally.asked.calls == 1
+    assert found.seen.places == [
+        "log.json, line 1: is no JSON, or cut off: nothing behind it was read"
+    ]
+
+
+@pytest.mark.parametrize("kind", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_file_of_any_editor_is_read(kind: str, end: str, tmp_path: Path) -> None:
+    """With whatever its lines end, and whichever mark it begins with."""
+    path = tmp_path / "log.jsonl"
+    mark = "\ufeff" if kind.endswith("e") else ""
+    path.write_bytes((mark + end.join([json.dumps({**CALL, "answer": "ä €"})] * 3)).encode(kind))
+    found = audit([path], None, Terms())
+    assert (found.tally.asked.calls, found.seen.broken) == (3, {})
+
+
+def test_file_that_is_named_twice_counts_once(tmp_path: Path) -> None:
+    """Whichever way it is spelled."""
+    path = tmp_path / "log.jsonl"
+    path.write_text(json.dumps(CALL))
+    (tmp_path / "link.jsonl").symlink_to(path)
+    again = tmp_path / "." / ".." / tmp_path.name / "log.jsonl"
+    found = audit([path, again, tmp_path / "link.jsonl"], None, Terms())
+    assert found.tally.asked.calls == 1
+
+
+def test_pipe_is_refused_at_once(tmp_path: Path) -> None:
+    """Nobody may ever write to it."""
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(FileError, match=r"pipe cannot be read \(it is no regular file\)"):
+        audit([tmp_path / "pipe"], None, Terms())
+
+
+def test_problem_does_not_quote_a_whole_book(tmp_path: Path) -> None:
+    """What is wrong with a place is told in a line."""
+    value = {"key": "k", "value": {"intValue": "never " * 9_000}}
+    span = {"attributes": [value]}
+    line = json.dumps({"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]})
+    path = tmp_path / "log.jsonl"
+    path.write_text(f"{line}\n")
+    with pytest.raises(FileError) as told:
+        audit([path], None, Terms())
+    assert len(str(told.value)) < 600
 
 
 def test_damaged_gzip_is_told(tmp_path: Path) -> None:

@@ -37,6 +37,22 @@ def test_longest_wait() -> None:
     assert virtual_time.run(main()) == 300_000
 
 
+@pytest.mark.parametrize("far_s", [2e7, 1e9, 9.9e10])
+def test_timer_of_another_century_is_due(far_s: float) -> None:
+    """Where a clock's numbers are too coarse for nanoseconds, waiting ends all the same."""
+
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        woken = threading.Timer(10.0, loop.call_soon_threadsafe, [loop.stop])
+        woken.start()  # for the case that it does not
+        for wait_s in (far_s, 0.1, 1e-9):
+            await asyncio.sleep(wait_s)
+        woken.cancel()
+        return loop.time()
+
+    assert virtual_time.run(main()) == pytest.approx(far_s + 0.1, abs=1e-3)
+
+
 def test_order_is_that_of_the_timers() -> None:
     """Timers run in the order of their moments; what is ready runs before the clock moves."""
 

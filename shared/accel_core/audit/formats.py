@@ -29,6 +29,8 @@ _LOOKED_AT = 100
 _SHOWN = 5
 _MOST_PROBLEMS = 100
 """Told apart: some hold what stood there."""
+_MOST_SAID = 120
+"""Letters of a problem: it may quote what stood there."""
 _LISTS = ("runs", "data", "items", "records", "calls")
 _REMEDY = f"name one of {', '.join(FORMATS)} as --format, or convert it: see docs/audit.md"
 _NO_CALL = (
@@ -86,6 +88,8 @@ def read_calls(
     Raises:
         FileError: a file cannot be read, is of no known format, or all of them hold no call.
     """
+    # A pattern names a file under several spellings, too: what is read twice counts twice.
+    paths = list({path.resolve(): path for path in reversed(paths)}.values())[::-1]
     kinds = {path: pinned or detected(path) for path in paths}
     for path, kind in kinds.items():
         seen.formats[path.name] = kind
@@ -206,5 +210,7 @@ def _inside(value: Mapping[str, Any]) -> list[Any] | None:
 
 def _problem(error: Exception) -> str:
     if isinstance(error, KeyError):
-        return f"{error} is missing"
-    return f"{error}" if isinstance(error, ValueError) else f"is no call ({error})"
+        said = f"{error} is missing"
+    else:
+        said = f"{error}" if isinstance(error, ValueError) else f"is no call ({error})"
+    return said if len(said) <= _MOST_SAID else f"{said[:_MOST_SAID]}…"

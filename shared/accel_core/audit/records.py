@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _CHUNK = 1 << 20
+_MOST_LETTERS = 1 << 26
+"""Of one value, which has to be held whole: a gzip of a megabyte may be one line of a gigabyte."""
 _MOST_LINES = 100_000
 """Lines of one printed value; beyond them its end is no longer looked for."""
+_WIDE = (b"\xff\xfe", b"\xfe\xff")
+"""What a file of UTF-16 begins with, as shells of Windows write them."""
 _REMEDY = "give JSON or JSON Lines, also with gzip: see docs/audit.md"
 
 
@@ -43,12 +47,18 @@ def values_in(
     Raises:
         FileError: it cannot be read.
     """
+    if path.exists() and not path.is_file():
+        # A pipe would be waited for, and cannot be looked at before it is read.
+        raise FileError(path, None, "cannot be read (it is no regular file)", _REMEDY)
     try:
         with path.open("rb") as raw:
             packed = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             with gzip.open(raw) if packed else nullcontext(raw) as opened:
-                lines = io.TextIOWrapper(opened, encoding="utf-8-sig", errors="replace")
+                start = opened.read(2)
+                opened.seek(0)
+                kind = "utf-16" if start in _WIDE else "utf-8-sig"
+                lines = _Lines(io.TextIOWrapper(opened, encoding=kind, errors="replace"))
                 yield from _values(lines, lambda: report(raw.tell()))
                 report(raw.tell())
     except EOFError as error:
@@ -57,20 +67,41 @@ def values_in(
         raise FileError(path, None, f"cannot be read ({error})", _REMEDY) from error
 
 
-def _values(lines: IO[str], tick: Callable[[], None]) -> Iterator[tuple[int, Any]]:
-    number, first = 0, ""
-    for first in lines:
-        number += 1
-        if first.strip():
-            break
+class _Lines:
+    """A text, read line by line; one that is too long is left out, but for its beginning."""
+
+    def __init__(self, opened: IO[str]) -> None:
+        self._opened = opened
+        self.read = opened.read
+
+    def part(self) -> str:
+        """Return the next line's beginning, or all of it with its end; ``""``: there is none."""
+        return self._opened.readline(_CHUNK)
+
+    def whole(self, part: str) -> str:
+        """Return the line that begins with `part`, which was read last."""
+        if not part or part.endswith("\n"):
+            return part
+        line = part + self._opened.readline(_MOST_LETTERS)
+        if len(line) < _MOST_LETTERS or line.endswith("\n"):
+            return line
+        while (more := self.part()) and not more.endswith("\n"):
+            pass
+        return f"{part}\n"  # no JSON any more, if it was
+
+
+def _values(lines: _Lines, tick: Callable[[], None]) -> Iterator[tuple[int, Any]]:
+    number, first = 1, lines.part()
+    while first and not first.strip():
+        number, first = number + 1, lines.part()
     if first.lstrip().startswith("["):
         yield from _listed(first, number, lines, tick)
     elif first.strip():
-        yield from _printed(first, number, lines, tick)
+        yield from _printed(lines.whole(first), number, lines, tick)
 
 
 def _printed(
-    first: str, number: int, lines: IO[str], tick: Callable[[], None]
+    first: str, number: int, lines: _Lines, tick: Callable[[], None]
 ) -> Iterator[tuple[int, Any]]:
     """Yield values that begin at the start of a line; lines that go on are indented."""
     pending: list[str] = []
@@ -88,13 +119,14 @@ def _printed(
                 if value is not None:
                     yield began, value
                     pending = []
-                elif not pending[0].startswith("{"):
+                elif line.startswith("}") or not line.startswith("{"):
+                    # A printed object ends at the first brace that begins a line.
                     yield began, Broken("is no JSON")
                     pending = []
         number += 1
         if not number % 1_000:
             tick()
-        line = lines.readline()
+        line = lines.whole(lines.part())
     if pending:
         yield began, Broken("is no JSON")
 
@@ -107,7 +139,7 @@ def _loaded(text: str) -> Any:
 
 
 def _listed(
-    first: str, number: int, lines: IO[str], tick: Callable[[], None]
+    first: str, number: int, lines: _Lines, tick: Callable[[], None]
 ) -> Iterator[tuple[int, Any]]:
     """Yield the values of a list, read in parts; what follows a broken one cannot be found."""
     decoder = json.JSONDecoder()
@@ -128,7 +160,7 @@ def _listed(
             number += buffer.count("\n", place, end)
             place = end
             continue
-        if ended:
+        if ended or len(buffer) - place > _MOST_LETTERS:
             yield number, Broken("is no JSON, or cut off: nothing behind it was read")
             return
         more = lines.read(max(_CHUNK, len(buffer) - place))

@@ -77,6 +77,8 @@ def audit_logs(
     kind = next((known for known in FORMATS if known == pinned), None)
     if pinned is not None and kind is None:
         fail(f"--format: must be one of {', '.join(FORMATS)}, got {pinned!r}")
+    if not _is_folder(out):
+        fail(f"{out}: is no folder that can be made; name another by --out")  # before the wait
     with mistakes_told(EncoderError), progress() as step:
         read = config.from_yaml(settings) if settings else config.from_mapping(None)
         amounts = {
@@ -95,14 +97,26 @@ def audit_logs(
         )
         found = audit(logs, _encoder(encoder, read), terms, step)
         title = f"accel audit {', '.join(log.name for log in logs)}"
-        private.replace(out / "audit.html", page(title, found).encode())
-        private.replace(out / "audit.json", json.dumps(found.to_json(), indent=1).encode())
-        private.replace(out / "accel.yaml", found.settings.encode())
+        _write(out, title, found)
     if as_json:
         typer.echo(json.dumps(found.to_json(), indent=1))
     else:
         _tell(found)
     asides.print(shown(f"written to {out}: audit.html, audit.json, accel.yaml"), highlight=False)
+
+
+def _is_folder(out: Path) -> bool:
+    """Whether `out` is a folder, or nothing stands where it would be made."""
+    return next(one for one in (out, *out.absolute().parents) if one.exists()).is_dir()
+
+
+def _write(out: Path, title: str, found: Findings) -> None:
+    try:
+        private.replace(out / "audit.html", page(title, found).encode())
+        private.replace(out / "audit.json", json.dumps(found.to_json(), indent=1).encode())
+        private.replace(out / "accel.yaml", found.settings.encode())
+    except OSError as error:
+        fail(f"{out}: cannot be written ({error.strerror}); name another by --out")
 
 
 def _encoder(name: str, read: AccelConfig) -> Encoder | None:

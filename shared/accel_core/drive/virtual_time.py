@@ -13,6 +13,7 @@ a thread of any other origin is waited for only where no timer is left.
 from __future__ import annotations
 
 import asyncio
+import math
 import threading
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -59,8 +60,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
 
     def __init__(self, start_s: float = 0.0) -> None:
         super().__init__()
-        self._now_s = start_s
-        self._clock_resolution = 1e-9
+        self._jump(start_s)
         self._woken = threading.Event()
         self._at_work = 0
         self._selector = self  # what the base class asks how long it may sleep
@@ -68,6 +68,12 @@ class VirtualLoop(asyncio.BaseEventLoop):
     def time(self) -> float:
         """Return the virtual time, seconds."""
         return self._now_s
+
+    def _jump(self, to_s: float) -> None:
+        self._now_s = to_s
+        # What is due is what comes before now and this: after half a year a nanosecond more is the
+        # same number, and nothing would ever be due.
+        self._clock_resolution = max(1e-9, 2 * math.ulp(to_s))
 
     def call_at(  # type: ignore[override]  # its variadic types need Python 3.12
         self,
@@ -77,7 +83,8 @@ class VirtualLoop(asyncio.BaseEventLoop):
         context: contextvars.Context | None = None,
     ) -> asyncio.TimerHandle:
         """Call back at the moment `when`, a tick from now at the earliest."""
-        return super().call_at(max(when, self._now_s + _TICK_S), callback, *args, context=context)
+        tick_s = max(_TICK_S, self._clock_resolution)
+        return super().call_at(max(when, self._now_s + tick_s), callback, *args, context=context)
 
     def select(self, timeout_s: float | None) -> list[Any]:
         """Let `timeout_s` pass, at once; None: until somebody wakes the loop.
@@ -91,7 +98,7 @@ class VirtualLoop(asyncio.BaseEventLoop):
         if self._at_work:
             self._woken.wait()
         elif timeout_s is not None:
-            self._now_s = max(self._now_s + timeout_s, self._scheduled[0].when())
+            self._jump(max(self._now_s + timeout_s, self._scheduled[0].when()))
         elif threading.active_count() == 1 or not self._woken.wait(_PATIENCE_S):
             msg = f"at {self._now_s:g} s nothing is ready, no timer is set, and no thread is left"
             raise DeadlockError(msg)
