@@ -14,6 +14,7 @@ import orjson
 
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.policy.identity import Prompt, Turn
+from accel_core.policy.model_names import model_named
 from langchain_accel._turns import from_dump
 
 if TYPE_CHECKING:
@@ -137,7 +138,7 @@ def temperature(params: Mapping[str, Any], llm_string: str) -> float | None:
 
 def source(params: Mapping[str, Any]) -> str:
     """Return a readable name of the model."""
-    return str(params.get("model") or params.get("model_name") or "")
+    return model_named(params.get("model"), params.get("model_name"))
 
 
 def fingerprint(run: Run) -> bytes | None:

@@ -103,14 +103,17 @@ class Page:
         while not self._loaded:
             self._hear(until_s)
 
-    def show(self, width: int, height: int = 900, *, dark: bool = False) -> None:
-        """Show it as wide as that, in pixels, light or dark."""
+    def show(
+        self, width: int, height: int = 900, *, dark: bool = False, printed: bool = False
+    ) -> None:
+        """Show it as wide as that, in pixels, light or dark, as on a screen or on paper."""
         self._ask(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1, mobile=width < 600,
         )  # fmt: skip
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
-        self._ask("Emulation.setEmulatedMedia", features=[scheme])
+        media = "print" if printed else "screen"
+        self._ask("Emulation.setEmulatedMedia", media=media, features=[scheme])
 
     def evaluate(self, expression: str) -> Any:
         """Return what an expression of JavaScript is worth in the page."""

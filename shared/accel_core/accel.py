@@ -291,8 +291,7 @@ class Accel(Explaining):
 
     def stats(self) -> Statistics:
         """Return the counts so far."""
-        limiter = self.limiter
-        return self._observers.stats(None if limiter is None else limiter.state().attained)
+        return self._observers.stats()
 
     def flush(self) -> bool:
         """Return when everything stored so far is where it belongs, durably.

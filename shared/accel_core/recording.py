@@ -110,6 +110,9 @@ class Record:
         sent_s: when the last attempt was sent.
         key: of a miss, under which its answer is kept.
         answered: whether an answer was had whole.
+        target_s: when its first token should be there, after its beginning; None: no limiter let
+            it through, or turned it away.
+        turned_away: whether a limiter did.
     """
 
     # Defaults are the class's own: most requests set a handful of them.
@@ -126,6 +129,8 @@ class Record:
     miss = ""
     key = b""
     similarity: float | None = None
+    target_s: float | None = None
+    turned_away = False
 
     def __init__(
         self, operation: str, put: Put, mono_now: Callable[[], float], began_s: float
@@ -142,6 +147,10 @@ class Record:
         """Note that an attempt is sent."""
         self.attempts = (self.attempts or 0) + 1
         self.sent_s = self.mono_now()
+
+    def limited(self, tier: str, target_s: float) -> None:
+        """Note that a limiter is asked for room for a call of a tier."""
+        self.service_tier, self.target_s = tier, target_s
 
     def unsent(self) -> None:
         """Note that the last attempt never reached anybody."""
@@ -288,7 +297,16 @@ class Record:
             seen_tokens=0.0 if used is not None else seen_tokens,
             error=raised.__name__ if raised is not None and ending == "failed" else "",
             name=self.name,
+            attained=self._attained(now_s),
         )
+
+    def _attained(self, now_s: float) -> Literal["kept", "late", "rejected", ""]:
+        if self.target_s is None:
+            return ""
+        if self.first_s is None and not self.answered:
+            return "rejected" if self.turned_away else ""
+        first_s = now_s if self.first_s is None else self.first_s
+        return "kept" if first_s - self.began_s <= self.target_s else "late"
 
     def _attempts(self) -> int:
         if self.attempts is None:  # what has a name of its own asks no provider

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from accel_core.drive import blocking
+from accel_core.errors import in_words
 from accel_core.events import BackendFailed, RetrievalSkipped
 from accel_core.policy.breaker import Breaker
 from accel_core.ports import GateDecision
@@ -98,7 +99,7 @@ class RetrievalDecisions:
             decision = await io.call(ask, text) if self._gate.blocking else ask(text)
         except Exception as error:
             self._breaker.failed(now_s)
-            self._emit(BackendFailed("gate", "decide", f"{type(error).__name__}: {error}"))
+            self._emit(BackendFailed("gate", "decide", in_words(error)))
             return _IN_DOUBT
         self._breaker.succeeded()
         return decision

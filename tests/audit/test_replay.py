@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from accel_core import config
 from accel_core.audit.run import Terms, audit
+from accel_core.audit.settings import _differing
 from accel_core.audit.tally import TIERS, Sum
 from accel_core.policy.limits.account import Limits
 from tests.core.support import calibrated
@@ -207,6 +209,27 @@ def test_refusals_that_a_limit_explains_would_have_waited(tmp_path: Path) -> Non
     assert not small.tally.total.calls
 
 
+def test_limits_per_day_explain_refusals_too(tmp_path: Path) -> None:
+    """What was sent in the day before counts; what a cache answers leaves room for another."""
+    hour = 3_600.0
+    sent = [Said(f"q{place % 8}", place * hour, tokens=95) for place in range(10)]
+    asked = [
+        *sent,
+        Said("one more", 11 * hour, limited=True),  # the eighth: two of ten were repeats
+        Said("q1", 11 * hour + 1, limited=True),
+        Said("another", 40 * hour, limited=True),  # nothing was sent in the day before it
+    ]
+    given = config.from_mapping({"cache": {"ttl": {"base_s": 1_000_000}}})
+    for named in (Limits(requests_per_day=10), Limits(tokens_per_day=1_000)):
+        found = replayed(tmp_path, asked, limits=named, config=given)
+        assert found.to_json()["refusals"] == {
+            "logged": 3, "answered": 1, "waited": 1, "turned_away": 0, "unknown": 1,
+        }  # fmt: skip
+    tight = replayed(tmp_path, asked, limits=Limits(requests_per_day=4), config=given)
+    assert tight.tally.refusals.turned_away == 1
+    assert "requests_per_day: 4" in tight.settings
+
+
 def test_limits_that_the_log_shows_are_taken_where_none_is_named(tmp_path: Path) -> None:
     """The largest of its headers, which `accel.yaml` then has."""
     log = tmp_path / "log.jsonl"
@@ -246,6 +269,41 @@ def test_settings_are_valid_and_hold_what_was_given(tmp_path: Path) -> None:
     plain = replayed(tmp_path, asked).settings
     path.write_text(plain)
     assert not config.from_yaml(path).cache.semantic.enabled
+
+
+def test_what_a_configuration_never_shows_is_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever field it is; with the variables that are named, the file says the same."""
+    url = "redis://:hunter2@host:6379/0"
+    given = config.from_mapping(
+        {
+            "cache": {"store": {"kind": "redis", "url": url, "prefix": "url"}},
+            "limits": {"provider": "openai", "shared": {"kind": "redis", "url": f"{url}1"}},
+        }
+    )
+    found = replayed(tmp_path, [Said("a")], config=given)
+    assert "hunter2" not in found.settings + json.dumps(found.to_json())
+    assert "what is not shown: CACHE_STORE_URL, LIMITS_SHARED_URL" in found.settings
+    path = tmp_path / "accel.yaml"
+    path.write_text(found.settings)
+    monkeypatch.setenv("CACHE_STORE_URL", url)
+    monkeypatch.setenv("LIMITS_SHARED_URL", f"{url}1")
+    made = config.from_yaml(path)
+    assert (made.cache.store, made.limits) == (given.cache.store, given.limits)
+
+
+def test_mark_and_not_name_says_what_is_secret() -> None:
+    """A field that is called otherwise is hidden, one that is called so and not marked is not."""
+
+    @dataclass(frozen=True)
+    class Section:
+        url: str = "a"
+        token: str = field(default="", repr=False)
+
+    secret: list[str] = []
+    found = _differing(Section("b", "hunter2"), Section(), "x.", secret)
+    assert (found, secret) == ({"url": "b", "token": "${X_TOKEN}"}, ["X_TOKEN"])
 
 
 def test_a_store_behind_memory_is_left_alone(tmp_path: Path) -> None:

@@ -6,11 +6,13 @@ import json
 import os
 import re
 import threading
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
+import prometheus_client as client
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from typer.testing import CliRunner
@@ -23,6 +25,7 @@ from accel_core.observer.prices import load_prices
 from accel_core.observer.prometheus import PrometheusObserver
 from accel_core.policy.looked import Looked
 from accel_core.ports import Entry
+from accel_core.report.samples import Sample, sections_of
 from accel_core.store.sqlite import SqliteStore
 from tools.headless import BrowserMissingError, Page
 
@@ -39,10 +42,12 @@ HIT = RequestEnded(
 )  # fmt: skip
 MISS = RequestEnded(
     "chat", "miss", "answered", "improbable", 2.0, NOW_S + 60, model="gpt-4o-mini",
-    service_tier="gold", entry_id="0b" * 32, parts=Parts(lookup_s=0.01, model_s=1.9),
+    service_tier="gold", entry_id="0b" * 32,
+    parts=Parts(lookup_s=0.01, model_s=1.9, first_token_s=1.0, stream_s=0.9), streamed=True,
     attempts=1, used=Tokens(100.0, 10.0),
 )  # fmt: skip
 OTHERS = (
+    MISS._replace(operation="retrieval", parts=Parts(retrieval_s=0.3), used=None),
     events.LimitWaited(0.5, "gold"),
     events.LimitRefused("gold", 1.0),
     events.LimitRejected(30.0, "silver"),
@@ -108,7 +113,7 @@ def test_json_is_what_happened(written: Path) -> None:
     assert (gold["target_s"], gold["attained"]) == (2.0, 1.0)
     assert told["reasons"] == {
         "miss": {"improbable": 3}, "bypass": {"temperature": 1}, "unstored": {"truncated": 1},
-        "evicted": {},
+        "evicted": {}, "wasted": {"unasked": 1},
     }  # fmt: skip
     assert told["near"]["counts"] == {"0.6": 1}
     assert told["questions"][0] == {"id": "0a" * 8, "asked": 6, "hits": 6, "text": None}
@@ -116,9 +121,12 @@ def test_json_is_what_happened(written: Path) -> None:
     assert (told["limits"]["refused"], told["limits"]["rejected"]) == (1, {"silver": 1})
     tool = told["tools"]["find_order"]
     assert (tool["begun"], tool["used"], tool["wasted"], tool["saved_s"]) == (2, 1, 1, 0.75)
+    assert told["guesses"] == {"learned": {"begun": 2, "used": 1, "saved_s": 0.75}}
     assert told["retrieval"]["vectors_cached"] == 6
+    assert told["parts"]["token_s"]["p50_s"] == pytest.approx(0.1, rel=0.04)
+    assert told["parts"]["retrieval_s"]["samples"] == 1
     assert told["failures"] == {"redis.fetch": 1}
-    assert told["losses"] == {"observers": {"Slow": 3}, "unreadable_lines": 0}
+    assert told["losses"] == {"observers": {"Slow": 3}, "unreadable_lines": 0, "writes": 0}
     assert told["entries"] is None
     assert sum(told["history"]["counts"]["semantic"]) == 4
 
@@ -235,7 +243,11 @@ def metrics() -> bytes:
     for ended in [HIT] * 4 + [HIT._replace(reason="exact")] * 2 + [MISS] * 3:
         observer(ended)
     observer(MISS._replace(outcome="bypass", reason="temperature", ending="failed"))
-    observer(events.LimitRejected(3.0, "silver"))
+    for event in (events.LimitRejected(3.0, "silver"), *OTHERS):
+        if type(event) in observer.kinds:
+            observer(event)
+    counted = client.Counter("accel_limit_refused", "Refusals.", ["tier"], registry=registry)
+    counted.labels("gold").inc(2)
     return generate_latest(registry)
 
 
@@ -263,7 +275,7 @@ def served(*answers: bytes | dict[str, Any]) -> Iterator[str]:
             """Say nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield f"http://127.0.0.1:{server.server_port}"
@@ -280,10 +292,63 @@ def test_an_endpoint_tells_totals_and_no_more() -> None:
     assert told["models"]["gpt-4o-mini"]["saved_cost"] == pytest.approx(0.9)
     assert told["latency"]["hit"]["samples"] == 6
     assert 0.001 < told["latency"]["hit"]["p50_s"] <= 0.005
-    assert told["limits"]["rejected"] == {"silver": 1}
-    assert told["limits"]["refused"] is None
-    for untold in ("history", "near", "questions", "wrong", "tools", "tiers", "entries", "losses"):
+    assert told["limits"]["rejected"] == {"silver": 2}
+    assert told["limits"]["refused"] == 2
+    gold = told["tiers"]["gold"]
+    assert (gold["durations"]["samples"], gold["whole"], gold["attained"]) == (10, True, None)
+    assert gold["durations"]["p95_s"] > 1
+    assert told["guesses"] == {"learned": {"begun": 2, "used": 1, "saved_s": 0.75}}
+    assert told["reasons"]["wasted"] == {"unasked": 1}
+    assert 0.05 < told["parts"]["token_s"]["p50_s"] <= 0.1
+    assert told["parts"]["retrieval_s"]["samples"] == 1
+    for untold in ("history", "near", "questions", "wrong", "tools", "entries", "losses"):
         assert told[untold] is None
+    assert told["races"]["paths"] == {}
+
+
+def test_series_mean_the_same_with_and_without_an_operation() -> None:
+    """Those of later versions have one, which backends' failures always had."""
+    old = [
+        Sample("accel_request_part_seconds_bucket", {"part": "queue", "le": "0.5"}, 2.0),
+        Sample("accel_output_token_seconds_bucket", {"tier": "", "le": "0.5"}, 2.0),
+        Sample("accel_tokens_total", {"kind": "used", "direction": "input", "model": "m"}, 5.0),
+    ]
+    named = [
+        one._replace(labels={**one.labels, "operation": operation})
+        for one in old
+        for operation in ("chat", "embeddings")
+    ]
+    failed = Sample("accel_backend_failures_total", {"backend": "b", "operation": "f"}, 1.0)
+    assert sections_of([*old, failed]) == sections_of([*named, failed])
+    assert sections_of([failed])["failures"] == {"b.f": 1}
+
+
+def test_what_was_in_time_is_the_limiters_word(tmp_path: Path) -> None:
+    """Where it tells; those that it turned away were not in time."""
+    head = {"accel_statistics": 1, "run": "r", "at_s": NOW_S}
+    ended = {"is": "RequestEnded", "outcome": "miss", "ending": "answered", "total_s": 9.0,
+             "ended_s": NOW_S, "service_tier": "gold"}  # fmt: skip
+    fates = ["kept", "kept", "late", "rejected"]
+    lines = [head, *({**ended, "attained": fate} for fate in fates), {**ended, "attained": "?"}]
+    path = tmp_path / "s.jsonl"
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
+    told = found(path)
+    assert told["tiers"]["gold"]["attained"] == 0.5
+    assert told["losses"]["unreadable_lines"] == 1
+    series = [Sample("accel_request_seconds_bucket", {"tier": "gold", "le": "1"}, 4.0)]
+    labels = ({"tier": "gold", "attained": fate, "operation": "chat"} for fate in fates)
+    counted = [Sample("accel_limited_requests_total", of, 1.0) for of in labels]
+    assert sections_of(series + counted)["tiers"]["gold"].attained == 0.5
+    assert sections_of(series)["tiers"]["gold"].attained is None
+
+
+def test_counter_that_nobody_names_is_not_told() -> None:
+    """One that is named, and was never raised, says 0."""
+    without = sections_of([])
+    assert without["limits"].refused is without["guesses"] is without["tiers"] is None
+    names = ("accel_limit_refused_total", "accel_tool_guesses_total")
+    known = sections_of([Sample(name, {}, 0.0) for name in names])
+    assert (known["limits"].refused, known["guesses"]) == (0, {})
 
 
 def test_a_prometheus_server_also_tells_how_it_came_about() -> None:
@@ -293,8 +358,21 @@ def test_a_prometheus_server_also_tells_how_it_came_about() -> None:
         {"metric": hit, "value": [NOW_S, "6.2"]},
         {"metric": {**hit, "outcome": "miss"}, "value": [NOW_S, "NaN"]},
     ]
-    with served(b"<!doctype html>", {"accel_requests_total": rows}) as url:
+    refused = [{"metric": {"tier": "gold"}, "value": [NOW_S, "3"]},
+               {"metric": {"tier": "gold"}, "values": [[time.time(), "3"]]}]  # fmt: skip
+    tiers = [
+        {"metric": {"tier": "gold", "outcome": "hit", "le": le}, "value": [NOW_S, count]}
+        for le, count in (("0.5", "3"), ("+Inf", "4"))
+    ]
+    known = {
+        "accel_requests_total": rows, "accel_limit_refused_total": refused,
+        "accel_request_seconds_bucket": tiers,
+    }  # fmt: skip
+    with served(b"<!doctype html>", known) as url:
         told = found(url, "--since", "1h")
+    assert told["limits"]["refused"] == sum(told["history"]["counts"]["refused"]) == 3
+    assert told["tiers"]["gold"]["durations"]["samples"] == 4
+    assert told["guesses"] is None
     assert told["outcomes"] == {"exact": 6, "semantic": 0, "miss": 0, "bypass": 0}
     history = told["history"]
     assert history["step_s"] * len(history["counts"]["exact"]) == pytest.approx(3600)

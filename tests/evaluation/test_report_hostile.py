@@ -131,7 +131,7 @@ class Endless(BaseHTTPRequestHandler):
 
 def test_answer_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Neither is it read for ever, nor is its beginning taken for the whole."""
-    monkeypatch.setattr("accel_core.report.endpoint._MOST_BYTES", 100_000)
+    monkeypatch.setattr("accel_core.report.fetching._MOST_BYTES", 100_000)
     with ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         said = reported(f"http://127.0.0.1:{server.server_port}/metrics", code=2)

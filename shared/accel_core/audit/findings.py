@@ -126,7 +126,7 @@ def _of_the_figures(found: Findings) -> list[str]:
     if refusals.logged and found.limits is None:
         notes.append(
             "Which limits refused calls is not in the log, so what waiting would have avoided is"
-            " not known. Name them: --tokens-per-minute, --requests-per-minute."
+            " not known. Name them: --tokens-per-minute, --requests-per-day …"
         )
     elif refusals.unknown:
         notes.append(

@@ -1,8 +1,9 @@
 """A provider's limits as a log shows them, and which of its refusals they explain.
 
-A refusal is *explained* where what the log sent in the minute before it, and its own demand, are
-more than a limit: then whoever waits for room is not refused. What is not explained had a reason
-that the log does not hold (others who use the key, shorter windows), and nothing is said of it.
+A refusal is *explained* where what the log sent in the minute (or day) before it, and its own
+demand, are more than a limit for a minute (or day): then whoever waits for room is not refused.
+What is not explained had a reason that the log does not hold (others who use the key, shorter
+windows), and nothing is said of it.
 """
 
 from __future__ import annotations
@@ -70,9 +71,7 @@ class LimitReplay:
     def __init__(self, limits: Limits, provider: str, mono_now: Callable[[], float]) -> None:
         self.profile = profile_named(provider)
         self._now, self._sizes = mono_now, _Sizes()
-        self._minutes = [
-            _Minute(unit, amount) for unit, amount, per_s in limits.stated() if per_s == MINUTE_S
-        ]
+        self._windows = [_Window(*stated) for stated in limits.stated()]
         self._limiter = TokenLimiter(
             limits,
             self.profile,
@@ -90,7 +89,7 @@ class LimitReplay:
         refused = arrival.stated.failure == "limited"
         now_s = self._now()
         explained = [
-            minute.exceeded(charge, now_s, counted=not refused) for minute in self._minutes
+            window.exceeded(charge, now_s, counted=not refused) for window in self._windows
         ]
         return refused and any(explained)
 
@@ -130,17 +129,17 @@ class _Sizes:
         return Demand(read, arrival.stated.max_output_tokens, written)
 
 
-class _Minute:
-    """What was sent in the last minute, in one unit."""
+class _Window:
+    """What was sent in the last `per_s` seconds, in one unit."""
 
-    def __init__(self, unit: int, limit: float) -> None:
-        self._unit, self._limit = unit, limit
+    def __init__(self, unit: int, limit: float, per_s: float) -> None:
+        self._unit, self._limit, self._per_s = unit, limit, per_s
         self._sent: deque[tuple[float, float]] = deque()
         self._sum = 0.0
 
     def exceeded(self, charge: Charge, now_s: float, *, counted: bool) -> bool:
         """Whether `charge` exceeds the limit now; it is added where it is `counted`."""
-        while self._sent and self._sent[0][0] <= now_s - MINUTE_S:
+        while self._sent and self._sent[0][0] <= now_s - self._per_s:
             self._sum -= self._sent.popleft()[1]
         exceeded = self._sum + charge[self._unit] > self._limit
         if counted:

@@ -41,7 +41,8 @@ def _content(title: str, found: Findings) -> Iterator[Markup]:
             ("Time saved", duration(total.time_s), "of waiting, all users together"),
         ]
     )
-    yield parts.card("What would have been saved", _savings(found))
+    yield tag("h2", "What would have been saved")
+    yield parts.card("By tier of the cache", _savings(found))
     if found.tally.buckets:
         yield parts.card("Over time", *_over_time(found.tally.buckets))
     if lines := refusals_told(found):
@@ -52,9 +53,7 @@ def _content(title: str, found: Findings) -> Iterator[Markup]:
     )
     yield from _riskiest(found)
     yield tag("h2", "Settings to begin with")
-    yield parts.card(
-        "accel.yaml", tag("div", tag("pre", tag("code", found.settings)), class_="scroll")
-    )
+    yield parts.card("accel.yaml", parts.scrolled(tag("pre", tag("code", found.settings))))
     yield tag("h2", "To be known beside the figures")
     yield tag("ul", *(tag("li", note) for note in found.notes))
 
@@ -77,11 +76,7 @@ def _over_time(buckets: list[Bucket]) -> tuple[Markup, ...]:
         charts.Series("saved", "blue", [float(bucket.hits) for bucket in buckets]),
         charts.Series("asked", "pale", [float(b.calls - b.hits) for b in buckets]),
     ]
-
-    def draw(size: charts.Size) -> Markup:
-        return charts.columns(size, "Calls over time", buckets[0].from_s, step_s, stacked)
-
-    return charts.legend((one.tone, one.name) for one in stacked), charts.both(draw)
+    return parts.over_time("Calls over time", buckets[0].from_s, step_s, stacked)
 
 
 def _models(found: Findings) -> Markup:
@@ -130,7 +125,7 @@ def _riskiest(found: Findings) -> Iterator[Markup]:
         )
 
 
-def _facts(hit: RiskyHit) -> Iterator[str]:
+def _facts(hit: RiskyHit) -> Iterator[object]:
     if hit.probability is not None:
         yield f"probability {hit.probability:.3f}"
     yield f"cosine {hit.similarity:.3f}"
@@ -139,7 +134,7 @@ def _facts(hit: RiskyHit) -> Iterator[str]:
     yield from (f"gate {name} would refuse it" for name in hit.near_gates)
     for name, alone in (("asked", hit.only_asked), ("stored", hit.only_stored)):
         if alone:
-            yield f"only {name}: {', '.join(alone)}"
+            yield joined((f"only {name}: ", parts.listed(alone)))
 
 
 def _side(question: str, asked: str, answer: str, said: str) -> Markup:

@@ -50,7 +50,8 @@ class PreparedEncoder:
 
     def distrust(self, text: str) -> str | None:
         """Return why `text` must not be compared by meaning, or None where it may."""
-        return self._encoder.distrust(text)
+        # What has a vector was trusted, and need not be cut into tokens again.
+        return None if text in self._vectors else self._encoder.distrust(text)
 
     def encode(self, texts: Sequence[str]) -> Vectors:
         """Return the vectors of `texts`; those that were not prepared are made now."""

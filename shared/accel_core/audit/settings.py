@@ -1,7 +1,8 @@
 """An ``accel.yaml`` for the application whose log was audited, with reasons beside the settings.
 
 Invariants: what is written is a valid configuration (`config.from_yaml`); it holds all that the
-replayed one holds; no URL is written, since it may hold a password.
+replayed one holds; what a configuration never shows (fields with ``repr=False``) is not written: a
+variable of the environment stands for it, named by its place.
 """
 
 from __future__ import annotations
@@ -36,12 +37,14 @@ def settings_text(
         limits: the provider's, where they are known.
         provider: whose they are.
     """
+    secret: list[str] = []
     written = _Settings(
-        _differing(config, AccelConfig()),
+        _differing(config, AccelConfig(), "", secret),
         [
             'Written by accel audit. To use it: Accel.from_yaml("accel.yaml").',
             f"Replayed under it, {tally.total.calls:,} of {tally.asked.calls:,} calls were answered"
             " without the model.",
+            *([f"Set in the environment what is not shown: {', '.join(secret)}."] * bool(secret)),
         ],
     )
     written.put("version", 1)
@@ -92,29 +95,41 @@ class _Settings:
 def _spelled(value: object) -> str:
     import yaml
 
-    number = isinstance(value, float) and value.is_integer()
-    spelled: str = yaml.safe_dump(
-        int(value) if number and isinstance(value, float) else value,
-        default_flow_style=True,
-        allow_unicode=True,
-        width=1_000_000,
-    )
-    return spelled.removesuffix("\n").removesuffix("\n...")
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+
+    def dumped(*, letters: bool) -> str:
+        spelled: str = yaml.safe_dump(
+            value, default_flow_style=True, allow_unicode=letters, width=1_000_000
+        )
+        return spelled.removesuffix("\n").removesuffix("\n...")
+
+    # What is not seen, or turns a line round, is spelled.
+    return read if (read := dumped(letters=True)).isprintable() else dumped(letters=False)
 
 
-def _differing(config: Any, usual: Any) -> dict[str, Any]:
-    """Return the settings of `config` that are not as `usual`."""
+def _differing(config: Any, usual: Any, before: str, secret: list[str]) -> dict[str, Any]:
+    """Return the settings of `config` that are not as `usual`.
+
+    Args:
+        config: or one of its sections.
+        usual: the same, as it is by default.
+        before: the section's place, with a point behind it.
+        secret: is told the variables that stand for what is never shown.
+    """
     found: dict[str, Any] = {}
     for one in fields(config):
         value, other = getattr(config, one.name), getattr(usual, one.name)
         if not one.init:
             continue
         if is_dataclass(value):
-            inner = _differing(value, other)
+            inner = _differing(value, other, f"{before}{one.name}.", secret)
             if inner:
                 found[one.name] = inner
         elif value != other:
-            value = "${REDIS_URL}" if one.name == "url" else value
+            if not one.repr:
+                secret.append(f"{before}{one.name}".replace(".", "_").upper())
+                value = f"${{{secret[-1]}}}"
             found[one.name] = list(value) if isinstance(value, tuple | frozenset) else value
     return found
 

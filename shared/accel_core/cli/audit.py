@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from accel_core import config
 from accel_core.audit.fields import TENANT_FIELDS
@@ -24,12 +23,14 @@ from accel_core.audit.wording import (
     tokens,
 )
 from accel_core.cli.encoders import encoder_of
-from accel_core.cli.terminal import asides, fail, mistakes_told, progress, told
+from accel_core.cli.terminal import asides, fail, mistakes_told, progress, shown, told
 from accel_core.errors import EncoderError
 from accel_core.files import private
 from accel_core.policy.limits.account import Limits
 
 if TYPE_CHECKING:
+    from rich.text import Text
+
     from accel_core.audit.findings import Findings
     from accel_core.audit.tally import Sum
     from accel_core.config import AccelConfig
@@ -68,6 +69,8 @@ def audit_logs(
     ] = "openai",
     tokens_per_minute: Annotated[float | None, typer.Option(help="the provider's limit")] = None,
     requests_per_minute: Annotated[float | None, typer.Option(help="the provider's limit")] = None,
+    tokens_per_day: Annotated[float | None, typer.Option(help="the provider's limit")] = None,
+    requests_per_day: Annotated[float | None, typer.Option(help="the provider's limit")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="print JSON instead of tables")] = False,
 ) -> None:
     """Say what a log's calls would have saved; nothing leaves this machine."""
@@ -79,6 +82,8 @@ def audit_logs(
         amounts = {
             "tokens_per_minute": tokens_per_minute,
             "requests_per_minute": requests_per_minute,
+            "tokens_per_day": tokens_per_day,
+            "requests_per_day": requests_per_day,
         }
         named = any(amount is not None for amount in amounts.values())
         terms = Terms(
@@ -94,10 +99,10 @@ def audit_logs(
         private.replace(out / "audit.json", json.dumps(found.to_json(), indent=1).encode())
         private.replace(out / "accel.yaml", found.settings.encode())
     if as_json:
-        told.print_json(json.dumps(found.to_json()))
+        typer.echo(json.dumps(found.to_json(), indent=1))
     else:
         _tell(found)
-    asides.print(Text(f"written to {out}: audit.html, audit.json, accel.yaml"), highlight=False)
+    asides.print(shown(f"written to {out}: audit.html, audit.json, accel.yaml"), highlight=False)
 
 
 def _encoder(name: str, read: AccelConfig) -> Encoder | None:
@@ -122,10 +127,10 @@ def _tell(found: Findings) -> None:
     told.print(f"{found.hit_share:.1%} of the calls would have been answered without the model.")
     _tell_misses(found)
     for line in refusals_told(found):
-        told.print(Text(line))
+        told.print(shown(line))
     _tell_riskiest(found)
     for note in found.notes:
-        told.print(Text(f"· {note}"), style="dim")
+        told.print(shown(f"· {note}"), style="dim")
 
 
 def _cells(one: Sum) -> list[str]:
@@ -138,7 +143,7 @@ def _tell_misses(found: Findings) -> None:
         return
     table = _table("why the others would not", "reason", "calls")
     for reason, count in found.tally.misses.most_common(_MOST_MISSES):
-        table.add_row(reason or "-", f"{count:,}")
+        table.add_row(shown(reason or "-"), f"{count:,}")
     told.print(table)
 
 
@@ -156,7 +161,7 @@ def _tell_riskiest(found: Findings) -> None:
 
 def _short(text: str) -> Text:
     line = " ".join(text.split())
-    return Text(line if len(line) <= _QUESTION_SHOWN else f"{line[:_QUESTION_SHOWN]}…")
+    return shown(line if len(line) <= _QUESTION_SHOWN else f"{line[:_QUESTION_SHOWN]}…")
 
 
 def _table(title: str, first: str, *columns: str) -> Table:

@@ -13,7 +13,7 @@ import typer
 
 from accel_core import config
 from accel_core.cli.store_places import Settings, check_key, opened, place_of
-from accel_core.cli.terminal import fail, mistakes_told, progress, told
+from accel_core.cli.terminal import fail, mistakes_told, progress, shown, told
 from accel_core.files import private
 from accel_core.observer.prices import load_prices
 from accel_core.report import merged
@@ -74,7 +74,7 @@ def report(
         private.replace(out, written.encode())  # tenants' figures, and texts if asked for
     except OSError as error:
         fail(f"{out}: cannot be written ({error.strerror}); name another by --out")
-    told.print(f"Written to {out}, {len(written.encode()):,} bytes", highlight=False)
+    told.print(shown(f"Written to {out}, {len(written.encode()):,} bytes"), highlight=False)
 
 
 class _Reading:
@@ -119,7 +119,7 @@ class _Reading:
         return read_statistics(
             files,
             since_s=self._since_s,
-            targets_s=self._config.limits.tiers.targets(),
+            limits=self._config.limits,
             prices=load_prices(self._config.observe.prices),
             now_s=self._now_s,
             progress=self._step("reading statistics"),

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from accel_core.cli.terminal import fail, mistakes_told, told
+from accel_core.cli.terminal import fail, mistakes_told, one_line, shown, told
 from accel_core.evaluation.shadow import Tally, reported
 from accel_core.evaluation.shadow_labels import read_log
 
@@ -43,7 +43,7 @@ def shadow_report(
         lines, max_wrong_hits=max_wrong_hits, confidence=confidence, examples=max(0, examples)
     )
     if as_json:
-        told.print_json(json.dumps(found.to_json()))
+        typer.echo(json.dumps(found.to_json(), indent=2))
     else:
         _tell(found)
 
@@ -52,11 +52,11 @@ def _tell(found: ShadowReport) -> None:
     told.print(_outcomes(found))
     told.print(_bands(found))
     for line in found.worst:
-        told.print(
-            f"[red]wrong[/] at {line.score:.3f} ({escape(line.reason)})\n  asked   {escape(line.b)}"
-            f"\n  stored  {escape(line.a)}",
-            highlight=False,
-        )
+        said = Text.assemble(
+            ("wrong", "red"), f" at {line.score:.3f} (", one_line(line.reason), ")",
+            "\n  asked   ", one_line(line.b), "\n  stored  ", one_line(line.a),
+        )  # fmt: skip
+        told.print(said, highlight=False)
     told.print(_conclusion(found), highlight=False)
 
 
@@ -92,7 +92,7 @@ def _add(table: Table, name: str, tally: Tally, *, bold: bool = False) -> None:
     judged = tally.right + tally.wrong
     share = f"{tally.wrong / judged:.1%}" if judged else "-"
     cells = (f"{count:,}" for count in (tally.times, *tally))
-    table.add_row(escape(name), *cells, share, style="bold" if bold else None)
+    table.add_row(shown(name), *cells, share, style="bold" if bold else None)
 
 
 def _conclusion(found: ShadowReport) -> str:

@@ -22,7 +22,7 @@ from accel_core.cli.store_options import (
     selectors,
 )
 from accel_core.cli.store_places import At, Embeddings, Settings, opened, place_of
-from accel_core.cli.terminal import fail, mistakes_told, progress, say_wrong, told
+from accel_core.cli.terminal import fail, mistakes_told, progress, say_wrong, shown, told
 from accel_core.clocks import Clocks
 from accel_core.leases import SharedFlights
 from accel_core.ports import Entry, Selector
@@ -227,6 +227,6 @@ def _tell_removed(removed: dict[str, list[str]], *, dry_run: bool, as_json: bool
         return
     verb = "would be removed" if dry_run else "removed"
     for place, ids in removed.items():
-        told.print(store_told.shown(f"{len(ids):,} {verb} from {place}"), highlight=False)
+        told.print(shown(f"{len(ids):,} {verb} from {place}"), highlight=False)
         for id_ in ids[:_SHOWN_IDS] if dry_run else ():
             told.print(f"  {id_}", highlight=False)

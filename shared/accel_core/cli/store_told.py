@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from accel_core.cli.terminal import asides, told
+from accel_core.cli.terminal import asides, one_line, shown, told
 from accel_core.transfer import lines
 
 if TYPE_CHECKING:
@@ -45,22 +45,6 @@ _WHY = {
 def tell_json(data: Mapping[str, Any]) -> None:
     """Print a machine's answer."""
     typer.echo(json.dumps(data, indent=2))
-
-
-def shown(text: str) -> Text:
-    """Return `text` as it may stand on a terminal: what is not printable is spelled."""
-    return Text("".join(_printable(character) for character in text))
-
-
-def _printable(character: str) -> str:
-    if character.isprintable() or character == "\n":
-        return character
-    return character.encode("unicode_escape").decode()
-
-
-def one_line(text: str) -> Text:
-    """Return `text` for a cell of a table."""
-    return shown(" ".join(text.split()))
 
 
 def span(seconds: float) -> str:

@@ -40,6 +40,8 @@ KINDS: frozenset[type] = frozenset(
         events.LimitRejected,
         events.LimitWaited,
         events.LimitsAlone,
+        events.LimitsShared,
+        events.PathsRaced,
         events.RequestEnded,
         events.RetrievalHit,
         events.RetrievalMiss,
@@ -111,7 +113,7 @@ def _fields(values: tuple[Any, ...]) -> dict[str, Any]:
         if type(value) is float:
             spelled[name] = round(value, _MICROSECONDS)
         elif isinstance(value, tuple):
-            spelled[name] = _fields(value)
+            spelled[name] = _fields(value) if hasattr(value, "_fields") else [*map(_fields, value)]
         else:
             spelled[name] = value[:ID_DIGITS] if name == "entry_id" else value
     return spelled

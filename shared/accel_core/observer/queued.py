@@ -48,7 +48,7 @@ class Queued:
     Attributes:
         name: the observer's class, or its own name where it is a function.
         dropped: events that found no room.
-        failed: events for which the observer raised.
+        failed: events for which the observer raised, or as many as its error says (``lost``).
         captures: whether `put` needs the context.
     """
 
@@ -125,9 +125,10 @@ class Queued:
         """Call the observer's own; None where it raises."""
         try:
             return told(*arguments)
-        except Exception:
-            self.failed += 1
-            if self.failed == 1:
+        except Exception as error:
+            first = self.failed == 0
+            self.failed += getattr(error, "lost", 1)
+            if first:
                 _log.warning(
                     "observer %s failed, and will be told of what comes; "
                     "further failures are counted in stats().observers",

@@ -63,6 +63,15 @@ class Curve(NamedTuple):
     dashed: bool = False
 
 
+def steps(start_s: float, step_s: float, values: Sequence[float]) -> list[tuple[float, float]]:
+    """Return the points of a curve that keeps each value for `step_s` seconds."""
+    return [
+        (start_s + (place + side) * step_s, value)
+        for place, value in enumerate(values)
+        for side in (0, 1)
+    ]
+
+
 def both(draw: Callable[[Size], Markup]) -> Markup:
     """Return a chart that is as wide as the page, drawn for a wide one and for a phone."""
     return joined(
@@ -112,6 +121,8 @@ def columns(
     count = len(stacked[0].values)
     sums = [sum(one.values[place] for one in stacked) for place in range(count)]
     ticks = round_ticks(max(sums, default=0.0), 4)
+    if all(float(one).is_integer() for one in sums):
+        ticks = [tick for tick in ticks if tick.is_integer()]  # nobody counts halves
     x, y = _scales(size, (start_s, start_s + count * step_s), (0.0, ticks[-1]))
     edges = [x.at(start_s + place * step_s) for place in range(count + 1)]
     marks = []
@@ -266,6 +277,19 @@ def bar(share: float, tone: str) -> Markup:
     return tag(
         "svg", filled, viewBox="0 0 100 10", class_="bar", preserveAspectRatio="none",
         aria_hidden="true",
+    )  # fmt: skip
+
+
+def shares(label: str, found: Sequence[tuple[str, float]]) -> Markup:
+    """Return one bar, as long as its cell, made of parts: of each a tone and its amount."""
+    total, at, filled = sum(amount for _, amount in found) or 1.0, 0.0, []
+    for tone, amount in found:
+        length = 100.0 * amount / total
+        filled.append(tag("rect", x=at, width=length, height=10, class_=tone))
+        at += length
+    return tag(
+        "svg", tag("title", label), *filled, viewBox="0 0 100 10", class_="bar",
+        preserveAspectRatio="none", role="img", aria_label=label,
     )  # fmt: skip
 
 

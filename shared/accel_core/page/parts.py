@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from accel_core.page.charts import bar
+from accel_core.page.charts import CARD, bar, both, columns, legend
 from accel_core.page.markup import Markup, joined, spell, tag
+from accel_core.page.scales import spell_count, spell_moment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from accel_core.page.charts import Series, Size
 
-def tiles(figures: Iterable[tuple[str, str | None, str]]) -> Markup:
+
+def listed(names: Iterable[object]) -> Markup:
+    """Return names with commas between; letters from right to left stay inside their own."""
+    return Markup(", ".join(tag("bdi", name) for name in names))
+
+
+def tiles(figures: Iterable[tuple[str, str | None, object]]) -> Markup:
     """Return figures side by side: what each is, its value (None: not known), and a remark."""
     return tag("div", *(_tile(*one) for one in figures), class_="tiles")
 
 
-def _tile(name: str, value: str | None, remark: str) -> Markup:
+def _tile(name: str, value: str | None, remark: object) -> Markup:
     figure = tag("b", "not told", class_="none") if value is None else tag("b", value)
     return tag("div", tag("span", name), figure, tag("span", remark), class_="tile")
 
@@ -56,19 +64,29 @@ def table(heads: Sequence[str], rows: Iterable[Sequence[object]], *, drawn: bool
         drawn: whether its second column is a drawing of the others; a phone leaves out it and the
             third.
     """
-    head = tag("tr", *(tag("th", name) for name in heads)) if heads else ""
-    body = (
-        tag(
-            "tr",
-            *(
-                cell if isinstance(cell, Markup) and cell.startswith("<td") else tag("td", cell)
-                for cell in row
-            ),
-        )
-        for row in rows
-    )
+    head = tag("tr", *map(_head, heads)) if heads else ""
+    body = (tag("tr", *map(_cell, row, range(len(row)))) for row in rows)
     found = tag("table", head, *body, class_="drawn" if drawn else None)
-    return tag("div", found, class_="scroll")
+    return scrolled(found) if len(heads) > _NARROW else tag("div", found, class_="scroll")
+
+
+def scrolled(content: Markup) -> Markup:
+    """Return what may be wider than a phone; whoever has a keyboard alone can scroll it, too."""
+    return tag("div", content, class_="scroll", tabindex=0, role="group", aria_label="wide content")
+
+
+_NARROW = 3
+"""Columns that a phone has room for."""
+
+
+def _head(name: str) -> Markup:
+    return tag("th", name, scope="col") if name else tag("td")
+
+
+def _cell(cell: object, place: int) -> Markup:
+    if isinstance(cell, Markup) and cell.startswith("<td"):
+        return cell
+    return tag("td", cell) if place else tag("th", cell, scope="row")
 
 
 def bars(rows: Sequence[tuple[object, float, str]], tone: str) -> Markup:
@@ -80,9 +98,43 @@ def bars(rows: Sequence[tuple[object, float, str]], tone: str) -> Markup:
     )
 
 
+def over_time(
+    label: str, start_s: float, step_s: float, stacked: Sequence[Series], *, half: bool = False
+) -> tuple[Markup, ...]:
+    """Return columns over time as a legend, a chart, and the figures for who sees none.
+
+    Args:
+        label: what they show.
+        start_s: where the first begins, seconds since the epoch.
+        step_s: the width of each.
+        stacked: a value for each column of each series, the lowest series first.
+        half: whether they have half a page's width.
+    """
+    span_s = step_s * len(stacked[0].values)
+    rows = [
+        (spell_moment(start_s + place * step_s, span_s), *map(spell_count, values))
+        for place, values in enumerate(zip(*(one.values for one in stacked), strict=True))
+        if any(values)
+    ]
+
+    def draw(size: Size) -> Markup:
+        return columns(size, label, start_s, step_s, stacked)
+
+    return (
+        legend((one.tone, one.name) for one in stacked),
+        draw(CARD) if half else both(draw),
+        folded("Figures", table(("from", *(one.name for one in stacked)), rows)),
+    )
+
+
 def plotted(drawing: Markup) -> Markup:
     """Return a table's cell that holds a drawing."""
     return tag("td", drawing, class_="plot")
+
+
+def words(text: object) -> Markup:
+    """Return a table's cell whose text may take several lines on a phone."""
+    return tag("td", text, class_="words")
 
 
 def pair(rows: Iterable[tuple[str, object]]) -> Markup:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from accel_core.page import document, parts, tag
+from accel_core.page import document, joined, parts, tag
 from accel_core.page.scales import spell_count
 from accel_core.report import sections, sections_beside
 from accel_core.report.amounts import spell_dollars, spell_share, spell_span, total_of
@@ -13,6 +13,7 @@ from accel_core.report.amounts import spell_dollars, spell_share, spell_span, to
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from accel_core.page import Markup
     from accel_core.report.values import Report
 
 _TITLE = "What the cache did"
@@ -33,6 +34,7 @@ def page(report: Report) -> str:
         ("Wrong hits", sections.wrong),
         ("Limits", sections_beside.limits),
         ("Speculation", sections_beside.tools),
+        ("Races", sections_beside.races),
         ("Retrieval and vectors", sections_beside.retrieval),
         ("What is kept", sections_beside.entries),
         ("Failures and losses", sections_beside.losses),
@@ -43,18 +45,19 @@ def page(report: Report) -> str:
     return document(_TITLE, content)
 
 
-def _about(report: Report) -> str:
-    said = f"From {', '.join(report.sources)}"
+def _about(report: Report) -> Markup:
+    between = ""
     if report.from_s is not None and report.until_s is not None:
-        said += f", {_moment(report.from_s)} to {_moment(report.until_s)}"
-    return f"{said}; made {_moment(report.made_at_s)}. All times are UTC."
+        between = f", {_moment(report.from_s)} to {_moment(report.until_s)}"
+    made = f"{between}; made {_moment(report.made_at_s)}. All times are UTC."
+    return joined(("From ", parts.listed(report.sources), made))
 
 
 def _moment(moment_s: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M", time.gmtime(moment_s))
 
 
-def _figures(report: Report) -> Iterator[tuple[str, str | None, str]]:
+def _figures(report: Report) -> Iterator[tuple[str, str | None, object]]:
     rate = report.hits / report.lookups if report.lookups else None
     yield (
         "Hit rate",
@@ -74,7 +77,7 @@ def _figures(report: Report) -> Iterator[tuple[str, str | None, str]]:
         yield "Reported wrong", f"{report.wrong.reported:,}", f"{report.wrong.demoted:,} demoted"
 
 
-def _money(report: Report) -> tuple[str | None, str]:
+def _money(report: Report) -> tuple[str | None, object]:
     """Return what was saved with models that have a price, and which have none."""
     models = report.models or {}
     used = {name: one for name, one in models.items() if any(one.saved)}
@@ -82,5 +85,6 @@ def _money(report: Report) -> tuple[str | None, str]:
     if used and len(unpriced) == len(used):
         return None, "no model has a price"
     saved = sum(one.saved_cost or 0.0 for one in used.values())
-    note = f"without {', '.join(unpriced[:3])}: no price" if unpriced else "by the price table"
-    return spell_dollars(saved), note
+    if not unpriced:
+        return spell_dollars(saved), "by the price table"
+    return spell_dollars(saved), joined(("without ", parts.listed(unpriced[:3]), ": no price"))

@@ -14,7 +14,7 @@ from accel_core.events.requests import Tokens
 from accel_core.observer.requests import ModelTotals
 from accel_core.policy.labels import Labels
 from accel_core.report.spread import Spread
-from accel_core.report.values import OUTCOMES, Durations, Question, Tier
+from accel_core.report.values import OUTCOMES, Durations, Question, Tier, attained_share
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +29,10 @@ _MOST_ENTRIES = 200_000
 _TOP = 25
 _PARTS = (
     "lookup_s", "encode_s", "shared_s", "verify_s", "queue_s", "backoff_s", "model_s",
-    "first_token_s",
+    "first_token_s", "token_s", "embed_s", "retrieval_s", "tool_s",
 )  # fmt: skip
+_ELSEWHERE = ("embed_s", "retrieval_s", "tool_s")
+"""What stands for a model's time in requests that ask none."""
 _NOTHING: Told = {}
 
 
@@ -62,6 +64,7 @@ class RequestTally:
         self._took: defaultdict[str, Spread] = defaultdict(Spread)
         self._tiers: defaultdict[str, Spread] = defaultdict(Spread)
         self._attained: Counter[str] = Counter()
+        self._fates: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._parts: defaultdict[str, Spread] = defaultdict(Spread)
         self._asked: dict[str, list[int]] = {}
 
@@ -94,6 +97,13 @@ class RequestTally:
             self._add_entry(entry, hit=outcome == "hit")
         return kind, used, saved
 
+    def add_beside(self, told: Told) -> None:
+        """Add the time of a request that asks no language model: of vectors, documents, tools."""
+        parts = told.get("parts", _NOTHING)
+        for part in _ELSEWHERE:
+            if spent_s := parts.get(part):
+                self._parts[part].add(spent_s)
+
     def _add_hit(self, told: Told, model: _Model, total_s: float) -> float:
         model.hits += 1
         saved_s = told.get("saved_s")
@@ -106,11 +116,14 @@ class RequestTally:
     def _add_asked(self, told: Told, model: _Model, total_s: float) -> float:
         self._took["without"].add(total_s)
         model.attempts += told.get("attempts", 0)
-        for part, spent_s in told.get("parts", _NOTHING).items():
+        parts, used = told.get("parts", _NOTHING), told.get("used")
+        for part, spent_s in parts.items():
             if part in _PARTS and spent_s:
                 self._parts[part].add(spent_s)
-        used = told.get("used")
         if used is not None:
+            stream_s, made = parts.get("stream_s"), used.get("output_tokens", 0.0)
+            if stream_s and made > 1:
+                self._parts["token_s"].add(stream_s / (made - 1))
             return _add(model.used, used)
         seen = told.get("seen_tokens", 0.0)
         if told["ending"] == "answered" or seen:
@@ -125,6 +138,8 @@ class RequestTally:
         target_s = self._targets_s.get(tier)
         if target_s is not None and waited_s <= target_s:
             self._attained[tier] += 1
+        if (fate := told.get("attained")) is not None:
+            self._fates[tier][fate] += 1
 
     def _add_entry(self, entry: str, *, hit: bool) -> None:
         counts = self._asked.get(entry)
@@ -162,10 +177,19 @@ class RequestTally:
             name: Tier(
                 durations=durations,
                 target_s=(target_s := self._targets_s.get(name)),
-                attained=None if target_s is None else self._attained[name] / durations.samples,
+                attained=self._attained_share(name, target_s, durations.samples),
             )
             for name, durations in _known(self._tiers).items()
         }
+
+    def _attained_share(
+        self, tier: str, target_s: float | None, samples: int
+    ) -> float | None:  # fmt: skip
+        # The limiter's own word knows of targets that calls were given; older files have none.
+        told = attained_share(self._fates[tier])
+        if told is not None or target_s is None:
+            return told
+        return self._attained[tier] / samples
 
     def questions(self, texts: Mapping[str, str]) -> tuple[Question, ...]:
         """Return the most asked, with their texts where they are known."""

@@ -12,7 +12,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from accel_core.page import Markup
-    from accel_core.report.values import Durations, History, Neared, NearMisses, Question, Report
+    from accel_core.report.values import (
+        Durations,
+        History,
+        Neared,
+        NearMisses,
+        Question,
+        Report,
+        Tier,
+    )
 
 _TONES = {
     "exact": ("blue", "exact hits"),
@@ -37,6 +45,10 @@ _PARTS = {
     "backoff_s": "pauses between attempts",
     "model_s": "the model",
     "first_token_s": "· its first token",
+    "token_s": "· each token after it",
+    "embed_s": "embedding models",
+    "retrieval_s": "retrieval",
+    "tool_s": "tools",
 }
 _SHOWN = 8
 """Of a list, before one asks for more."""
@@ -50,7 +62,6 @@ def requests(report: Report) -> Iterator[Markup]:
         yield parts.missing(f"{_UNTOLD} Name a statistics file or a Prometheus endpoint.")
         return
     shown = [name for name in _TONES if report.outcomes.get(name)]
-    keys = charts.legend((_TONES[name][0], _TONES[name][1]) for name in shown)
     history = report.history
     if history is None:
         yield parts.card("", parts.missing("No history: this source tells totals alone."))
@@ -59,12 +70,7 @@ def requests(report: Report) -> Iterator[Markup]:
                    for name in shown if name in history.counts]  # fmt: skip
         yield parts.card(
             "Requests over time",
-            keys,
-            charts.both(
-                lambda size: charts.columns(
-                    size, "Requests over time", history.start_s, history.step_s, stacked
-                )
-            ),
+            *parts.over_time("Requests over time", history.start_s, history.step_s, stacked),
         )
         yield parts.cards(_rate(history), _endings(report))
         return
@@ -123,12 +129,7 @@ def savings(report: Report) -> Iterator[Markup]:
         ]
         yield parts.card(
             "Tokens over time",
-            charts.legend((one.tone, one.name) for one in tokens),
-            charts.both(
-                lambda size: charts.columns(
-                    size, "Tokens used and saved", history.start_s, history.step_s, tokens
-                )
-            ),
+            *parts.over_time("Tokens used and saved", history.start_s, history.step_s, tokens),
         )
     rows = [
         (
@@ -171,20 +172,31 @@ def latency(report: Report) -> Iterator[Markup]:
     yield parts.card("Percentiles", _quantiles({
         _LATENCY[name][0]: found[name] for name in _LATENCY if name in found}))  # fmt: skip
     if report.tiers:
-        yield parts.card(
-            "By the limiter's tier, until the first token",
-            _quantiles(
-                {name: one.durations for name, one in report.tiers.items()},
-                {
-                    name: "no target" if one.target_s is None or one.attained is None
-                    else f"{spell_share(one.attained)} in {spell_duration(one.target_s)}"
-                    for name, one in report.tiers.items()
-                },
-            ),
-        )  # fmt: skip
+        yield _tiers(report.tiers)
     if report.parts:
         yield parts.card("Where the time went", _quantiles(
             {_PARTS.get(name, name): one for name, one in report.parts.items()}))  # fmt: skip
+
+
+def _tiers(found: Mapping[str, Tier]) -> Markup:
+    whole = any(one.whole for one in found.values())
+    told = any(one.attained is not None for one in found.values())
+    return parts.card(
+        f"By the limiter's tier, until the {'answer was whole' if whole else 'first token'}",
+        _quantiles(
+            {name: one.durations for name, one in found.items()},
+            {name: _attained(one) for name, one in found.items()} if told or not whole else None,
+        ),
+        *([parts.remark("This source does not tell by tier when streams began; in time is"
+                        " who had the first token by then.")] if whole else []),
+    )  # fmt: skip
+
+
+def _attained(one: Tier) -> str:
+    if one.attained is None:
+        return "no target" if one.target_s is None else "not told"
+    share = spell_share(one.attained)
+    return share if one.target_s is None else f"{share} in {spell_duration(one.target_s)}"
 
 
 def _hills(
@@ -219,7 +231,7 @@ def _quantiles(found: Mapping[str, Durations], attained: Mapping[str, str] | Non
                 ),
                 spell_count(one.samples),
                 *map(spell_duration, (one.p50_s, one.p95_s, one.p99_s)),
-                *((attained[name],) if attained else ()),
+                *((parts.words(attained[name]),) if attained else ()),
             )
             for name, one in found.items()
         ),

@@ -71,23 +71,23 @@ def _edge(place: float) -> float:
 
 
 def of_buckets(bounds: Sequence[tuple[float, float]], total_s: float) -> Durations | None:
-    """Return durations of a Prometheus histogram; None of nothing.
+    """Return durations of a Prometheus histogram; None of nothing, or of no finite bound.
 
     Quantiles are interpolated linearly in their bucket, as PromQL's ``histogram_quantile`` does.
 
     Args:
-        bounds: upper bound and cumulative count, rising, the last bound infinite.
+        bounds: upper bound, above 0, and cumulative count, by rising bounds.
         total_s: the sum of all.
     """
-    samples = bounds[-1][1] if bounds else 0.0
-    if not samples:
+    samples = max((cumulative for _, cumulative in bounds), default=0.0)
+    if not samples or bounds[0][0] == math.inf:
         return None
     bins, low, before = [], 0.0, 0.0
     for high, cumulative in bounds:
         if cumulative > before:
             left, right = low or high / 2, high if high < math.inf else low * 2
             bins.append((left, right, cumulative - before))
-        low, before = high, cumulative
+        low, before = high, max(before, cumulative)
 
     def at(share: float) -> float:
         seen = 0.0

@@ -17,9 +17,10 @@ from accel_core.files.statistics_lines import HEAD, VERSION
 from accel_core.report.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from accel_core.config.limits import LimitsConfig
     from accel_core.policy.prices import PriceTable
     from accel_core.report.values import Report
 
@@ -31,7 +32,7 @@ def read_statistics(
     paths: Sequence[Path],
     *,
     since_s: float | None,
-    targets_s: Mapping[str, float | None],
+    limits: LimitsConfig,
     prices: PriceTable,
     now_s: float,
     progress: Callable[[float], None],
@@ -41,7 +42,7 @@ def read_statistics(
     Args:
         paths: of the files; the older part of each is read where it is.
         since_s: what happened before is left out.
-        targets_s: of the limiter's tiers.
+        limits: of the application, with the targets of its tiers.
         prices: what tokens cost.
         now_s: seconds since the epoch.
         progress: told how much is read, in [0, 1].
@@ -49,7 +50,7 @@ def read_statistics(
     Raises:
         FileError: one cannot be read, or is no such file.
     """
-    reader = _Reader(Tally(since_s=since_s, targets_s=targets_s), progress)
+    reader = _Reader(Tally(since_s=since_s, limits=limits), progress)
     named = (part for path in paths for part in (older_of(path), path) if part.exists())
     # A shell's stats*.jsonl names the older part, too: what is read twice counts twice.
     parts = list(dict.fromkeys(part.resolve() for part in named))
@@ -84,7 +85,6 @@ class _Reader:
         self._read_bytes = 0
 
     def read(self, path: Path) -> None:
-        at_s = 0.0
         with path.open("rb") as lines:
             for number, line in enumerate(lines, 1):
                 self._read_bytes += len(line)
@@ -95,16 +95,16 @@ class _Reader:
                 try:
                     told = orjson.loads(line)
                     if HEAD in told:
-                        at_s = self._head(told, path, number)
+                        self._head(told, path, number)
                     else:
-                        self.tally.add(told, at_s)
+                        self.tally.add(told)
                 except FileError:
                     raise
                 except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
                     self.unreadable += 1
         self._progress(min(1.0, self._read_bytes / self.total_bytes))
 
-    def _head(self, told: dict[str, Any], path: Path, number: int) -> float:
+    def _head(self, told: dict[str, Any], path: Path, number: int) -> None:
         version = told[HEAD]
         if not isinstance(version, int) or version > VERSION:
             problem = f"is of version {version!r}, which is later than {VERSION}"
@@ -113,4 +113,4 @@ class _Reader:
         if "lost" in told:
             # Each head has all that its process lost so far.
             self.lost[told["run"]] = {str(name): int(n) for name, n in told["lost"].items()}
-        return float(told["at_s"])
+        self.tally.begin(str(told.get("run", "")), float(told["at_s"]))

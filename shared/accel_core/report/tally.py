@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, Any
 
+from accel_core.config.limits import AMOUNTS
 from accel_core.events.requests import GENERATING
+from accel_core.policy.limits.account import Limits
+from accel_core.report.alone import AloneTally
+from accel_core.report.fill import FillTally
 from accel_core.report.near import NearTally
+from accel_core.report.races import RaceTally
 from accel_core.report.requests import RequestTally
 from accel_core.report.spread import Spread
 from accel_core.report.values import (
     OUTCOMES,
+    Guesses,
     History,
-    Limits,
+    LimitsMet,
     Losses,
     Report,
     Retrieval,
@@ -23,6 +29,7 @@ from accel_core.report.values import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from accel_core.config.limits import LimitsConfig
     from accel_core.policy.prices import PriceTable
 
 _SLOT_S = 10
@@ -40,17 +47,23 @@ class Tally:
 
     Args:
         since_s: what happened before is left out; None: nothing is.
-        targets_s: of the limiter's tiers, to the first token.
+        limits: of the application, with the targets of its tiers.
     """
 
-    def __init__(
-        self, *, since_s: float | None, targets_s: Mapping[str, float | None]
-    ) -> None:  # fmt: skip
+    def __init__(self, *, since_s: float | None, limits: LimitsConfig) -> None:
         self._since_s = since_s
-        self._requests, self._near = RequestTally(targets_s), NearTally()
+        self._requests, self._near = RequestTally(limits.tiers.targets()), NearTally()
+        self._races, self._alone = RaceTally(), AloneTally()
+        self._fill = FillTally(
+            Limits(**{name: getattr(limits, name) for name in AMOUNTS}),
+            limits.provider or "generic",
+        )
+        self._head_s, self._run = 0.0, ""
         self._counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._tools: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._saved_s: Counter[str] = Counter()
+        self._guesses: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        self._guessed_s: Counter[str] = Counter()
         self._suspended: defaultdict[str, list[str]] = defaultdict(list)
         self._waits = Spread()
         self._added = 0
@@ -62,7 +75,11 @@ class Tally:
             "Looked": lambda told, _: self._near.add(told),
             "LimitWaited": lambda told, _: self._waits.add(told["wait_s"]),
             "LimitRefused": self._refused,
+            "LimitsAlone": lambda told, at_s: self._alone.alone(told, self._run, at_s),
+            "LimitsShared": lambda _, at_s: self._alone.shared(self._run, at_s),
+            "PathsRaced": lambda told, _: self._races.add(told),
             "EmbeddingsServed": self._vectors,
+            "WriteDropped": self._dropped,
         }
         for name, (count, *of) in _COUNTED.items():
             self._ways[name] = self._counting(count, of)
@@ -70,14 +87,19 @@ class Tally:
             self._ways[name] = self._tool(name)
         self._ways["SpeculationSuspended"] = self._suspend
 
-    def add(self, told: dict[str, Any], head_s: float) -> None:
-        """Add an event's line, under a head of that moment.
+    def begin(self, run: str, at_s: float) -> None:
+        """Begin a batch of the process `run`, written at `at_s`, seconds since the epoch."""
+        self._head_s, self._run = at_s, run
+        self._alone.heard(run, at_s)
+
+    def add(self, told: dict[str, Any]) -> None:
+        """Add an event's line of this batch.
 
         Raises:
             KeyError, TypeError, ValueError: it is not such a line.
         """
         _check(told)
-        at_s = told.get("ended_s", head_s)
+        at_s = told.get("ended_s", self._head_s)
         if self._since_s is not None and at_s < self._since_s:
             return
         way = self._ways.get(told["is"])
@@ -88,6 +110,7 @@ class Tally:
         if self._added % _FOLDED_EVERY == 0:
             self._requests.fold()
             self._waits.fold()
+            self._races.fold()
         if self._from_s is None or self._until_s is None:
             self._from_s = self._until_s = at_s
         elif at_s > self._until_s:
@@ -104,7 +127,7 @@ class Tally:
         unreadable: int,
     ) -> Report:
         """Return what the lines came to."""
-        requests, counts = self._requests, self._counts
+        requests, counts, history = self._requests, self._counts, self._history()
         return Report(
             sources=(source,),
             made_at_s=made_at_s,
@@ -112,7 +135,7 @@ class Tally:
             until_s=self._until_s,
             outcomes=requests.all_outcomes(),
             endings=dict(requests.endings),
-            history=self._history(),
+            history=history,
             models=requests.models(prices),
             latency=requests.latency(),
             tiers=requests.tiers(),
@@ -122,34 +145,54 @@ class Tally:
                 "bypass": dict(requests.bypasses.most_common()),
                 "unstored": dict(counts["unstored"].most_common()),
                 "evicted": dict(counts["evicted"].most_common()),
+                "wasted": dict(counts["wasted"].most_common()),
             },
             near=self._near.found(),
             questions=requests.questions(self._near.texts),
             wrong=self._wrong(),
-            limits=Limits(
+            limits=LimitsMet(
                 waited=self._waits.durations(),
                 refused=counts["refused"].total(),
                 rejected=dict(counts["rejected"]),
                 hidden=counts["hidden"].total(),
+                fill=self._fill.found(history),
+                alone=self._alone.found(history),
             ),
             tools={name: self._told_tool(name) for name in sorted(self._tools)},
+            guesses={
+                name: Guesses(
+                    begun=of["begun"], used=of["used"], saved_s=float(self._guessed_s[name])
+                )
+                for name, of in sorted(self._guesses.items())
+            },
+            races=self._races.found(),
             retrieval=self._retrieval(),
             failures=dict(counts["failed"].most_common()),
-            losses=Losses(observers=dict(lost), unreadable_lines=unreadable),
+            losses=Losses(
+                observers=dict(lost),
+                unreadable_lines=unreadable,
+                writes=counts["dropped"].total(),
+            ),
         )
 
     def _request(self, told: dict[str, Any], at_s: float) -> None:
         if told.get("operation", "chat") not in GENERATING:
-            return  # embeddings, retrievals and tools spare no call of a model
+            # embeddings, retrievals and tools spare no call of a model
+            self._requests.add_beside(told)
+            return
         kind, used, saved = self._requests.add(told)
         slot = self._slot(at_s)
         slot[_NAMES.index(kind)] += 1
         slot[5] += used
         slot[6] += saved
+        self._fill.add(told, at_s)
 
     def _refused(self, told: dict[str, Any], at_s: float) -> None:
         self._counts["refused"][told["tier"]] += 1
         self._slot(at_s)[4] += 1
+
+    def _dropped(self, told: dict[str, Any], _: float) -> None:
+        self._counts["dropped"][""] += told["writes"]
 
     def _vectors(self, told: dict[str, Any], _: float) -> None:
         self._counts["vectors"].update({name: told[name] for name in ("cached", "shared", "asked")})
@@ -175,14 +218,21 @@ class Tally:
         kind = {"ToolCallBegun": "begun", "ToolCallWasted": "wasted"}.get(name, "")
 
         def add(told: dict[str, Any], _: float) -> None:
-            tool = told["tool"]
+            tool, predictor = told["tool"], told["predictor"]
             if name == "ToolCallReused":
-                self._tools[tool]["used" if told["predictor"] else "shared"] += 1
-                self._saved_s[tool] += told["saved_s"]
+                saved_s = told["saved_s"]
+                self._tools[tool]["used" if predictor else "shared"] += 1
+                self._saved_s[tool] += saved_s
+                self._guesses[predictor]["used"] += 1
+                self._guessed_s[predictor] += saved_s
             elif name == "ToolCallAudited":
                 self._tools[tool]["same" if told["same"] else "different"] += 1
             else:
                 self._tools[tool][kind] += 1
+                if kind == "begun":
+                    self._guesses[predictor]["begun"] += 1
+                else:
+                    self._counts["wasted"][told["reason"]] += 1
 
         return add
 
@@ -254,10 +304,12 @@ def _check(told: dict[str, Any]) -> None:
         elif type(value) is dict:
             for part in value.values():
                 _check_figure(part)
-        elif name in _TEXTS and type(value) is not str:
+        elif name in _GROUPS or (name in _TEXTS and type(value) is not str):
             raise TypeError(name)
     if told["is"] == "RequestEnded":
         known = told.get("tier", "exact") if told["outcome"] == "hit" else told["outcome"]
+        if told.get("attained", "kept") not in _FATES:
+            raise ValueError(told["attained"])
         if known not in OUTCOMES or not {"ending", "total_s"} <= told.keys():
             raise ValueError(known)
 
@@ -271,11 +323,13 @@ _LARGEST = 1e11
 """Of whatever is counted; as a stamp it is the year 5138."""
 _FIGURES = frozenset(
     "total_s ended_s wait_s saved_s attempts seen_tokens similarity probability cached asked"
-    " shared".split()
+    " shared share writes".split()
 )
+_FATES = frozenset({"kept", "late", "rejected"})
+_GROUPS = frozenset({"parts", "used", "saved"})
 _TEXTS = frozenset(
     "outcome ending tier model service_tier entry_id reason tool id near_id text near_text"
-    " predictor".split()
+    " predictor attained".split()
 )
 _COUNTED = {
     "CacheRefused": ("unstored", "reason"),

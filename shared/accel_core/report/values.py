@@ -56,12 +56,23 @@ class History:
 class Tier:
     """Waits of one of the limiter's tiers, until the first token or an unstreamed answer's end.
 
-    ``target_s``: None: there is none; ``attained``: the share within it.
+    ``target_s``: None: none is known; ``attained``: the share within it. ``whole``: they are until
+    the end of streamed answers, too, since the source does not tell when their first token came.
     """
 
     durations: Durations
     target_s: float | None = None
     attained: float | None = None
+    whole: bool = False
+
+
+def attained_share(fates: Mapping[str, int]) -> float | None:
+    """Return the share of a tier's calls that were in time, by `RequestEnded.attained`.
+
+    Those that were turned away were not. None: nothing is told of any.
+    """
+    known = sum(fates.get(fate, 0) for fate in ("kept", "late", "rejected"))
+    return fates.get("kept", 0) / known if known else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,13 +133,70 @@ class Wrong:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What providers' limits did: calls that waited, were refused (429), or turned away by us."""
+class Fill:
+    """How full a limit was, over time.
+
+    Attributes:
+        limit: its name, as ``tokens_per_minute``.
+        amount: of it; None: it is not configured.
+        peaks: for each slot of the history the most that its minutes (or days) held: those that
+            end in the slot.
+    """
+
+    limit: str
+    amount: float | None
+    peaks: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alone:
+    """Processes that could not ask for shared limits, and went on with a share of their own.
+
+    ``least_share``: in [0, 1], 0 where nobody was let through, None where that never was;
+    ``longest_s``: that one was; ``processes``: how many were, for each slot of the history.
+    """
+
+    times: int
+    least_share: float | None
+    longest_s: float
+    processes: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsMet:
+    """What providers' limits did: calls that waited, were refused (429), or turned away by us.
+
+    ``fill``: how full they were, of those that are configured, else calls and tokens a minute.
+    """
 
     waited: Durations | None
     refused: int | None
     rejected: Mapping[str, int] | None
     hidden: int | None = None
+    fill: tuple[Fill, ...] | None = None
+    alone: Alone | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RacePath:
+    """One way to an answer: what became of it (`events.PathOutcome`), and how long it took."""
+
+    outcomes: Mapping[str, int]
+    took: Durations | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Races:
+    """Answers that several ways were tried for at once.
+
+    ``count``: races; ``unanswered``: those that ended in an error; ``took``: until they were over;
+    ``paths``: by name. None: not told.
+    """
+
+    count: int | None
+    unanswered: int | None
+    took: Durations | None
+    paths: Mapping[str, RacePath]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +213,19 @@ class Tool:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Guesses:
+    """What one predictor of tool calls came to; under ``""``, calls given to several who asked.
+
+    ``begun``: calls that it began; ``used``: calls that were answered by one; ``saved_s``: how much
+    sooner they were, altogether.
+    """
+
+    begun: int = 0
+    used: int = 0
+    saved_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Retrieval:
     """Documents, answers made of them, and vectors that were served instead of made anew."""
 
@@ -158,10 +239,11 @@ class Retrieval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Losses:
-    """What the report does not hold: events that observers lost, lines that could not be read."""
+    """What is missing: events that observers lost, lines nobody could read, writes let go."""
 
     observers: Mapping[str, int]
     unreadable_lines: int
+    writes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,13 +277,16 @@ class Report:
         latency: by ``hit``, ``miss``, ``bypass``; ``without``: what all would have taken without
             the cache, as far as that is known; ``with``: what they took.
         tiers: by the limiter's tier.
-        parts: where the time went, by part.
-        reasons: why: of ``miss``, ``bypass``, ``unstored``, ``evicted``.
+        parts: where the time went, by part of `events.requests.Parts`, and ``token_s``: the time
+            for each token of a stream after its first.
+        reasons: why: of ``miss``, ``bypass``, ``unstored``, ``evicted``, ``wasted`` (guesses).
         near: what a lower threshold would have served.
         questions: the most asked.
         wrong: hits that were wrong.
         limits: what limits did.
         tools: speculation, by tool.
+        guesses: speculation, by predictor.
+        races: of several ways to an answer.
         retrieval: documents and vectors.
         failures: of backends, by ``backend.operation``.
         losses: what is missing here.
@@ -223,8 +308,10 @@ class Report:
     near: NearMisses | None = None
     questions: tuple[Question, ...] | None = None
     wrong: Wrong | None = None
-    limits: Limits | None = None
+    limits: LimitsMet | None = None
     tools: Mapping[str, Tool] | None = None
+    guesses: Mapping[str, Guesses] | None = None
+    races: Races | None = None
     retrieval: Retrieval | None = None
     failures: Mapping[str, int] | None = None
     losses: Losses | None = None
