@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 _MOST_ELSEWHERE = 5
 _GONE = "its entry is not there any more, or never was: expired, removed, refused, or not one's own"
 _OUTLIVED = "what was found before is not served any more: its documents changed, or its time is up"
+_UNKNOWN = "the shared store rests, so what its documents are now is not known"
 _NO_GATE = "the retrieval gate failed ({}), so documents are searched"
 _AWAY = "the shared store could not be read: {}"
 
@@ -140,8 +141,9 @@ class Explainer:
         kept = None
         try:
             await self._tiers.catch_up(io)
-            if ask is not None:  # None: what its documents are now is not known
+            if ask is not None:
                 view = await self._retrieving.views.of(io, ask)
+                notes += [_UNKNOWN] if view is None else []
             kept = await self._kept(io, subject, view, notes)
         except Exception as error:  # a third party's store raises what it likes
             notes.append(_AWAY.format(type(error).__name__))
@@ -196,7 +198,7 @@ class Explainer:
         # What rests on documents is found again whatever it is about.
         reason = (request.never if subject.ask is None else "") or verdict.reason
         if kept is not None and view is not None:
-            reason = view.exactly(kept)
+            reason = view.exactly(kept) or "exact"  # its time may be up by now
         if subject.controls.refresh:
             entry, reason = None, "refresh"
         best = found.near[0][1] if found.near else None

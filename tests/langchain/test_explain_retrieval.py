@@ -148,7 +148,13 @@ class TestRetrievers:
         assert len(accel.retrieval._flights) == 0
 
     def test_documents_by_name_in_a_shared_store(
-        self, make_accel: MakeAccel, colour: Colour, why: Any, tmp_path: Any
+        self,
+        make_accel: MakeAccel,
+        colour: Colour,
+        why: Any,
+        *,
+        tmp_path: Any,
+        monkeypatch: pytest.MonkeyPatch,
     ) -> None:
         """Another process's finding is told; a store that cannot say what changed is a miss."""
         settings = {"cache": {"store": {"kind": "sqlite", "path": str(tmp_path / "a.sqlite")}}}
@@ -159,6 +165,11 @@ class TestRetrievers:
         assert why(other, fast, QUESTION).outcome == "hit"
         one.corpus("shop").changed()
         assert why(other, fast, QUESTION).outcome == "miss"
+        with monkeypatch.context() as patched:
+            patched.setattr(other._built.corpora, "_rests", lambda: True)
+            resting = why(other, fast, QUESTION)
+        assert (resting.reason, len(resting.notes)) == ("backend", 1)
+        assert "rests" in resting.notes[0]
 
         def fails(*_: Any) -> Any:
             raise OSError("gone")
