@@ -23,7 +23,13 @@ from pydantic import SecretStr
 
 from accel_core.accel import Accel
 from accel_core.config import from_mapping
-from accel_core.events.requests import Parts, RequestEnded, Tokens
+from accel_core.events.requests import (
+    MODEL_OPERATIONS,
+    OPERATIONS,
+    Parts,
+    RequestEnded,
+    Tokens,
+)
 from accel_core.observer.otel import OtelObserver
 from accel_core.observer.prices import load_prices
 from accel_core.observer.prometheus import PrometheusObserver
@@ -190,17 +196,25 @@ def _beside(context: Context, bad: Callable[[Event], None]) -> float:
 
 
 def cardinality(context: Context) -> Measured:  # noqa: ARG001
-    """Tell Prometheus of 10,000 tenants and 1,000 models, all bounds at their defaults."""
+    """Tell Prometheus of 10,000 tenants and 1,000 models, all bounds at their defaults.
+
+    Of every operation: a third of the models each of chat, completions and embeddings, and as many
+    names of tools, retrievers and engines.
+    """
     registry = CollectorRegistry()
     observer = PrometheusObserver(load_prices(), registry=registry)
+    used = Tokens(10.0, 10.0)
+    named = sorted(OPERATIONS - MODEL_OPERATIONS)
     for n in range(_TENANTS):
-        model, tenant = f"model-{n % _MODELS}", f"{n:048x}"
-        used, parts = Tokens(10.0, 10.0), Parts(model_s=0.1)
+        of, tenant = n % _MODELS, f"{n:048x}"
         asked = RequestEnded(
-            "chat", "miss", "answered", "no_entry", 0.1, 0.0, model, tenant=tenant, parts=parts
-        )
+            sorted(MODEL_OPERATIONS)[of % 3], "miss", "answered", "no_entry", 0.1, 0.0,
+            f"model-{of}", tenant=tenant, parts=Parts(lookup_s=0.1, model_s=0.1),
+        )  # fmt: skip
         observer(asked._replace(used=used, attempts=1))
         observer(asked._replace(outcome="hit", reason="exact", saved=used))
+        step = asked._replace(operation=named[of % 3], model="", name=f"name-{of}")
+        observer(step._replace(parts=Parts(lookup_s=0.1, retrieval_s=0.1)))
     series = sum(len(family.samples) for family in registry.collect())
     return Measured(series, f"{_TENANTS} tenants, {_MODELS} models: {series} series")
 

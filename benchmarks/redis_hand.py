@@ -200,11 +200,11 @@ class Hand:
 
     def _forged(self, value: bytes) -> bytes:
         """Return an entry of the same key and place with another answer, sealed with no right."""
-        entry = codec.decode(codec.grown(value), Seal())
+        entry = codec.decode(value, Seal())
         if isinstance(entry, str):
             return self._noise()
         seal = Seal(self._dice.choice([None, self._dice.randbytes(32)]))
-        return codec.shrunk(replace(entry, payload=b'"forged"'), seal)[0]
+        return codec.encode(replace(entry, payload=b'"forged"'), seal)
 
     def _noise(self) -> bytes:
         if self._dice.random() < 0.4:

@@ -98,11 +98,13 @@ class Bridge:
     def _begin(self, prompt: str, llm_string: str) -> Call | None:
         """Open a call; None: it bypasses the cache, and nothing will tell how it ends."""
         chats = is_dump(prompt)
-        record = self.accel.begin("chat" if chats else "text_completion")
-        if record is not None and chats:
-            record.told = current_run()
+        told = current_run() if chats else None
+        call = self.accel.begin("chat" if chats else "text_completion", told=told)
         asked = self._asked(prompt, llm_string)
-        return None if asked is None else self.accel.call(*asked, record=record)
+        if asked is None:
+            return None
+        call.asks(*asked)
+        return call
 
     def _asked(
         self, prompt: str, llm_string: str, *, report: bool = True
@@ -163,7 +165,7 @@ class Bridge:
         led = self._led.get(owner)
         flight = None if led is None else led.pop(request.key, None)
         record = None if flight is None else self._records.pop(flight, None)
-        call = self.accel.call(request, controls, flight, record)
+        call = self.accel.resume(request, controls, flight, record)
         call.store(lambda: _answers.to_answer(generations))
         call.end(lambda: used_in(generations))
 

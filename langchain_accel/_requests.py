@@ -14,6 +14,7 @@ import orjson
 
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.policy.identity import Prompt, Turn
+from accel_core.policy.model_names import model_named
 from langchain_accel._turns import from_dump
 
 if TYPE_CHECKING:
@@ -64,31 +65,10 @@ class Requests:
         key = (prompt, llm_string, tenant, controls.namespace, mark)
         request = None if mark is None else self._memo.get(key)
         if request is None:
-            request = self._name(prompt, llm_string, run, controls, report=report)
+            request = name_dump(self._accel, (prompt, llm_string), run, controls, report=report)
             if request is not None and mark is not None:
                 self._remember(key, request, len(prompt) + len(llm_string) + len(mark))
         return request
-
-    def _name(
-        self, prompt: str, llm_string: str, run: Run | None, controls: Controls, *, report: bool
-    ) -> Request | None:
-        try:
-            turns = from_dump(prompt) if run is not None or _SEPARATOR in llm_string else None
-        except Unidentifiable:
-            self._accel.bypass("unidentifiable", report=report)
-            return None
-        params = {} if run is None or turns is None else seen(run.params)
-        if not self._accel.admits(temperature(params, llm_string), report=report):
-            return None
-        if turns is None:
-            named = Prompt("langchain.llm", llm_string, (Turn("user", (prompt,)),))
-        elif params:
-            printed = "" if run is None else run.printed
-            model = {"llm": llm_string + printed, "params": params}
-            named = Prompt("langchain.chat", model, turns, source=source(params))
-        else:
-            named = Prompt("langchain.chat", llm_string, turns)
-        return identify(self._accel, named, controls, report=report)
 
     def _remember(self, key: _Key, request: Request, chars: int) -> None:
         if chars > _MEMO_CHARS // 8:
@@ -102,6 +82,35 @@ class Requests:
             except (StopIteration, KeyError, RuntimeError):
                 return  # another thread is trimming
             self._chars -= len(oldest[0]) + len(oldest[1]) + len(oldest[4] or b"")
+
+
+def name_dump(
+    accel: Asking,
+    given: tuple[str, str],
+    run: Run | None,
+    controls: Controls,
+    *,
+    report: bool = True,
+) -> Request | None:
+    """Name a call from what a cache is `given`, prompt and model; None: it bypasses the cache."""
+    prompt, llm_string = given
+    try:
+        turns = from_dump(prompt) if run is not None or _SEPARATOR in llm_string else None
+    except Unidentifiable:
+        accel.bypass("unidentifiable", report=report)
+        return None
+    params = {} if run is None or turns is None else seen(run.params)
+    if not accel.admits(temperature(params, llm_string), report=report):
+        return None
+    if turns is None:
+        named = Prompt("langchain.llm", llm_string, (Turn("user", (prompt,)),))
+    elif params:
+        printed = "" if run is None else run.printed
+        model = {"llm": llm_string + printed, "params": params}
+        named = Prompt("langchain.chat", model, turns, source=source(params))
+    else:
+        named = Prompt("langchain.chat", llm_string, turns)
+    return identify(accel, named, controls, report=report)
 
 
 def identify(
@@ -129,7 +138,7 @@ def temperature(params: Mapping[str, Any], llm_string: str) -> float | None:
 
 def source(params: Mapping[str, Any]) -> str:
     """Return a readable name of the model."""
-    return str(params.get("model") or params.get("model_name") or "")
+    return model_named(params.get("model")) or model_named(params.get("model_name"))
 
 
 def fingerprint(run: Run) -> bytes | None:

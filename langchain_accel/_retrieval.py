@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from langchain_core.retrievers import BaseRetriever
 
+    from accel_core.asking import Asking
     from accel_core.place import Place
     from accel_core.policy.controls import Controls
 
@@ -73,9 +74,17 @@ def stores_in(retriever: BaseRetriever) -> list[Any]:
     return reading.stores
 
 
-def ask_of(place: Place, retriever: BaseRetriever, call: Asked) -> tuple[Ask, Documents] | None:
-    """Name a call, and say how its answer is stored; None: it bypasses the cache."""
-    accel = place.accel
+def ask_of(
+    accel: Asking, place: Place, retriever: BaseRetriever, call: Asked
+) -> tuple[Ask, Documents] | None:
+    """Name a call, and say how its answer is stored; None: it bypasses the cache.
+
+    Args:
+        accel: names it.
+        place: where its answers are kept.
+        retriever: is asked.
+        call: what.
+    """
     if not accel.config.retrieval.enabled:
         accel.bypass("disabled")
         return None

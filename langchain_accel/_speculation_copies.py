@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from langchain_core.runnables.config import ensure_config
 
 from accel_core import events
+from accel_core.errors import in_words
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.subclasses import subclass
 from langchain_accel._speculation_arguments import Arguments
@@ -103,7 +104,7 @@ class Copies:
             try:
                 made = _view(tool, self._subclass(type(tool)))
             except Exception as error:  # somebody's class: its calls are made as ever
-                detail = f"{tool.name}: {type(error).__name__}: {error}"
+                detail = f"{tool.name}: {in_words(error)}"
                 self._runs.emit(events.BackendFailed("speculation", "copy", detail))
                 made = tool
             self._known.note(made, self._known.kind(tool))

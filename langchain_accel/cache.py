@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.caches import BaseCache
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
-    from langchain_core.language_models.chat_models import BaseChatModel
     from langchain_core.outputs import Generation
-    from langchain_core.runnables import RunnableConfig
+    from langchain_core.runnables import Runnable, RunnableConfig
 
     from accel_core.accel import Accel
     from accel_core.explanation import Explanation
@@ -61,16 +60,52 @@ class AccelCache(BaseCache):
         await self._bridge.aupdate(prompt, llm_string, return_val)
 
     def explain(
-        self, model: BaseChatModel, asked: Any, config: RunnableConfig | None = None, **kwargs: Any
+        self,
+        model: Runnable[Any, Any],
+        asked: Any,
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
     ) -> Explanation:
         """Say why ``model.invoke(asked, config)`` would be answered from here, or not.
 
         As `Accel.explain` does of an accelerated model.
+
+        Args:
+            model: a chat model or a plain language model; what is bound to it counts.
+            asked: as its ``invoke`` takes it, as are the others.
+            config: of a plain language model no cache is told of it.
+            **kwargs: such as ``stop``.
+
+        Raises:
+            TypeError: it is neither.
         """
+        return self.accel.explain(self._named(model), asked, config, **kwargs)
+
+    async def aexplain(
+        self,
+        model: Runnable[Any, Any],
+        asked: Any,
+        config: RunnableConfig | None = None,
+        **kwargs: Any,
+    ) -> Explanation:
+        """Async form of `explain`."""
+        return await self.accel.aexplain(self._named(model), asked, config, **kwargs)
+
+    def _named(self, model: Runnable[Any, Any]) -> object:
+        """Return what names the calls of `model` as the cache does."""
+        from langchain_core.language_models.chat_models import BaseChatModel
+        from langchain_core.language_models.llms import BaseLLM
+
+        from langchain_accel._accelerate import replaced
+        from langchain_accel._plain import Plain
         from langchain_accel.chat_model import accelerate_chat_model
 
-        accelerated = accelerate_chat_model(model, self.accel)
-        return self.accel.explain(accelerated, asked, config, **kwargs)
+        named: dict[type, Callable[[Any], Any]] = {
+            BaseChatModel: lambda chat: accelerate_chat_model(chat, self.accel),
+            BaseLLM: Plain,
+        }
+        made = replaced(model, named)
+        return model if made is None else made
 
     def clear(self, **kwargs: Any) -> None:
         """Remove every entry, or with ``tag``, ``namespace``, ``scope`` or ``id`` those it means.

@@ -2,18 +2,21 @@
 
 It reads what LangChain tells callbacks of each answer, hits of `AccelCache` and of `accelerate`
 among them, and adds it up: altogether, by run, by tag, and by tenant. One handler serves threads
-and tasks; its methods do not wait, and run in the caller's own context in both.
+and tasks; its methods do not wait, and run in the caller's own context in both. What LangChain
+never tells the end of, as of a task that was cancelled, is forgotten in its turn.
 """
 
 from __future__ import annotations
 
 import threading
+from asyncio import CancelledError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from langchain_core.callbacks import BaseCallbackHandler
 
 from accel_core import tenancy
 from accel_core.events.requests import Tokens, read_tokens
+from accel_core.forking import renewed_in_children
 from accel_core.observer.prices import load_prices
 from accel_core.policy.labels import Labels
 from accel_core.policy.spending import Spending, saved, spent
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
 
 _MOST_RUNS = 10_000
 _MOST_NAMES = 1_000
+_GIVEN_UP = (GeneratorExit, CancelledError, KeyboardInterrupt)
 
 
 class _Asked(NamedTuple):
@@ -66,7 +70,8 @@ class AccelCallbackHandler(BaseCallbackHandler):
 
     def __init__(self, prices: str | None = None) -> None:
         self._prices: PriceTable = load_prices(prices)
-        self._lock = threading.Lock()
+        self.after_fork()
+        renewed_in_children(self)
         self._roots: dict[UUID, UUID] = {}
         self._asked: dict[UUID, _Asked] = {}
         self._tag_names, self._tenant_names = Labels(_MOST_NAMES), Labels(_MOST_NAMES)
@@ -83,6 +88,12 @@ class AccelCallbackHandler(BaseCallbackHandler):
         self, serialized: Any, input_str: Any, *, run_id: UUID, **details: Any
     ) -> None:
         """Note whose part a run is."""
+        self._begin(run_id, details)
+
+    def on_retriever_start(
+        self, serialized: Any, query: Any, *, run_id: UUID, **details: Any
+    ) -> None:
+        """Note whose part a run is: some retrievers ask models."""
         self._begin(run_id, details)
 
     def on_chat_model_start(
@@ -103,27 +114,43 @@ class AccelCallbackHandler(BaseCallbackHandler):
                 self._add(asked, self._came_to(response, asked.model))
 
     def on_llm_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
-        """Count a failure."""
+        """Count a failure; who gives a stream up, or is cancelled, has not failed."""
         with self._lock:
             asked = self._asked.pop(run_id, None)
-            if asked is not None:
+            if asked is not None and not isinstance(error, _GIVEN_UP):
                 self._add(asked, Spending(failures=1))
 
     def on_chain_end(self, outputs: Any, *, run_id: UUID, **_: Any) -> None:
         """Forget whose part a run was."""
-        self._roots.pop(run_id, None)
+        self._end(run_id)
 
     def on_chain_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         """Forget whose part a run was."""
-        self._roots.pop(run_id, None)
+        self._end(run_id)
 
     def on_tool_end(self, output: Any, *, run_id: UUID, **_: Any) -> None:
         """Forget whose part a run was."""
-        self._roots.pop(run_id, None)
+        self._end(run_id)
 
     def on_tool_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
         """Forget whose part a run was."""
-        self._roots.pop(run_id, None)
+        self._end(run_id)
+
+    def on_retriever_end(self, documents: Any, *, run_id: UUID, **_: Any) -> None:
+        """Forget whose part a run was."""
+        self._end(run_id)
+
+    def on_retriever_error(self, error: BaseException, *, run_id: UUID, **_: Any) -> None:
+        """Forget whose part a run was."""
+        self._end(run_id)
+
+    def after_fork(self) -> None:
+        """Use a lock of this process."""
+        self._lock = threading.Lock()
+
+    def _end(self, run_id: UUID) -> None:
+        with self._lock:
+            self._roots.pop(run_id, None)
 
     def _begin(self, run_id: UUID, details: dict[str, Any]) -> UUID:
         parent = details.get("parent_run_id")

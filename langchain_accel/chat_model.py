@@ -119,20 +119,20 @@ def _begin(
 ) -> Call:
     """Open the call of `model`, or a bypass; it is recorded unless another one makes it."""
     if _inside.get():
-        return accel.call(None, None)
+        return accel.part_of_another()
     run = current_run()
-    record = accel.begin("chat", streamed=streamed)
+    call = accel.begin("chat", streamed=streamed, told=run)
     controls = accel.controls(
         None if run is None else run.metadata, None if run is None else run.tags
     )
     request = None
     if controls is not None:
         request = request_of(accel, model, messages, arguments, controls)
-    if record is not None:
-        record.told = run
-        if request is None:
-            record.model = model_name(model, arguments)
-    return accel.call(request, controls, record=record)
+    if controls is None or request is None:
+        call.passes_by(model_name(model, arguments))
+    else:
+        call.asks(request, controls)
+    return call
 
 
 def _limits(model: BaseChatModel) -> Deferred:

@@ -13,6 +13,7 @@ import functools
 from typing import TYPE_CHECKING, Any
 
 from accel_core.embedding_call import EmbeddingCall
+from accel_core.embedding_usage import overheard
 from accel_core.errors import UnsupportedError
 from accel_core.subclasses import MARK, generated, own_class, subclass
 
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from accel_core.accel import Accel
 
 _QUERY, _DOCUMENT = "langchain.embedding.query", "langchain.embedding.document"
+_CLIENTS = ("client", "async_client")
+"""Where LangChain's models of OpenAI keep what they ask through."""
 
 
 def accelerate_embeddings(embeddings: Embeddings, accel: Accel) -> Embeddings:
@@ -41,6 +44,9 @@ def accelerate_embeddings(embeddings: Embeddings, accel: Accel) -> Embeddings:
             "__slots__: leave them out of the class"
         )
     made = original(embeddings)
+    for name in _CLIENTS:
+        if name in vars(made):
+            vars(made)[name] = overheard(vars(made)[name])
     base = type(made)
     kind = generated(accel, base, lambda: _subclass(base, accel))
     object.__setattr__(made, "__class__", kind)

@@ -16,8 +16,13 @@ from langchain_core.callbacks.manager import (
     AsyncCallbackManagerForRetrieverRun,
     CallbackManagerForRetrieverRun,
 )
-from langchain_core.runnables.config import var_child_runnable_config
+from langchain_core.runnables.config import (
+    ensure_config,
+    merge_configs,
+    var_child_runnable_config,
+)
 
+from accel_core.asking import NAMES
 from accel_core.drive import blocking
 from accel_core.retrieval_call import RetrievalCall
 from accel_core.subclasses import (
@@ -33,13 +38,16 @@ from langchain_accel._retrieval import Asked, ask_of, stores_in
 from langchain_accel._watch import watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from langchain_core.documents import Document
     from langchain_core.retrievers import BaseRetriever
+    from langchain_core.runnables import RunnableConfig
     from langchain_core.vectorstores import VectorStore
 
+    from accel_core.asking import Asking
     from accel_core.place import Place
+    from accel_core.policy.controls import Controls
     from accel_core.retrieval import Ask
     from langchain_accel._documents import Documents
 
@@ -95,6 +103,7 @@ def _subclass(base: type[BaseRetriever], place: Place) -> type[BaseRetriever]:
         method: _asking(base, place, method),
         amethod: _aasking(base, place, amethod),
         MARK: place,
+        NAMES: staticmethod(explained),
     }
     made: Any = subclass(base, namespace)
     # LangChain read it off the signature above; only the user's own method is given arguments.
@@ -172,7 +181,36 @@ def _asked(
     arguments = dict(kwargs)
     config = arguments.pop("config", None) or var_child_runnable_config.get() or {}
     call = Asked(query, arguments, config.get("configurable") or {}, controls)
-    return ask_of(place, retriever, call)
+    return ask_of(place.accel, place, retriever, call)
+
+
+def explained(
+    accel: Asking,
+    retriever: BaseRetriever,
+    asked: Any,
+    config: RunnableConfig | None = None,
+    *,
+    bound: Sequence[RunnableConfig] = (),
+    **kwargs: Any,
+) -> tuple[Ask | None, Controls | None]:
+    """Name the call that ``retriever.invoke`` would make, as `asking.NAMES` demands.
+
+    Args:
+        accel: names it.
+        retriever: is asked.
+        asked: as ``invoke`` takes it.
+        config: likewise.
+        bound: configurations that it is bound with, the outermost first.
+        **kwargs: the call's further parameters.
+    """
+    told = ensure_config(merge_configs(*reversed(bound), config))
+    metadata = {**(retriever.metadata or {}), **told["metadata"]}
+    controls = accel.controls(metadata, [*(retriever.tags or ()), *told["tags"]])
+    if controls is None:
+        return None, None
+    call = Asked(asked, kwargs, told.get("configurable") or {}, controls)
+    named = ask_of(accel, getattr(type(retriever), MARK), retriever, call)
+    return (None, None) if named is None else (named[0], controls)
 
 
 def _managed(

@@ -13,6 +13,7 @@ from llama_index_instrumentation.dispatcher import active_instrument_tags
 
 from accel_core.policy.identity import Prompt
 from accel_core.policy.model_fields import counts, described
+from accel_core.policy.model_names import model_named
 from accel_core.subclasses import own_class
 from llamaindex_accel._turns import from_messages, from_prompt
 
@@ -70,7 +71,8 @@ def _name(accel: Asking, llm: BaseLLM, prompt: Prompt, controls: Controls) -> Re
 
 def model_name(llm: BaseLLM) -> str:
     """Return a readable name of the model."""
-    return str(getattr(llm, "model", None) or getattr(llm, "model_name", None) or "")
+    # The second only where it is needed: Pydantic takes microseconds to say that there is none.
+    return model_named(getattr(llm, "model", None)) or model_named(getattr(llm, "model_name", None))
 
 
 def describe(llm: BaseLLM) -> dict[str, Any]:

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from accel_core.policy.limits.model_request import ModelRequest
     from accel_core.semantic_cache import Hit
 
+TOLD = "__accel_told__"
+"""Class attribute of accelerated LLMs: what is told of each call (`recording.Told`)."""
+
 _END: Any = object()
 _SWITCHES = ("accel:no-cache", "accel:no-store", "accel:refresh")
 
@@ -103,15 +106,17 @@ def _begin(
 ) -> Call:
     """Open the call of `llm`, or a bypass; it is recorded unless another one makes it."""
     if _asks_itself(llm):
-        return accel.call(None, None)
-    record = accel.begin(kind.operation, streamed=streamed)
+        return accel.part_of_another()
+    call = accel.begin(kind.operation, streamed=streamed, told=getattr(llm, TOLD))
     controls, request = controls_of_call(accel), None
     if controls is not None:
         asked, given = _given(kind, args, kwargs)
         request = kind.request(accel, llm, asked, given, controls)
-    if request is None and record is not None:
-        record.model = model_name(llm)
-    return accel.call(request, controls, record=record)
+    if controls is None or request is None:
+        call.passes_by(model_name(llm))
+    else:
+        call.asks(request, controls)
+    return call
 
 
 def explained(

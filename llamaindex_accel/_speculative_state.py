@@ -11,7 +11,7 @@ from llama_index.core.tools import FunctionTool
 from llama_index.core.tools.types import BaseTool
 
 from accel_core import events
-from accel_core.errors import UnsupportedError
+from accel_core.errors import UnsupportedError, in_words
 from llamaindex_accel._speculative_draft import AtHand, at_hand
 from llamaindex_accel._speculative_tools import copied_of, copy_of, original_of
 from llamaindex_accel._speculative_turn import Turn
@@ -87,9 +87,7 @@ class Speculation:
 
     def failed(self, error: Exception) -> None:
         """Report that a turn is without speculation."""
-        self._runs.accel._emit(
-            events.BackendFailed("speculation", "begin", f"{type(error).__name__}: {error}")
-        )
+        self._runs.accel._emit(events.BackendFailed("speculation", "begin", in_words(error)))
 
     def __deepcopy__(self, memo: object) -> Speculation:
         return self

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from llama_index.core.bridge.pydantic import BaseModel
 from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR
 
+from accel_core.asking import NAMES
 from accel_core.subclasses import MARK, generated, own_class, subclass
 from llamaindex_accel._retrieval import watch_stores_in
 
@@ -27,6 +28,7 @@ def placed(
     place: Place,
     accelerate: Callable[[Any, Place], Any],
     methods: Mapping[str, Callable[[Any, Place, str], Callable[..., Any]]],
+    names: Callable[..., Any] | None = None,
 ) -> Any:
     """Return a copy of `value` whose class overrides `methods`; itself where it is one already.
 
@@ -35,6 +37,7 @@ def placed(
         place: where its answers are kept.
         accelerate: makes the copy anew where it was pickled.
         methods: make a method, given the application's class, the place and the method's name.
+        names: as `asking.NAMES`; None: its calls cannot be explained.
     """
     if vars(type(value)).get(MARK) == place:
         return value
@@ -42,7 +45,9 @@ def placed(
     made = original(value)
     base = type(made)
     key = (base, place.corpus, place.version)
-    kind: type = generated(place.accel, key, lambda: _subclass(base, place, accelerate, methods))
+    kind: type = generated(
+        place.accel, key, lambda: _subclass(base, place, accelerate, methods, names)
+    )
     object.__setattr__(made, "__class__", kind)  # a frozen model would refuse
     return made
 
@@ -67,10 +72,12 @@ def _subclass(
     place: Place,
     accelerate: Callable[[Any, Place], Any],
     methods: Mapping[str, Callable[[Any, Place, str], Callable[..., Any]]],
+    names: Callable[..., Any] | None,
 ) -> type:
     namespace: dict[str, Any] = {
         "__reduce__": lambda self: (accelerate, (original(self), place)),
         MARK: place,
+        **({} if names is None else {NAMES: staticmethod(names)}),
     }
     for name, make in methods.items():
         method = functools.update_wrapper(make(base, place, name), getattr(base, name))

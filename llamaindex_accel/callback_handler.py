@@ -24,6 +24,7 @@ from llama_index.core.callbacks.schema import CBEventType, EventPayload
 
 from accel_core import tenancy
 from accel_core.events.requests import Tokens, read_tokens
+from accel_core.forking import renewed_in_children
 from accel_core.observer.prices import load_prices
 from accel_core.policy.labels import Labels
 from accel_core.policy.spending import Spending, saved, spent
@@ -44,15 +45,26 @@ class _Open:
     Attributes:
         outer: the call in whose context it began, if any.
         counted: whether a call inside it was counted for it.
+        tenant: whose it is: of who made it, whoever reads its stream.
     """
 
-    def __init__(self, model: str, asked: str, outer: _Open | None) -> None:
-        self.model, self.asked, self.outer = model, asked, outer
+    def __init__(self, model: str, told: dict[str, Any], outer: _Open | None) -> None:
+        self.model, self.asked, self.outer = model, _asked(told), outer
+        self._chats = bool(told.get(EventPayload.MESSAGES))
         self.counted = self.ended = False
+        self.tenant = tenancy.current()
 
     def is_inside(self, other: _Open | None) -> bool:
-        """Whether `other` asks the same, and so made this call."""
-        return other is not None and not other.ended and other.asked == self.asked
+        """Whether `other` asks the same model the same in the other form, and so made this call.
+
+        In the same form it is another call: somebody asks again while he still reads a stream.
+        """
+        return (
+            other is not None
+            and not other.ended
+            and (other.model, other.asked) == (self.model, self.asked)
+            and other._chats is not self._chats
+        )
 
 
 _current: ContextVar[_Open | None] = ContextVar("accel_llamaindex_open", default=None)
@@ -76,7 +88,8 @@ class AccelCallbackHandler(BaseCallbackHandler):
     def __init__(self, prices: str | None = None) -> None:
         super().__init__([], [])
         self._prices: PriceTable = load_prices(prices)
-        self._lock = threading.Lock()
+        self.after_fork()
+        renewed_in_children(self)
         self._open: dict[str, _Open] = {}
         self._names = Labels(_MOST_NAMES)
         self.total = Spending()
@@ -96,7 +109,7 @@ class AccelCallbackHandler(BaseCallbackHandler):
             told = payload or {}
             model = told.get(EventPayload.SERIALIZED) or {}
             name = str(model.get("model_name") or model.get("model") or "")
-            made = _Open(name, _asked(told), _current.get())
+            made = _Open(name, told, _current.get())
             _current.set(made)
             with self._lock:
                 self._open[event_id] = made
@@ -123,7 +136,7 @@ class AccelCallbackHandler(BaseCallbackHandler):
             ended.ended = True
             self.events[kind] = self.events.get(kind, 0) + 1
             if not ended.counted:
-                self._add(self._came_to(payload or {}, ended.model))
+                self._add(self._came_to(payload or {}, ended.model), ended.tenant)
             if ended.outer is not None and ended.is_inside(ended.outer):
                 ended.outer.counted = True
         if _current.get() is ended:
@@ -133,7 +146,8 @@ class AccelCallbackHandler(BaseCallbackHandler):
         """Add up what a hit saved."""
         with self._lock:
             source, took_s = hit.entry.source, hit.entry.cost_s or 0.0
-            self._add(saved(read_tokens(saved_tokens), took_s, source, self._prices))
+            came_to = saved(read_tokens(saved_tokens), took_s, source, self._prices)
+            self._add(came_to, tenancy.current())
 
     def start_trace(self, trace_id: str | None = None) -> None:
         """Do nothing: calls are counted wherever they are made."""
@@ -143,6 +157,10 @@ class AccelCallbackHandler(BaseCallbackHandler):
     ) -> None:
         """Do nothing, likewise."""
 
+    def after_fork(self) -> None:
+        """Use a lock of this process."""
+        self._lock = threading.Lock()
+
     def _came_to(self, told: dict[str, Any], model: str) -> Spending:
         error = told.get(EventPayload.EXCEPTION)
         if error is not None:
@@ -151,9 +169,8 @@ class AccelCallbackHandler(BaseCallbackHandler):
         usage = None if response is None else UsageReader()(response)[0]
         return spent(None if usage is None else Tokens(*usage), model, self._prices)
 
-    def _add(self, came_to: Spending) -> None:
+    def _add(self, came_to: Spending, tenant: tenancy.Tenant | None) -> None:
         self.total = self.total.plus(came_to)
-        tenant = tenancy.current()
         if tenant is not None:
             name = self._names.of(tenant.id)
             self.tenants[name] = self.tenants.get(name, Spending()).plus(came_to)

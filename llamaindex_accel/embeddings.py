@@ -9,6 +9,7 @@ State lives on the generated class, not on the instance: ``model_copy`` makes ne
 
 from __future__ import annotations
 
+import copy
 import functools
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from llama_index.core.rate_limiter import BaseRateLimiter
 from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR
 
 from accel_core.embedding_call import EmbeddingCall
+from accel_core.embedding_usage import overheard
 from accel_core.subclasses import MARK, generated, own_class, subclass
 
 if TYPE_CHECKING:
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
     from accel_core.accel import Accel
 
 _QUERY, _TEXT = "llamaindex.embedding.query", "llamaindex.embedding.text"
+_CLIENTS = ("_get_client", "_get_aclient")
+"""Where LlamaIndex's models of OpenAI get what they ask through."""
 
 
 class Deferred(BaseRateLimiter):
@@ -77,7 +81,20 @@ def _subclass(base: type[BaseEmbedding], accel: Accel) -> type[BaseEmbedding]:
         method = functools.update_wrapper(make(own, kind, base, accel), own)
         setattr(method, DISPATCHER_SPAN_DECORATED_ATTR, True)  # the own method has its span
         namespace[name] = method
+    for name in _CLIENTS:
+        if hasattr(base, name):
+            namespace[name] = _overhearing(getattr(base, name))
     return subclass(base, namespace)
+
+
+def _overhearing(getter: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(getter)
+    def get(self: BaseEmbedding) -> Any:
+        client = copy.copy(getter(self))
+        client.embeddings = overheard(client.embeddings)
+        return client
+
+    return get
 
 
 def _limiter(call: EmbeddingCall) -> BaseRateLimiter | None:

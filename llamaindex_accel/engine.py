@@ -22,7 +22,7 @@ from llama_index.core.schema import QueryBundle
 from accel_core.retrieval_call import RetrievalCall
 from accel_core.subclasses import own_method, runs_own_method
 from llamaindex_accel._responses import Responses
-from llamaindex_accel._retrieval import ask_of
+from llamaindex_accel._retrieval import ask_of, explained
 from llamaindex_accel._streamed import aanswered, answered
 from llamaindex_accel._subclass import original, placed
 from llamaindex_accel.retriever import accelerate_retriever
@@ -48,7 +48,8 @@ def accelerate_query_engine(engine: BaseQueryEngine, place: Place) -> BaseQueryE
         UnsupportedError: a store in it cannot be watched, and the corpus has no name.
     """
     methods = _CUSTOM_METHODS if isinstance(engine, CustomQueryEngine) else _METHODS
-    made: BaseQueryEngine = placed(engine, place, accelerate_query_engine, methods)
+    names = explained("engine", speaks=True)
+    made: BaseQueryEngine = placed(engine, place, accelerate_query_engine, methods, names)
     if made is not engine:
         _replace(made, BaseRetriever, lambda part: accelerate_retriever(part, place))
         _replace(made, BaseSynthesizer, lambda part: accelerate_synthesizer(part, place))
@@ -126,7 +127,7 @@ def _bundle(asked: QueryType) -> QueryBundle:
 
 def _asked(place: Place, engine: BaseQueryEngine, question: QueryBundle) -> tuple[Ask | None, bool]:
     """Name a call, and say whether its answer is streamed; None: it bypasses the cache."""
-    asked = ask_of(place, engine, "engine", question, speaks=True)
+    asked = ask_of(place.accel, place, engine, "engine", question, speaks=True)
     return (None, False) if asked is None else (asked[0], asked[1].streams)
 
 

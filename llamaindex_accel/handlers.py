@@ -14,8 +14,10 @@ waits for anything, and both are bounded.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
+from asyncio import CancelledError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llama_index.core.instrumentation.events.llm import (
@@ -31,6 +33,7 @@ from pydantic import PrivateAttr
 
 from accel_core import tenancy
 from accel_core.events.requests import Tokens, read_tokens
+from accel_core.forking import renewed_in_children
 from accel_core.observer.prices import load_prices
 from accel_core.policy.histogram import Histogram
 from accel_core.policy.labels import Labels
@@ -50,6 +53,7 @@ _MOST_OPEN = 10_000
 _MOST_NAMES = 1_000
 _STARTS = (LLMChatStartEvent, LLMCompletionStartEvent)
 _ENDS = (LLMChatEndEvent, LLMCompletionEndEvent)
+_GIVEN_UP = (GeneratorExit, CancelledError, KeyboardInterrupt)
 
 
 class Seen(NamedTuple):
@@ -70,28 +74,50 @@ class Seen(NamedTuple):
     waited_s: float
 
 
+class _Asked(NamedTuple):
+    """A call under way: whose it is when it is made, whoever reads its stream."""
+
+    model: str
+    tags: Mapping[str, Any]
+    tenant: str | None
+
+
 class _Sums:
     """What is added up, behind one lock."""
 
     def __init__(self, prices: PriceTable) -> None:
         self.prices = prices
-        self.lock = threading.Lock()
-        self.asked: dict[str, str] = {}
+        self.after_fork()
+        renewed_in_children(self)
+        self.asked: dict[str, _Asked] = {}
         self.total, self.waited_s = Spending(), 0.0
         self.tags: dict[str, Spending] = {}
         self.tenants: dict[str, Spending] = {}
         self.misses: dict[str, int] = {}
         self._tag_names, self._tenant_names = Labels(_MOST_NAMES), Labels(_MOST_NAMES)
 
-    def add(self, came_to: Spending, tags: Mapping[str, Any]) -> None:
+    def after_fork(self) -> None:
+        """Use a lock of this process."""
+        self.lock = threading.Lock()
+
+    def begin(self, span_id: str, asked: _Asked) -> None:
+        """Note a call; one whose end nobody tells is forgotten in its turn."""
+        self.asked[span_id] = asked
+        while len(self.asked) > _MOST_OPEN:
+            del self.asked[next(iter(self.asked))]
+
+    def end(self, span_id: str) -> _Asked | None:
+        """Return the call that has ended; None: nobody told of it."""
+        return self.asked.pop(span_id, None)
+
+    def add(self, came_to: Spending, asked: _Asked) -> None:
         """Add a call's."""
         self.total = self.total.plus(came_to)
-        for key, value in tags.items():
+        for key, value in asked.tags.items():
             name = self._tag_names.of(f"{key}={value}")
             self.tags[name] = self.tags.get(name, Spending()).plus(came_to)
-        tenant = tenancy.current()
-        if tenant is not None:
-            name = self._tenant_names.of(tenant.id)
+        if asked.tenant is not None:
+            name = self._tenant_names.of(asked.tenant)
             self.tenants[name] = self.tenants.get(name, Spending()).plus(came_to)
 
 
@@ -131,25 +157,69 @@ class AccelEventHandler(BaseEventHandler):
             if isinstance(event, _STARTS):
                 told = event.model_dict
                 model = str(told.get("model_name") or told.get("model") or "")
-                sums.asked[event.span_id or ""] = model
-                while len(sums.asked) > _MOST_OPEN:
-                    del sums.asked[next(iter(sums.asked))]
+                sums.begin(event.span_id or "", _now(model, event))
             elif isinstance(event, _ENDS):
-                model = sums.asked.pop(event.span_id or "", "")
+                asked = sums.end(event.span_id or "") or _now("", event)
                 usage = None if event.response is None else UsageReader()(event.response)[0]
                 tokens = None if usage is None else Tokens(*usage)
-                sums.add(spent(tokens, model, sums.prices), event.tags)
+                sums.add(spent(tokens, asked.model, sums.prices), asked)
             elif isinstance(event, SpanDropEvent):
-                if sums.asked.pop(event.span_id or "", None) is not None:
-                    sums.add(Spending(failures=1), event.tags)
+                failed = sums.end(event.span_id or "")
+                # The event has the error's words alone; it is told while the error is handled.
+                if failed is not None and not isinstance(sys.exception(), _GIVEN_UP):
+                    sums.add(Spending(failures=1), failed)
             elif isinstance(event, CacheHitEvent):
                 tokens = read_tokens(event.saved_tokens)
                 came_to = saved(tokens, event.saved_s or 0.0, event.model, sums.prices)
-                sums.add(came_to, event.tags)
+                sums.add(came_to, _now(event.model, event))
             elif isinstance(event, CacheMissEvent):
                 sums.misses[event.reason] = sums.misses.get(event.reason, 0) + 1
             elif isinstance(event, LimiterWaitEvent):
                 sums.waited_s += event.queue_s + event.backoff_s
+
+
+def _now(model: str, event: BaseEvent) -> _Asked:
+    """Return a call of `model` that is made where `event` is told."""
+    tenant = tenancy.current()
+    return _Asked(model, event.tags, None if tenant is None else tenant.id)
+
+
+class _Times:
+    """Steps under way, and how long those that ended took."""
+
+    def __init__(self) -> None:
+        self._began_s: dict[str, float] = {}
+        self._took: dict[str, Histogram] = {}
+        self._names = Labels(_MOST_NAMES)
+        self.after_fork()
+        renewed_in_children(self)
+
+    def after_fork(self) -> None:
+        """Use a lock of this process."""
+        self._lock = threading.Lock()
+
+    def begin(self, id_: str) -> None:
+        """Note that a step begins; one whose end nobody tells is forgotten in its turn."""
+        with self._lock:
+            self._began_s[id_] = time.monotonic()
+            while len(self._began_s) > _MOST_OPEN:
+                del self._began_s[next(iter(self._began_s))]
+
+    def end(self, id_: str) -> None:
+        """Measure a step that has ended."""
+        with self._lock:
+            began_s = self._began_s.pop(id_, None)
+            if began_s is None:
+                return
+            name = self._names.of(id_.partition("-")[0])
+            if name not in self._took:
+                self._took[name] = Histogram()
+            self._took[name].add(time.monotonic() - began_s)
+
+    def took(self) -> dict[str, Quantiles]:
+        """Return how long steps took, by name."""
+        with self._lock:
+            return {name: histogram.quantiles() for name, histogram in self._took.items()}
 
 
 class AccelSpanHandler(NullSpanHandler):
@@ -158,10 +228,7 @@ class AccelSpanHandler(NullSpanHandler):
     A hit of an accelerated model has no span of its own, since no model is asked.
     """
 
-    _began_s: dict[str, float] = PrivateAttr(default_factory=dict)
-    _took: dict[str, Histogram] = PrivateAttr(default_factory=dict)
-    _names: Labels = PrivateAttr(default_factory=lambda: Labels(_MOST_NAMES))
-    _guard: threading.Lock = PrivateAttr(default_factory=threading.Lock)
+    _times: _Times = PrivateAttr(default_factory=_Times)
 
     @classmethod
     def class_name(cls) -> str:
@@ -170,30 +237,16 @@ class AccelSpanHandler(NullSpanHandler):
 
     def took(self) -> dict[str, Quantiles]:
         """Return how long steps took, by name; beyond 1,000 names under ``other``."""
-        with self._guard:
-            return {name: histogram.quantiles() for name, histogram in self._took.items()}
+        return self._times.took()
 
     def span_enter(self, id_: str, *_: Any, **__: Any) -> None:
         """Note that a step begins."""
-        with self._guard:
-            self._began_s[id_] = time.monotonic()
-            while len(self._began_s) > _MOST_OPEN:
-                del self._began_s[next(iter(self._began_s))]
+        self._times.begin(id_)
 
     def span_exit(self, id_: str, *_: Any, **__: Any) -> None:
         """Measure a step that has ended."""
-        self._end(id_)
+        self._times.end(id_)
 
     def span_drop(self, id_: str, *_: Any, **__: Any) -> None:
         """Measure a step that has failed."""
-        self._end(id_)
-
-    def _end(self, id_: str) -> None:
-        with self._guard:
-            began_s = self._began_s.pop(id_, None)
-            if began_s is None:
-                return
-            name = self._names.of(id_.partition("-")[0])
-            if name not in self._took:
-                self._took[name] = Histogram()
-            self._took[name].add(time.monotonic() - began_s)
+        self._times.end(id_)

@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any
 from llama_index_instrumentation.dispatcher import DISPATCHER_SPAN_DECORATED_ATTR
 
 from accel_core.asking import NAMES
+from accel_core.policy.providers import provider_of
+from accel_core.steps import Tagged
 from accel_core.subclasses import MARK, generated, own_class, subclass
 from llamaindex_accel._limits import limit, limited_getters
-from llamaindex_accel._methods import METHODS, explained
+from llamaindex_accel._methods import METHODS, TOLD, explained
 from llamaindex_accel._templates import RENDERING
 
 if TYPE_CHECKING:
@@ -56,6 +58,7 @@ def _subclass(base: type[BaseLLM], accel: Accel) -> type[BaseLLM]:
     namespace: dict[str, Any] = {
         "__reduce__": lambda self: (accelerate_llm, (original(self), accel)),
         MARK: accel,
+        TOLD: Tagged(None, provider_of(base)),
         NAMES: staticmethod(explained),
         **limited_getters(base),
     }

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from accel_core.retrieval_call import RetrievalCall
 from accel_core.subclasses import own_method, runs_own_method
 from llamaindex_accel._nodes import Nodes
-from llamaindex_accel._retrieval import ask_of
+from llamaindex_accel._retrieval import ask_of, explained
 from llamaindex_accel._spans import make_aretrieve, make_retrieve
 from llamaindex_accel._subclass import placed
 
@@ -38,7 +38,9 @@ def accelerate_retriever(retriever: BaseRetriever, place: Place) -> BaseRetrieve
     Raises:
         UnsupportedError: a store in it cannot be watched, and the corpus has no name.
     """
-    made: BaseRetriever = placed(retriever, place, accelerate_retriever, _METHODS)
+    made: BaseRetriever = placed(
+        retriever, place, accelerate_retriever, _METHODS, explained("retriever")
+    )
     return made
 
 
@@ -89,7 +91,7 @@ def _asked(
     place: Place, retriever: BaseRetriever, question: QueryBundle
 ) -> tuple[Ask, Nodes] | None:
     """Name a call, and say how its answer is stored; None: it bypasses the cache."""
-    asked = ask_of(place, retriever, "retriever", question)
+    asked = ask_of(place.accel, place, retriever, "retriever", question)
     if asked is None:
         return None
     ask, reading = asked

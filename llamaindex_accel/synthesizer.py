@@ -131,7 +131,9 @@ def _asked(
         return None
     settings = Settings(by_name=place.by_name)
     model = [settings.of(synthesizer, but=_SHAPE), list(chunks), named(more)]
-    request = request_of(place, settings.llms, "synthesizer", model, question, controls=controls)
+    request = request_of(
+        place.accel, settings.llms, "synthesizer", model, question, controls=controls
+    )
     return None if request is None else Ask(request, (), speaks=True, controls=controls)
 
 

@@ -21,6 +21,7 @@ from accel_core.naming import Explaining
 from accel_core.payload import key_of
 from accel_core.policy.nameless import token
 from accel_core.racing import Racing
+from accel_core.recorder import Recorder
 from accel_core.secrecy import Secrets, build_identifier, read_secrets
 from accel_core.whose import Whose
 
@@ -95,8 +96,9 @@ class Accel(Explaining):
             identifier,
             Whose(settings, identifier, tenant),
             self._observers.emit,
-            put=self._observers.ledger.put if settings.observe.enabled else None,
-            mono_now=clocks.mono_now,
+            Recorder(self._observers.ledger.put, clocks.mono_now)
+            if settings.observe.enabled
+            else None,
         )
         self.generated: dict[Hashable, type] = {}
         """Classes that adapters generated for this object, by what they were generated from; they
@@ -132,7 +134,8 @@ class Accel(Explaining):
         self._clocks = clocks
         self.limiter = limiter_of(self.config, self._emit, clocks)
         """Keeps the models it accelerates within their provider's limits, where configured."""
-        self._tier = None if self.limiter is None else self.limiter.current_tier
+        if self.limiter is not None and self._recorder is not None:
+            self._recorder.tier = self.limiter.current_tier
         self.racing = Racing(self._emit, clocks.mono_now)
         self._finalizer = weakref.finalize(
             self,
@@ -288,8 +291,7 @@ class Accel(Explaining):
 
     def stats(self) -> Statistics:
         """Return the counts so far."""
-        limiter = self.limiter
-        return self._observers.stats(None if limiter is None else limiter.state().attained)
+        return self._observers.stats()
 
     def flush(self) -> bool:
         """Return when everything stored so far is where it belongs, durably.

@@ -12,28 +12,30 @@ from typing import TYPE_CHECKING, Any
 from accel_core import events, tenancy
 from accel_core.call import Call
 from accel_core.policy.canonical import Unidentifiable
-from accel_core.policy.controls import DEFAULT, read_controls
+from accel_core.policy.controls import read_controls
 from accel_core.policy.identity import Prompt, Turn
-from accel_core.recording import Record, bypassed, passes_by
+from accel_core.recording import bypassed
 from accel_core.steps import Step
 from accel_core.verifier.desk import verifying
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
     from accel_core.config import AccelConfig
     from accel_core.drive.flight import Flight
     from accel_core.policy.controls import Controls
     from accel_core.policy.identity import Identifier, Request
     from accel_core.ports import Observer
-    from accel_core.recording import Ended
+    from accel_core.recorder import Recorder
+    from accel_core.recording import Record, Told
     from accel_core.semantic_cache import SemanticCache
     from accel_core.whose import Whose
 
 
 NAMES = "__accel_names__"
-"""Class attribute of accelerated models: a function of an `Asking`, the model, and what it is
-asked, that returns the request, or None, and the controls that such a call would have."""
+"""Class attribute of what can be explained: a function of an `Asking`, the object, and what it is
+asked, that returns the request, or None, and the controls that such a call would have. Of what
+rests on documents it returns the `Ask` instead of the request."""
 
 _REMEMBERED = 1024
 
@@ -90,8 +92,7 @@ class Asking:
         identifier: names requests.
         whose: says who asks.
         emit: receives events.
-        put: is given each request that has ended; None: nothing is recorded.
-        mono_now: monotonic clock, seconds.
+        recorder: what requests are recorded by; None: they are not.
 
     Attributes:
         cache: where its calls look up; set by whoever builds it.
@@ -105,32 +106,47 @@ class Asking:
         identifier: Identifier,
         whose: Whose,
         emit: Observer,
-        *,
-        put: Callable[[Ended], None] | None,
-        mono_now: Callable[[], float],
+        recorder: Recorder | None,
     ) -> None:
         self.config = config
         self._identifier, self._whose, self._emit = identifier, whose, emit
         self._open = config.cache.enabled
-        self._put, self._mono_now = put, mono_now
-        self._tier: Callable[[], str] | None = None
+        self._recorder = recorder
         self._named = NamedPrompts()
 
-    def begin(self, operation: str, *, streamed: bool = False) -> Record | None:
-        """Begin to record a request, for the `call` that it is; None: nobody wants to know.
+    def begin(self, operation: str, *, streamed: bool = False, told: Told | None = None) -> Call:
+        """Begin a model call; it bypasses the cache until `Call.asks` says what it asks.
 
         Args:
             operation: as of `RequestEnded`.
             streamed: whether its answer is.
+            told: what the framework tells of it.
         """
-        if self._put is None:
-            return None
-        record = Record(operation, self._put, self._mono_now)
-        if streamed:
-            record.streamed = True
-        if self._tier is not None:
-            record.service_tier = self._tier()
-        return record
+        recorder = self._recorder
+        if recorder is None:
+            return Call(self.cache)
+        tier = "" if recorder.tier is None else recorder.tier()
+        return Call(self.cache, recorder, (operation, recorder.mono_now(), streamed, tier, told))
+
+    def part_of_another(self) -> Call:
+        """Return a call that another one makes: it passes the cache by, and is not recorded."""
+        return Call(self.cache)
+
+    def resume(
+        self, request: Request, controls: Controls, flight: Flight | None, record: Record | None
+    ) -> Call:
+        """Return a call whose `Call.lookup` was before, by what is left of it.
+
+        Args:
+            request: what it asks.
+            controls: its wishes.
+            flight: that it leads.
+            record: its own; None: nothing is told of it.
+        """
+        call = Call(self.cache, record=record)
+        call.asks(request, controls)
+        call.flight = flight
+        return call
 
     def step(self, operation: str, *, name: str = "", model: str = "") -> Step:
         """Begin a request that asks no language model, carried out in its ``with`` block.
@@ -140,30 +156,13 @@ class Asking:
             name: of what is asked, where it is no model.
             model: of the model that is asked.
         """
-        record = self.begin(operation)
-        if record is not None:
-            record.name, record.model, record.tenant = name, model, self._whose.digest()
+        recorder = self._recorder
+        if recorder is None:
+            return Step(None)
+        tier = "" if recorder.tier is None else recorder.tier()
+        record = recorder.record((operation, recorder.mono_now(), False, tier, None))
+        record.name, record.model, record.tenant = name, model, self._whose.digest()
         return Step(record)
-
-    def call(
-        self,
-        request: Request | None,
-        controls: Controls | None,
-        flight: Flight | None = None,
-        record: Record | None = None,
-    ) -> Call:
-        """Return the call for a request; a bypass where request or controls are None.
-
-        Args:
-            request: what is asked.
-            controls: the call's wishes.
-            flight: one it leads already.
-            record: what is told of it when it has ended; None: nothing.
-        """
-        request = request if controls is not None else None
-        if request is None and record is not None:
-            record.bypass = passes_by()
-        return Call(self.cache, request, controls or DEFAULT, flight, record)
 
     def current_tenant(self) -> str | None:
         """Return whose a call made now would be."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from accel_core.errors import in_words
 from accel_core.events import BackendFailed
 from accel_core.policy.breaker import Breaker
 
@@ -41,4 +42,4 @@ class Backends:
         """Note and report a failure."""
         if backend in self._breakers:
             self._breakers[backend].failed(self._mono_now())
-        self._emit(BackendFailed(backend, operation, f"{type(error).__name__}: {error}"))
+        self._emit(BackendFailed(backend, operation, in_words(error)))

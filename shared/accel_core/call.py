@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from accel_core.recording import carrying_out
+from accel_core.policy.controls import DEFAULT
+from accel_core.recording import carrying_out, passes_by
 from accel_core.semantic_cache import Hit
 
 if TYPE_CHECKING:
@@ -19,30 +20,58 @@ if TYPE_CHECKING:
     from accel_core.policy.admission import Answer
     from accel_core.policy.controls import Controls
     from accel_core.policy.identity import Request
-    from accel_core.recording import Record, Used
+    from accel_core.recorder import Recorder
+    from accel_core.recording import Begun, Record, Used
     from accel_core.semantic_cache import Miss, SemanticCache
 
 
 class Call:
-    """A model call: a request and its controls, or a bypass (`request` is None).
+    """A model call: a bypass until `asks` says what it asks.
+
+    Args:
+        cache: where it looks up.
+        recorder: what it is recorded by; None: it is not, or `record` is there already.
+        begun: what its record is made of; None without a recorder.
+        record: its own, of a call that was begun before.
 
     Attributes:
         flight: what a miss led, or what says when its answer was asked for.
-        record: what is told of it; None: nothing.
     """
 
-    __slots__ = ("_cache", "_controls", "_request", "flight", "record")
+    __slots__ = ("_begun", "_cache", "_controls", "_record", "_recorder", "_request", "flight")
 
     def __init__(
         self,
         cache: SemanticCache,
-        request: Request | None,
-        controls: Controls,
-        flight: Flight | None = None,
+        recorder: Recorder | None = None,
+        begun: Begun | None = None,
         record: Record | None = None,
     ) -> None:
-        self._cache, self._request, self._controls = cache, request, controls
-        self.flight, self.record = flight, record
+        self._cache, self._recorder, self._begun, self._record = cache, recorder, begun, record
+        self._request: Request | None = None
+        self._controls: Controls = DEFAULT
+        self.flight: Flight | None = None
+
+    @property
+    def record(self) -> Record | None:
+        """What is told of it; None: nothing. Made when it is needed, as most hits never do."""
+        if self._record is None and self._recorder is not None and self._begun is not None:
+            self._record = self._recorder.record(self._begun)
+        return self._record
+
+    def asks(self, request: Request, controls: Controls) -> None:
+        """Say what it asks of the cache."""
+        self._request, self._controls = request, controls
+
+    def passes_by(self, model: str) -> None:
+        """Say that it bypasses the cache, for the reason that was reported last.
+
+        Args:
+            model: that it asks, as the application names it.
+        """
+        record = self.record
+        if record is not None:
+            record.bypass, record.model = passes_by(), model
 
     def lookup(self) -> Hit | None:
         """Return the stored answer to serve, or None: ask the model, then `store` and `end`."""
@@ -87,13 +116,17 @@ class Call:
 
     def served(self, hit: Hit, saved: object) -> None:
         """Record that `hit` was served; `saved`: what its payload says that its answer used."""
-        if self.record is not None:
-            self.record.served(hit, saved)
+        recorder, self._recorder = self._recorder, None  # it has ended
+        if self._record is not None:
+            self._record.served(hit, saved)
+        elif recorder is not None:
+            recorder.put(recorder.as_hit, self._begun, hit, saved)
 
     def reject(self, hit: Hit, error: Exception) -> None:
         """Drop a hit whose payload cannot be read; the model is asked."""
-        if self.record is not None:
-            self.record.miss, self.record.model = "backend", hit.entry.source
+        record = self.record
+        if record is not None:
+            record.miss, record.model = "backend", hit.entry.source
         self._cache.reject(hit.entry, error)
 
     def origin(self) -> dict[str, Any]:
@@ -112,14 +145,16 @@ class Call:
 
     def asking(self) -> carrying_out:
         """Return what to ask the model inside of; again for each further step of a stream."""
-        if self.record is not None:
-            self.record.ask()
-        return carrying_out(self.record)
+        record = self.record
+        if record is not None:
+            record.ask()
+        return carrying_out(record)
 
     def passed(self) -> None:
         """Record that a part of a stream has come."""
-        if self.record is not None:
-            self.record.passed()
+        record = self.record
+        if record is not None:
+            record.passed()
 
     def store(self, answer: Callable[[], Answer | None]) -> None:
         """Store what `answer` returns; it is called only when needed, None is not stored."""
@@ -149,5 +184,6 @@ class Call:
             used: reads what the answer used, or what there is of it.
         """
         self._cache.abandon(self.flight)
-        if self.record is not None:
-            self.record.end(used)
+        record = self.record
+        if record is not None:
+            record.end(used)

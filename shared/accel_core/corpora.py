@@ -189,6 +189,23 @@ class Corpora:
         self._breaker.succeeded()
         return found
 
+    async def look(self, io: Io, corpora: Sequence[CorpusKey]) -> list[CorpusState] | None:
+        """Return what `states` would, and change nothing: what is owed is not recorded.
+
+        Raises:
+            Exception: the shared store's failure.
+        """
+        found: list[CorpusState] = []
+        for corpus in corpora:
+            if self._log is None or not corpus.shared:
+                with self._lock:
+                    found.append(self._own_state(corpus.digest))
+            elif self._rests() or corpus.digest in self._owed:
+                return None
+            else:
+                found.append(await self._shared(io, self._log, corpus.digest))
+        return found
+
     async def changed(self, io: Io, corpus: CorpusKey, documents: frozenset[bytes] | None) -> None:
         """Take note of a change, everywhere, before this returns.
 

@@ -10,8 +10,11 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from accel_core.embedding_usage import Answers, heard
 from accel_core.policy.identity import Prompt
 from accel_core.policy.model_fields import described
+from accel_core.policy.model_names import model_named
+from accel_core.policy.providers import provider_of
 from accel_core.recording import passes_by
 from accel_core.steps import Step
 
@@ -51,6 +54,15 @@ class EmbeddingCall(NamedTuple):
     own: type
     args: tuple[Any, ...] = ()
     kwargs: dict[str, Any] = {}
+
+    @property
+    def provider(self) -> str:
+        """The provider's name, or ``""``."""
+        return provider_of(self.own)
+
+    @property
+    def tags(self) -> None:
+        """None: frameworks have no tags for embeddings."""
 
     @property
     def nested(self) -> bool:
@@ -93,7 +105,10 @@ class EmbeddingCall(NamedTuple):
         """Begin to record the call, unless the model's own method makes it."""
         if self.nested:
             return Step(None)
-        return self.accel.step("embeddings", model=self._model_name())
+        step = self.accel.step("embeddings", model=self._model_name())
+        if step.record is not None:
+            step.record.told = self
+        return step
 
     def _controls(self, texts: Any, step: Step) -> Controls | None:
         """Return the call's controls; None where it bypasses the cache."""
@@ -108,8 +123,8 @@ class EmbeddingCall(NamedTuple):
 
     def _model_name(self) -> str:
         """Return a readable name of the model."""
-        named = getattr(self.model, "model", None) or getattr(self.model, "model_name", None)
-        return str(named or "")
+        named = model_named(getattr(self.model, "model", None))
+        return named or model_named(getattr(self.model, "model_name", None))
 
     def _prompt(self) -> Prompt:
         model = described(self.model, self.own, _INDIFFERENT)
@@ -126,8 +141,13 @@ class EmbeddingCall(NamedTuple):
     @contextmanager
     def _own(self, step: Step) -> Iterator[None]:
         step.ask()
-        token = _inside.set(self.model)
+        answers = heard.get() if self.nested else Answers()
+        inside = _inside.set(self.model)
+        listening = heard.set(answers)
+        if answers is not None and step.record is not None:
+            step.used = answers.used
         try:
             yield
         finally:
-            _inside.reset(token)
+            heard.reset(listening)
+            _inside.reset(inside)

@@ -1,4 +1,4 @@
-"""The errors this package raises, and nothing else.
+"""The errors this package raises, and how errors are told.
 
 ::
 
@@ -41,6 +41,18 @@ class AccelError(Exception):
         # Keyword-only constructors break the default pickling of exceptions, and exceptions
         # do cross process pools.
         return (_restore, (type(self), self.args, self.__dict__))
+
+
+def in_words(error: BaseException) -> str:
+    """Spell an error for events and logs: its class, with the words of this package's own.
+
+    Of the system's, such as a full disk, it is the reason. Words of others may hold anything: a
+    question, or an address with its key.
+    """
+    kind = type(error).__name__
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{kind}: {error.strerror}"
+    return f"{kind}: {error}" if isinstance(error, AccelError) else kind
 
 
 def _restore(cls: type[AccelError], args: tuple[Any, ...], state: dict[str, Any]) -> AccelError:

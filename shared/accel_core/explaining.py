@@ -20,20 +20,27 @@ from accel_core.policy.identity import Request
 from accel_core.policy.scopes import alike, differences, same_text
 from accel_core.policy.similarity import Verdict
 from accel_core.ports import Selector
+from accel_core.views import of_answers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from accel_core.drive.flight import FlightTable
-    from accel_core.meaning import Meaning
+    from accel_core.meaning import Meaning, Serves
     from accel_core.policy.controls import Controls
     from accel_core.policy.identity import Prompt
     from accel_core.ports import Entry, Io
+    from accel_core.retrieval import Ask
+    from accel_core.retrieval_gate import RetrievalDecisions
     from accel_core.semantic_cache import Policies
     from accel_core.tiers import Tiers
+    from accel_core.views import RetrievalViews, View
 
 _MOST_ELSEWHERE = 5
 _GONE = "its entry is not there any more, or never was: expired, removed, refused, or not one's own"
+_OUTLIVED = "what was found before is not served any more: its documents changed, or its time is up"
+_UNKNOWN = "the shared store rests, so what its documents are now is not known"
+_NO_GATE = "the retrieval gate failed ({}), so documents are searched"
 _AWAY = "the shared store could not be read: {}"
 
 
@@ -44,6 +51,7 @@ class Subject(NamedTuple):
         tenants: digests of who asks, the current one first.
         request: what is, or was, asked; None: only `key` and `told` say so, or it bypasses.
         controls: the call's wishes.
+        ask: of a retriever or an engine; None: a model is asked.
         bypass: why the call passes the cache by, or ``""``.
         key: of the answer to be explained; None: a request is.
         told: what the answer says of itself.
@@ -55,12 +63,36 @@ class Subject(NamedTuple):
     tenants: Sequence[bytes]
     request: Request | None = None
     controls: Controls = DEFAULT
+    ask: Ask | None = None
     bypass: str = ""
     key: bytes | None = None
     told: Mapping[str, Any] = {}
     problems: tuple[str, ...] = ()
     prompt: Prompt | None = None
     others: Sequence[tuple[Prompt, Request]] = ()
+
+
+class Retrieving(NamedTuple):
+    """What is behind retrievers and engines.
+
+    Attributes:
+        views: of what is kept of them.
+        flights: the single-flight table.
+        gate: says which messages need retrieval; None: every one.
+    """
+
+    views: RetrievalViews
+    flights: FlightTable
+    gate: RetrievalDecisions | None
+
+
+class Seen(NamedTuple):
+    """What was found out: the very request, how its entries look, and the one that is served."""
+
+    subject: Subject
+    request: Request
+    view: View | None
+    kept: Entry | None
 
 
 class Explainer:
@@ -70,6 +102,7 @@ class Explainer:
         tiers: hold the entries.
         meaning: finds answers to other wordings.
         policies: never-cache rules, and whether the very request is looked for.
+        retrieving: what is behind retrievers and engines.
         flights: the single-flight table, or None.
         colours: the blocking and the asyncio `Io`.
         wall_now: wall clock, seconds since the epoch.
@@ -80,13 +113,14 @@ class Explainer:
         tiers: Tiers,
         meaning: Meaning,
         policies: Policies,
-        flights: FlightTable | None,
+        retrieving: Retrieving,
         *,
+        flights: FlightTable | None,
         colours: tuple[Io, Io],
         wall_now: Callable[[], float],
     ) -> None:
         self._tiers, self._meaning, self._policies = tiers, meaning, policies
-        self._flights, self._wall_now = flights, wall_now
+        self._retrieving, self._flights, self._wall_now = retrieving, flights, wall_now
         self._blocking, self._aio = colours
 
     def explain(self, subject: Subject) -> Explanation:
@@ -99,13 +133,20 @@ class Explainer:
 
     async def _explain(self, io: Io, subject: Subject) -> Explanation:
         notes = list(subject.problems)
-        if subject.bypass:
-            return Explanation(outcome="bypass", reason=subject.bypass, notes=tuple(notes))
+        bypass = subject.bypass or await self._skipped(io, subject.ask, notes)
+        if bypass:
+            return Explanation(outcome="bypass", reason=bypass, notes=tuple(notes))
+        ask, key = subject.ask, b"" if subject.request is None else subject.request.key
+        view = of_answers(self._meaning, key, self._wall_now) if ask is None else None
+        kept = None
         try:
             await self._tiers.catch_up(io)
-            kept = await self._kept(io, subject)
+            if ask is not None:
+                view = await self._retrieving.views.of(io, ask)
+                notes += [_UNKNOWN] if view is None else []
+            kept = await self._kept(io, subject, view, notes)
         except Exception as error:  # a third party's store raises what it likes
-            kept, notes = None, [*notes, _AWAY.format(type(error).__name__)]
+            notes.append(_AWAY.format(type(error).__name__))
         if subject.key is not None and kept is None:
             notes.append(_GONE)
         request = subject.request or _request_of(kept)
@@ -114,35 +155,50 @@ class Explainer:
         request = self._policies.never.judge(request)
         found = Foreseen(Verdict(None, ""))
         # What was near an answer that the model gave is asked for although it is stored by now.
-        if kept is None or subject.told.get("cache") == "miss":
+        if view is not None and (kept is None or subject.told.get("cache") == "miss"):
             try:
-                found = await self._meaning.foresee(io, request, self._serves_but(request.key))
+                found = await view.meaning.foresee(io, request, _but(request.key, view.serves))
             except Exception as error:  # as above
                 notes.append(_AWAY.format(type(error).__name__))
-        return self._explained(subject, request, kept, found, notes)
+        return self._explained(Seen(subject, request, view, kept), found, notes)
 
-    async def _kept(self, io: Io, subject: Subject) -> Entry | None:
+    async def _skipped(self, io: Io, ask: Ask | None, notes: list[str]) -> str:
+        """Return why no documents are searched for what is asked, or ``""``: they are."""
+        gate = self._retrieving.gate
+        if ask is None or ask.speaks or gate is None:
+            return ""
+        try:
+            decision = await gate.look(io, ask.request.text)
+        except Exception as error:  # an application's own gate raises what it likes
+            notes.append(_NO_GATE.format(type(error).__name__))
+            return ""
+        return "" if decision.needed else f"gated:{decision.reason}"
+
+    async def _kept(
+        self, io: Io, subject: Subject, view: View | None, notes: list[str]
+    ) -> Entry | None:
         """Return the entry of the very request, or of the answer, if it is there and one's own."""
         request = subject.request
-        if request is not None and not self._policies.exact:
+        sought = subject.ask is not None or request is None or self._policies.exact
+        if view is None or not sought:
             return None
         keys = (subject.key or b"",) if request is None else (request.key, *request.aliases)
         found = await self._tiers.looking.under(io, [key for key in keys if key])
-        own = (entry for entry in found.values() if entry.tenant in subject.tenants)
-        return next((entry for entry in own if entry.expires_s > self._wall_now()), None)
+        own = [entry for entry in found.values() if entry.tenant in subject.tenants]
+        served = next((entry for entry in own if view.exactly(entry)), None)
+        if own and served is None and subject.ask is not None:
+            notes.append(_OUTLIVED)
+        return served
 
-    def _explained(
-        self,
-        subject: Subject,
-        request: Request,
-        kept: Entry | None,
-        found: Foreseen,
-        notes: list[str],
-    ) -> Explanation:
+    def _explained(self, seen: Seen, found: Foreseen, notes: list[str]) -> Explanation:
+        subject, request, view, kept = seen
         verdict, told = found.verdict, subject.told
         chosen = None if verdict.chosen is None else found.near[verdict.chosen]
         entry = kept if kept is not None or chosen is None else chosen[0]
-        reason = "exact" if kept is not None else request.never or verdict.reason
+        # What rests on documents is found again whatever it is about.
+        reason = (request.never if subject.ask is None else "") or verdict.reason
+        if kept is not None and view is not None:
+            reason = view.exactly(kept) or "exact"  # its time may be up by now
         if subject.controls.refresh:
             entry, reason = None, "refresh"
         best = found.near[0][1] if found.near else None
@@ -163,7 +219,7 @@ class Explainer:
             ),
             elsewhere=tuple(self._elsewhere(subject, request)),
             controls=_wishes(subject.controls),
-            under_way=self._flights is not None and self._flights.current(request.key) is not None,
+            under_way=view is not None and self._is_led(view.flight, subject.ask),
             notes=tuple(notes),
         )
 
@@ -178,14 +234,10 @@ class Explainer:
             notes=tuple(notes),
         )
 
-    def _serves_but(self, key: bytes) -> Callable[[Entry, Request], bool]:
-        """Return what says whether an entry may be served to its scope, but the one under `key`."""
-
-        def serves(entry: Entry, request: Request) -> bool:
-            own = entry.scope == request.scope and entry.key != key
-            return own and entry.expires_s > self._wall_now()
-
-        return serves
+    def _is_led(self, flight: bytes, ask: Ask | None) -> bool:
+        """Whether somebody makes the answer just now."""
+        flights = self._flights if ask is None else self._retrieving.flights
+        return flights is not None and flights.current(flight) is not None
 
     def _facts(self, entry: Entry) -> Kept:
         now_s = self._wall_now()
@@ -216,6 +268,15 @@ class Explainer:
                     found.setdefault(entry.scope, Elsewhere(entry.text, True, ()))  # noqa: FBT003
         nearest = sorted(found.values(), key=lambda one: (not one.same_text, len(one.differs)))
         yield from nearest[:_MOST_ELSEWHERE]
+
+
+def _but(key: bytes, serves: Serves) -> Serves:
+    """Return `serves`, but not for the entry under `key`."""
+
+    def others(entry: Entry, request: Request) -> bool:
+        return entry.key != key and serves(entry, request)
+
+    return others
 
 
 def _request_of(kept: Entry | None) -> Request | None:

@@ -81,7 +81,7 @@ class Explanation:
         candidates: the nearest stored questions of its scope, nearest first.
         elsewhere: the same question in other scopes.
         controls: what the call itself asked of the cache.
-        under_way: whether somebody asks the model for it just now, so that a call would wait.
+        under_way: whether somebody asks for it just now, so that a call would wait.
         notes: what else there is to say.
     """
 

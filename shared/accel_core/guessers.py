@@ -11,6 +11,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from accel_core import events
+from accel_core.errors import in_words
 from accel_core.policy.breaker import Breaker
 from accel_core.policy.trajectory import Guess, ToolCall
 
@@ -49,8 +50,7 @@ class Grievances:
 
     def raised(self, who: str, reason: str, error: BaseException) -> None:
         """Emit an event for an exception, once for each type of them."""
-        kind = type(error).__name__
-        self.tell(who, reason, f"{kind}: {error}", cause=kind)
+        self.tell(who, reason, in_words(error), cause=type(error).__name__)
 
 
 class Asked:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from accel_core import events
 from accel_core.drive import work
+from accel_core.errors import in_words
 from accel_core.policy.breaker import store_breaker
 from accel_core.policy.limits.charge import NOTHING
 from accel_core.policy.limits.reservations import State
@@ -242,8 +243,7 @@ class LimitQueue:
             answer = self._shared.reserve(charge, now_s, ahead_s)
         except Exception as error:
             self._breaker.failed(now_s)
-            text = f"{type(error).__name__}: {error}"
-            self._emit(events.BackendFailed("limits", "reserve", text))
+            self._emit(events.BackendFailed("limits", "reserve", in_words(error)))
             return None
         self._breaker.succeeded()
         self._tell(answer)

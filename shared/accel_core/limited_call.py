@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from accel_core.policy.limits.token_estimate import Asked, TokenEstimate
     from accel_core.ports import Io
     from accel_core.provider_reply import Sender
+    from accel_core.recording import Record
     from accel_core.token_limiter import Lease, TokenLimiter
 
 _FIRST_ERROR = 400
@@ -173,8 +174,21 @@ class LimitedCalls:
         with self._lock:
             asked = self._estimate.read(document, sent)
         tier = self._tier()
-        lease = await self.limiter.admit(io, asked.demand, tier=tier, timeout_s=timeout_s)
+        record = self._noted(tier)
+        try:
+            lease = await self.limiter.admit(io, asked.demand, tier=tier, timeout_s=timeout_s)
+        except LimitExceededError:
+            if record is not None:
+                record.turned_away = True
+            raise
         return lease, asked
+
+    def _noted(self, tier: str) -> Record | None:
+        """Note on the request that is carried out here, if any is recorded, whose call it is."""
+        record = current()
+        if record is not None:
+            record.limited(tier, self.limiter.target_s(tier))
+        return record
 
     def refusal(self, status: int, headers: Mapping[str, str], body: bytes | str) -> Refusal:
         """Return what a provider's error means."""
@@ -197,9 +211,9 @@ class LimitedCalls:
         with self._lock:
             asked = self._estimate.read(document, sent)
             self._budget.call(self.now())
-        record = current()
+        record = self._noted(tier)
         if record is not None:
-            record.service_tier, record.attempts = tier, record.attempts or 0
+            record.attempts = record.attempts or 0
         ends_s = self.now() + self.limiter.deadline_s(tier)
         lease: Lease | None = None
         last: _Attempt[R] | None = None
@@ -211,7 +225,9 @@ class LimitedCalls:
                     lease = await self.limiter.admit(
                         io, asked.demand, tier=tier, timeout_s=left_s, again=lease
                     )
-            except (LimitExceededError, RequestTooLargeError):
+            except (LimitExceededError, RequestTooLargeError) as error:
+                if record is not None:
+                    record.turned_away = isinstance(error, LimitExceededError)
                 if last is None:
                     raise
                 return last.given_up()

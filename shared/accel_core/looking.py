@@ -10,7 +10,6 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from accel_core.searching import SearchingStore
-from accel_core.vectors import cosine, pack
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,11 +55,9 @@ class Looking:
         found = await self.under(io, list(places))
         near = {key: (entry, places[key]) for key, entry in found.items()}
         if self._searcher is not None and self._searcher.searches():
-            asked = partial(self._searcher.find, (), scope, self._encoder, pack(vector), limit)
-            for entry in (await io.call(asked)).near:
-                similarity = cosine(entry.vector or b"", vector)
-                if similarity is not None:
-                    near.setdefault(entry.key, (entry, similarity))
+            asked = partial(self._searcher.find, (), scope, self._encoder, vector, limit)
+            for entry, similarity in (await io.call(asked)).near:
+                near.setdefault(entry.key, (entry, similarity))
         return sorted(near.values(), key=lambda pair: -pair[1])[:limit]
 
     def held(self, selector: Selector) -> list[Entry]:

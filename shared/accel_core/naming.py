@@ -14,6 +14,7 @@ from accel_core.explaining import Subject
 from accel_core.payload import told_by
 from accel_core.policy.controls import DEFAULT
 from accel_core.recording import passes_by
+from accel_core.retrieval import Ask
 
 if TYPE_CHECKING:
     from accel_core.asking import NamedPrompts
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 _EXPECTED = (
     "explain() takes the id of a hit, an answer that says where it came from, or an accelerated "
-    "chat model or LLM and what it is asked: accel.explain(llm, messages); got {}"
+    "model, retriever or query engine and what it is asked: accel.explain(llm, messages); got {}"
 )
 
 
@@ -50,9 +51,7 @@ class Naming(Asking):
         answers: bool,
     ) -> None:
         self._reported: list[Any] = []
-        super().__init__(
-            config, identifier, whose, self._reported.append, put=None, mono_now=lambda: 0.0
-        )
+        super().__init__(config, identifier, whose, self._reported.append, None)
         self._open, self._others = answers, named
         self._prompt: Prompt | None = None
 
@@ -94,7 +93,9 @@ class Naming(Asking):
         return Subject(tenants, known[1], key=key, told=telling, prompt=known[0], others=others)
 
     def _call(self, what: Any, asked: tuple[Any, ...], options: dict[str, Any]) -> Subject:
-        request, controls = getattr(type(what), NAMES)(self, what, *asked, **options)
+        named, controls = getattr(type(what), NAMES)(self, what, *asked, **options)
+        ask = named if isinstance(named, Ask) else None
+        request = named if ask is None else ask.request
         passes_by()  # a later call would take the reason for its own
         problems = tuple(
             f"{one.name} must be {one.expected}, and is left out"
@@ -110,6 +111,7 @@ class Naming(Asking):
             tenants,
             request,
             controls or DEFAULT,
+            ask,
             problems=problems,
             prompt=self._prompt,
             others=self._others.of_tenants(tenants),
@@ -131,9 +133,10 @@ class Explaining(Asking):
         No answer of another tenant's is looked at. The question is encoded, as for a lookup.
 
         Args:
-            what: an answer, a hit's id, or an accelerated chat model or LLM.
-            *asked: what the model is asked, as its own method takes it: LangChain's ``invoke``,
-                LlamaIndex's ``chat`` (messages) or ``complete`` (a text).
+            what: an answer, a hit's id, or an accelerated chat model, LLM, retriever or query
+                engine. A chain or chat engine asks these: each of them is explained.
+            *asked: what that is asked, as its own method takes it: LangChain's ``invoke``,
+                LlamaIndex's ``chat`` (messages), ``complete`` (a text), ``retrieve``, ``query``.
             **options: of that call, such as ``config`` or ``tools``.
 
         Raises:

@@ -54,7 +54,7 @@ class Near:
 
     def read(self, entry: Entry) -> Entry:
         """Return `entry`, read from the shared store, as memory would keep it."""
-        return self._nearer(replace(entry, vector=None))
+        return self._nearer(entry if entry.vector is None else replace(entry, vector=None))
 
     def keep_read(self, entry: Entry, last: object) -> Entry:
         """Keep what `read` returned, asked for when `last` was the last removal; return it.

@@ -9,7 +9,6 @@ Invariant: a record becomes a `RequestEnded` once.
 
 from __future__ import annotations
 
-import functools
 import sys
 from asyncio import CancelledError
 from contextlib import suppress
@@ -22,11 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from types import TracebackType
 
-    Ended = Callable[[float, float], RequestEnded]
-    """Makes the event of a request, from when it ended by its clock and by the wall's."""
+    Ended = Callable[..., RequestEnded]
+    """Makes the event of a request, of what was put down with it, and of when it ended by its own
+    clock and by the wall's."""
 
     Used = tuple[Tokens | None, float]
     """What was stated, and what of the output was seen, in tokens."""
+
+    Begun = tuple[str, float, bool, str, "Told | None"]
+    """Of a call: its operation, when it began, whether it is streamed, its service tier, and what
+    its framework tells of it. A plain tuple, since every hit makes one."""
 
 
 class Told(Protocol):
@@ -53,6 +57,13 @@ _OWN_PARTS = {
 """Of operations that ask no language model: the part that what they ask takes."""
 
 
+class Put(Protocol):
+    """Puts down a request that ends now (`observer.ledger`)."""
+
+    def __call__(self, ended: Ended, *facts: Any) -> None:
+        """Put it down; ``ended(*facts, …)`` makes its event."""
+
+
 class Record:
     """One request in progress.
 
@@ -60,6 +71,7 @@ class Record:
         operation: as of `RequestEnded`, as are the attributes that are not described here.
         put: is given it when it ends.
         mono_now: monotonic clock, seconds.
+        began_s: when it began.
 
     Attributes:
         told: what the framework told of the call; None: nothing.
@@ -69,9 +81,12 @@ class Record:
         sent_s: when the last attempt was sent.
         key: of a miss, under which its answer is kept.
         answered: whether an answer was had whole.
+        target_s: when its first token should be there, after its beginning; None: no limiter let
+            it through, or turned it away.
+        turned_away: whether a limiter did.
     """
 
-    # Defaults are the class's own: a hit sets a handful of them, and is counted in microseconds.
+    # Defaults are the class's own: most requests set a handful of them.
     model = name = service_tier = bypass = ""
     tenant = b""
     told: Told | None = None
@@ -85,12 +100,14 @@ class Record:
     miss = ""
     key = b""
     similarity: float | None = None
+    target_s: float | None = None
+    turned_away = False
 
     def __init__(
-        self, operation: str, put: Callable[[Ended], None], mono_now: Callable[[], float]
+        self, operation: str, put: Put, mono_now: Callable[[], float], began_s: float
     ) -> None:
         self.operation, self._put, self.mono_now = operation, put, mono_now
-        self.began_s = mono_now()
+        self.began_s = began_s
 
     def ask(self) -> None:
         """Note that the model is asked."""
@@ -101,6 +118,10 @@ class Record:
         """Note that an attempt is sent."""
         self.attempts = (self.attempts or 0) + 1
         self.sent_s = self.mono_now()
+
+    def limited(self, tier: str, target_s: float) -> None:
+        """Note that a limiter is asked for room for a call of a tier."""
+        self.service_tier, self.target_s = tier, target_s
 
     def unsent(self) -> None:
         """Note that the last attempt never reached anybody."""
@@ -116,13 +137,13 @@ class Record:
         """End, answered by `hit`; `saved`: what its payload says that its answer had used."""
         if not self.ended:
             self.ended = True
-            self._put(functools.partial(self._as_hit, hit, saved))
+            self._put(self.as_hit, hit, saved)
 
     def reused(self, reason: str, *, saved_s: float | None = None, shared: bool = False) -> None:
         """End, answered by what was there and is no entry."""
         if not self.ended:
             self.ended = True
-            self._put(functools.partial(self._as_reused, reason, saved_s, shared))
+            self._put(self._as_reused, reason, saved_s, shared)
 
     def end(
         self, read: Callable[[], Used] | None = None, error: BaseException | None = None
@@ -143,9 +164,7 @@ class Record:
                 used = read()
         raised = error or sys.exception()
         # Its class alone: an error holds the frames that it passed through.
-        self._put(
-            functools.partial(self._as_asked, *used, None if raised is None else type(raised))
-        )
+        self._put(self._as_asked, *used, None if raised is None else type(raised))
 
     def model_s(self, now_s: float) -> float:
         """Return how long the model has been at it, waits left out; 0: it was not asked."""
@@ -153,7 +172,8 @@ class Record:
             return 0.0
         return max(0.0, now_s - self.asked_s - self.queue_s - self.backoff_s)
 
-    def _as_hit(self, hit: Any, saved: object, now_s: float, ended_s: float) -> RequestEnded:
+    def as_hit(self, hit: Any, saved: object, now_s: float, ended_s: float) -> RequestEnded:
+        """Return the event of a hit; as `Ended`."""
         entry = hit.entry
         provider, tags = self._told()
         parts = _NO_PARTS
@@ -248,7 +268,16 @@ class Record:
             seen_tokens=0.0 if used is not None else seen_tokens,
             error=raised.__name__ if raised is not None and ending == "failed" else "",
             name=self.name,
+            attained=self._attained(now_s),
         )
+
+    def _attained(self, now_s: float) -> Literal["kept", "late", "rejected", ""]:
+        if self.target_s is None:
+            return ""
+        if self.first_s is None and not self.answered:
+            return "rejected" if self.turned_away else ""
+        first_s = now_s if self.first_s is None else self.first_s
+        return "kept" if first_s - self.began_s <= self.target_s else "late"
 
     def _attempts(self) -> int:
         if self.attempts is None:  # what has a name of its own asks no provider

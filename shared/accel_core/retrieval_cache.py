@@ -378,12 +378,10 @@ class RetrievalCache:
 
     def _serves(self, entry: Entry, sought: Sought) -> bool:
         """Whether `entry` may be served by meaning; drops it when it never will again."""
-        now_s = self._wall_now()
-        if entry.expires_s <= now_s or sought.outlived(entry):
+        if entry.expires_s <= self._wall_now() or sought.outlived(entry):
             self._tiers.drop(entry)
             return False
-        fresh = entry.fresh_until_s is not None and entry.fresh_until_s > now_s
-        return fresh and entry.scope == sought.ask.request.scope and sought.holds(entry)
+        return self._terms.by_meaning(entry, sought)
 
     def _note(self, found: Recalled | Gap, ask: Ask) -> Recalled | Gap:
         """Report the outcome of a lookup, and count what is wanted."""

@@ -10,6 +10,7 @@ from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 from accel_core.drive import blocking
+from accel_core.errors import in_words
 from accel_core.events import BackendFailed, RetrievalSkipped
 from accel_core.policy.breaker import Breaker
 from accel_core.ports import GateDecision
@@ -63,8 +64,7 @@ class RetrievalDecisions:
 
     async def decide(self, io: Io, text: str) -> GateDecision:
         """Return whether documents should be searched for `text`: the flow of both colours."""
-        # Halves of characters, which UTF-8 cannot say, occur in texts of users.
-        key = blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+        key = _key(text)
         decision = self._known.get(key)
         if decision is None:
             decision = await self._asked(io, text)
@@ -73,6 +73,18 @@ class RetrievalDecisions:
         if not decision.needed:
             self._emit(RetrievalSkipped(decision.reason, decision.probability))
         return decision
+
+    async def look(self, io: Io, text: str) -> GateDecision:
+        """Return what `decide` would, and tell nobody.
+
+        Raises:
+            Exception: the gate failed.
+        """
+        decision = self._known.get(_key(text))
+        if decision is not None:
+            return decision
+        ask = self._gate.needs_retrieval
+        return await io.call(ask, text) if self._gate.blocking else ask(text)
 
     def after_fork(self) -> None:
         """Use a lock of this process."""
@@ -87,7 +99,7 @@ class RetrievalDecisions:
             decision = await io.call(ask, text) if self._gate.blocking else ask(text)
         except Exception as error:
             self._breaker.failed(now_s)
-            self._emit(BackendFailed("gate", "decide", f"{type(error).__name__}: {error}"))
+            self._emit(BackendFailed("gate", "decide", in_words(error)))
             return _IN_DOUBT
         self._breaker.succeeded()
         return decision
@@ -97,3 +109,8 @@ class RetrievalDecisions:
             while len(self._known) >= self._most:
                 del self._known[next(iter(self._known))]
             self._known[key] = decision
+
+
+def _key(text: str) -> bytes:
+    # Halves of characters, which UTF-8 cannot say, occur in texts of users.
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()

@@ -59,6 +59,12 @@ class RetrievalTerms:
             return None
         return entry
 
+    def by_meaning(self, entry: Entry, sought: Sought) -> bool:
+        """Whether `entry` may be served to this lookup's other wording: only what is fresh."""
+        fresh = entry.fresh_until_s is not None and entry.fresh_until_s > self._wall_now()
+        own = entry.scope == sought.ask.request.scope
+        return fresh and own and entry.expires_s > self._wall_now() and sought.holds(entry)
+
     def timely(self, entry: Entry | None) -> Recalled | None:
         """Return how a valid `entry` is served to the very question, if it is."""
         phase = "over" if entry is None else self.phase(entry)

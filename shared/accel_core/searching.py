@@ -13,21 +13,21 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from accel_core.leases import Landing, Lease, Wanted
-    from accel_core.ports import Entry
+    from accel_core.ports import Entry, Vector
 
 
 class Nearby(NamedTuple):
-    """What a searching store found in one question.
+    """What a searching store found in one question; entries come without their vectors.
 
     Attributes:
         exact: the entries under the keys that were asked for.
-        near: the nearest entries of the scope, in no order, each with its vector.
+        near: the nearest entries of the scope with their cosines, in no order.
         claimed: the lease that was wanted, or when to claim it again, where it was asked for: then
             the nearest entry alone is among `near`.
     """
 
     exact: list[Entry]
-    near: list[Entry]
+    near: list[tuple[Entry, float]]
     claimed: Lease | Landing | None = None
 
 
@@ -43,7 +43,7 @@ class SearchingStore(SharedStore, Protocol):
         keys: Sequence[bytes],
         scope: bytes,
         encoder: str,
-        vector: bytes,
+        vector: Vector | None,
         limit: int,
         *,
         beside: Sequence[bytes] = (),
@@ -51,14 +51,14 @@ class SearchingStore(SharedStore, Protocol):
     ) -> Nearby:
         """Return the entries under `keys`, and those nearest to `vector`, in one round trip.
 
-        Where the store does not search, the process has: then `vector` is empty, and the entries
-        under `beside` that are of the scope are the nearest.
+        Where the store does not search, the process has: then the entries under `beside` that are
+        of the scope are the nearest.
 
         Args:
             keys: of which entries are wanted whatever their vectors.
             scope: no entry of another one is among the nearest.
             encoder: whose vectors are compared; none of another one is.
-            vector: little-endian float16 of unit length; nothing: nothing is searched for.
+            vector: float32, of unit length; None: nothing is searched for.
             limit: how many of the nearest are wanted; there may be one more.
             beside: keys of what the process found nearest, the nearest first.
             wanted: the lease to take in the same round trip, where there is no entry under any of

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
     from types import TracebackType
 
-    from accel_core.recording import Record
+    from accel_core.recording import Record, Used
 
 
 T = TypeVar("T")
@@ -43,12 +43,16 @@ class Step:
 
     Args:
         record: what is told of it; None: nothing, and nothing here does anything.
+
+    Attributes:
+        used: returns what who was asked says was used; None: nobody hears it.
     """
 
-    __slots__ = ("_inside", "record")
+    __slots__ = ("_inside", "record", "used")
 
     def __init__(self, record: Record | None) -> None:
         self.record, self._inside = record, carrying_out(record)
+        self.used: Callable[[], Used] | None = None
 
     def ask(self) -> None:
         """Note that who answers it is asked, where that was not noted before."""
@@ -90,4 +94,4 @@ class Step:
         if self.record is not None:
             self._inside.__exit__(kind, error, trace)
             self.record.answered = error is None
-            self.record.end(error=error)
+            self.record.end(self.used, error=error)

@@ -24,7 +24,6 @@ from accel_core.policy.known_keys import KnownKeys
 from accel_core.ports import Entry, SharedStore
 from accel_core.recording import timed
 from accel_core.searching import Nearby, SearchingStore
-from accel_core.vectors import cosine, pack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -151,7 +150,7 @@ class Tiers:
         if claiming is None or self._searcher is None or there or not absent:
             return there | (await self._read(io, absent) or {})
         as_of = self._near.removal
-        found = await self._find(io, absent, b"", b"", 0, claiming=claiming)
+        found = await self._find(io, absent, b"", None, 0, claiming=claiming)
         read = [] if found is None else map(self._near.read, found.exact)
         return {entry.key: self._near.keep_read(entry, as_of) for entry in read}
 
@@ -186,14 +185,13 @@ class Tiers:
         if here and here[0].similarity >= floor:
             claiming = None
         searches = far.searches()
-        asked = pack(vector) if searches else b""
         beside = [] if searches else [key for key, _ in here if self._near.peek(key) is None]
         found = None
-        if keys or asked or beside or claiming is not None:
+        if keys or searches or beside or claiming is not None:
             found = await self._find(
-                io, keys, scope, asked, limit, beside=beside, claiming=claiming, floor=floor
+                io, keys, scope, vector, limit, beside=beside, claiming=claiming, floor=floor
             )
-        near = self._read_near(found, vector)
+        near = {} if found is None else self._read_near(found.near)
         # Where a lease was had, the nearest alone was read.
         whole = found is not None and found.claimed is None
         for key, similarity in here:
@@ -206,22 +204,20 @@ class Tiers:
         exact = [] if found is None else map(self._near.read, found.exact)
         return Around(list(exact), nearest, as_of)
 
-    def _read_near(self, found: Nearby | None, vector: Vector) -> dict[bytes, tuple[Entry, float]]:
+    def _read_near(self, found: list[tuple[Entry, float]]) -> dict[bytes, tuple[Entry, float]]:
         """Return what the shared store said is near, with how near it is, by key."""
-        near: dict[bytes, tuple[Entry, float]] = {}
-        for entry in [] if found is None else found.near:
-            similarity = cosine(entry.vector or b"", vector)
-            if similarity is not None:
-                # What this process keeps of it may be newer.
-                near[entry.key] = self._near.peek(entry.key) or self._near.read(entry), similarity
-        return near
+        # What this process keeps of it may be newer.
+        return {
+            entry.key: (self._near.peek(entry.key) or self._near.read(entry), similarity)
+            for entry, similarity in found
+        }
 
     async def _find(
         self,
         io: Io,
         keys: Sequence[bytes],
         scope: bytes,
-        vector: bytes,
+        vector: Vector | None,
         limit: int,
         *,
         beside: Sequence[bytes] = (),

@@ -109,7 +109,7 @@ class TokenLimiter:
         lock: Callable[[], AbstractContextManager[Any]],
         shared: LimitStore | None = None,
     ) -> None:
-        self.profile, self.deadline_s = profile, tiers.deadline_s
+        self.profile, self.deadline_s, self.target_s = profile, tiers.deadline_s, tiers.target_s
         self._limits, self._max_wait_s, self._tiers = limits, max_wait_s, tiers
         self._concurrency = concurrency
         self._blocking, self._aio = colours

@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import shake_256
+from math import sqrt
+from struct import Struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from accel_core.ports import Vector
 
 # How far a squared length may be from 1. Rounding leaves it within 0.001.
 _UNIT_TOLERANCE = 0.01
 
-_MOST, _FACTOR_BYTES = 127, 4
+_MOST, _FACTOR = 127, Struct("<f")
 
 SHORT_DIMENSIONS = 96
 """Of a shortened vector. The index of Redis' query engine takes two bytes for each, twice."""
@@ -49,8 +53,8 @@ def coarse(packed: bytes) -> tuple[bytes, bytes]:
     if not _is_unit(vector):
         return b"", packed
     numbers = np.rint(vector * (_MOST / np.abs(vector).max())).astype(np.int8)
-    factor = 1.0 / np.linalg.norm(numbers.astype(np.float32))
-    small = factor.astype("<f4").tobytes() + numbers.tobytes()
+    factor = 1.0 / float(np.linalg.norm(numbers.astype(np.float32)))
+    small = _FACTOR.pack(factor) + numbers.tobytes()
     return small, fine(small)
 
 
@@ -58,15 +62,29 @@ def fine(small: bytes) -> bytes:
     """Return the float16 vector that `coarse` rounded to these bytes; they may be any."""
     import numpy as np
 
-    factor = np.frombuffer(small[:_FACTOR_BYTES].ljust(_FACTOR_BYTES, b"\0"), "<f4")[0]
-    numbers = np.frombuffer(small[_FACTOR_BYTES:], np.int8)
+    (factor,) = _FACTOR.unpack(small[: _FACTOR.size].ljust(_FACTOR.size, b"\0"))
+    numbers = np.frombuffer(small[_FACTOR.size :], np.int8)
     with np.errstate(all="ignore"):
         return pack(numbers.astype(np.float32) * factor)
 
 
-def coarse_bytes(packed_bytes: int) -> int:
-    """Return how many bytes `coarse` makes of a float16 vector of so many."""
-    return _FACTOR_BYTES + packed_bytes // 2
+def cosines(small: Sequence[bytes], vector: Vector) -> list[float | None]:
+    """Return the cosine of each of the vectors that `coarse` rounded and another, as `cosine` does.
+
+    The bytes may be any.
+    """
+    import numpy as np
+
+    size = _FACTOR.size + len(vector)
+    fit = [at for at, one in enumerate(small) if len(one) == size]
+    rows = np.frombuffer(b"".join([small[at] for at in fit]), np.int8).reshape(-1, size)
+    numbers = rows[:, _FACTOR.size :].astype(np.float32)
+    found: list[float | None] = [None] * len(small)
+    for at, row, product in zip(fit, numbers, (numbers @ vector).tolist(), strict=True):
+        (factor,) = _FACTOR.unpack_from(small[at])
+        if _is_one(float(row.dot(row)) * factor * factor):
+            found[at] = max(-1.0, min(1.0, product * factor))
+    return found
 
 
 def shortened(vector: Vector) -> Vector:
@@ -78,11 +96,13 @@ def shortened(vector: Vector) -> Vector:
     """
     import numpy as np
 
+    missing = -len(vector) % SHORT_DIMENSIONS
     with np.errstate(all="ignore"):  # somebody else may have written the numbers
         signed = vector * _signs(len(vector))
-        padded = np.pad(signed, (0, -len(vector) % SHORT_DIMENSIONS))
-        short: Vector = padded.reshape(-1, SHORT_DIMENSIONS).sum(axis=0)
-        length = float(np.linalg.norm(short))
+        if missing:
+            signed = np.concatenate((signed, np.zeros(missing, np.float32)))
+        short: Vector = signed.reshape(-1, SHORT_DIMENSIONS).sum(axis=0)
+        length = sqrt(short.dot(short))
         return short / length if length else short
 
 
@@ -106,12 +126,13 @@ def cosine(packed: bytes, vector: Vector) -> float | None:
     stored = unpack(packed)
     if not _is_unit(stored):
         return None
-    return max(-1.0, min(1.0, float(stored @ vector)))
+    return max(-1.0, min(1.0, float(stored.dot(vector))))
 
 
 def _is_unit(vector: Vector) -> bool:
-    import numpy as np
+    return _is_one(float(vector.dot(vector)))
 
-    with np.errstate(all="ignore"):
-        # So written, NaN is refused too.
-        return bool(abs(float(vector @ vector) - 1.0) <= _UNIT_TOLERANCE)
+
+def _is_one(squared: float) -> bool:
+    # So written, NaN is refused too.
+    return abs(squared - 1.0) <= _UNIT_TOLERANCE

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 import warnings
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,6 +18,7 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.semconv._incubating.attributes import gen_ai_attributes as conventions
 from prometheus_client import CollectorRegistry
 
 from accel_core.accel import Accel
@@ -33,7 +35,7 @@ from accel_core.events import (
 )
 from accel_core.events.requests import Parts, RequestEnded, Tokens
 from accel_core.observer.ledger import Ledger
-from accel_core.observer.otel import OtelObserver
+from accel_core.observer.otel import SCHEMA_URL, OtelObserver
 from accel_core.observer.prices import load_prices
 from accel_core.observer.prometheus import PrometheusObserver
 from accel_core.observer.queued import Queued
@@ -190,10 +192,12 @@ def test_requests_are_entered_without_anybody_looking() -> None:
     """A thread enters what was put down, with the moment it was, and what its caller captured."""
     told: list[tuple[Event, object]] = []
     done = threading.Event()
+    caller = ContextVar("caller", default="nobody")
+    caller.set("me")
 
     class Capturing:
         def capture(self) -> str:
-            return threading.current_thread().name
+            return caller.get()
 
         def __call__(self, event: Event, captured: object = None, /) -> None:
             told.append((event, captured))
@@ -206,9 +210,36 @@ def test_requests_are_entered_without_anybody_looking() -> None:
     ((event, captured),) = told
     assert isinstance(event, RequestEnded)
     assert (event.total_s, event.ended_s) == (5.0, 1_000.0)
-    assert captured == threading.current_thread().name
+    assert captured == "me"
     ledger.close()
     queued.close(WAIT_S)
+
+
+def test_what_cannot_be_captured_is_counted_and_costs_nobody_a_request(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """An observer that fails at capturing is told all the same; others and totals are whole."""
+    told: list[object] = []
+
+    class Failing:
+        def capture(self) -> None:
+            raise ValueError("no context")
+
+        def __call__(self, event: Event, captured: object = None, /) -> None:
+            told.append(captured)
+
+    failing, other = Queued(Failing()), Queued(lambda _: told.append("other"))
+    ledger = a_ledger(failing, other)
+    for _ in range(2):
+        ledger.put(an_end)
+    assert ledger.snapshot().total.requests == 2
+    for one in (failing, other):
+        assert one.flush(WAIT_S)
+        one.close(WAIT_S)
+    assert sorted(map(str, told)) == ["None", "None", "other", "other"]
+    assert failing.failed == 2
+    assert len([one for one in caplog.records if "Failing" in one.getMessage()]) == 1
+    ledger.close()
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform does not fork")
@@ -321,13 +352,15 @@ def test_prometheus_is_told_of_requests() -> None:
         "ending=answered,model=gpt-4o-mini,operation=chat,outcome=hit,reason=calibrated,tenant="
     )
     assert found["accel_requests_total", labels] == 2
-    assert found["accel_attempts_total", "model=gpt-4o-mini"] == 2
-    used = "direction=input,kind=used,model=gpt-4o-mini"
+    assert found["accel_attempts_total", "model=gpt-4o-mini,operation=chat"] == 2
+    used = "direction=input,kind=used,model=gpt-4o-mini,operation=chat"
     assert found["accel_tokens_total", used] == 1_000_000
     spent = 0.6 * 0.15 + 0.4 * 0.075 + 11 * 0.6e-6
-    assert found["accel_dollars_total", "kind=used,model=gpt-4o-mini"] == pytest.approx(spent)
-    assert found["accel_request_part_seconds_sum", "part=queue,tier=gold"] == 0.5
-    assert found["accel_output_token_seconds_sum", "tier=gold"] == pytest.approx(0.1)
+    dollars = found["accel_dollars_total", "kind=used,model=gpt-4o-mini,operation=chat"]
+    assert dollars == pytest.approx(spent)
+    assert found["accel_request_part_seconds_sum", "operation=chat,part=queue,tier=gold"] == 0.5
+    token_s = found["accel_output_token_seconds_sum", "operation=chat,tier=gold"]
+    assert token_s == pytest.approx(0.1)
     assert found["accel_backend_failures_total", "backend=store,operation=fetch"] == 1
     assert found["accel_tool_guesses_total", "predictor=mined"] == 2
     assert found["accel_tool_guesses_wasted_total", "reason=unasked"] == 1
@@ -335,6 +368,20 @@ def test_prometheus_is_told_of_requests() -> None:
     assert found["accel_tool_saved_seconds_total", "predictor=mined"] == 0.5
     assert found["accel_race_paths_total", "outcome=won,path=small"] == 1
     assert found["accel_race_paths_total", "outcome=cancelled,path=large"] == 1
+
+
+def test_accelerators_of_one_process_share_metrics() -> None:
+    """A second one, or one made anew with the same settings, goes on where the first one is."""
+    registry = CollectorRegistry()
+    for _ in range(2):
+        PrometheusObserver(load_prices(), registry=registry)(HIT)
+    labels = (
+        "ending=answered,model=gpt-4o-mini,operation=chat,outcome=hit,reason=calibrated,tenant="
+    )
+    assert samples(registry)["accel_requests_total", labels] == 2
+    settings = {"observe": {"prometheus": {"enabled": True}}}
+    with Accel.from_mapping(settings), Accel.from_mapping(settings):
+        pass
 
 
 @pytest.mark.parametrize("max_tenants", [0, 20])
@@ -413,6 +460,57 @@ def test_a_tool_call_that_was_guessed_says_so_in_the_callers_trace(
     (event,) = span.events
     assert event.name == "accel.speculation.reused"
     assert (event.attributes or {})["accel.cache.reason"] == "guessed"
+
+
+@pytest.mark.parametrize(
+    ("named", "told"),
+    [("azure", "azure.ai.openai"), ("mistralai", "mistral_ai"), ("amazon_bedrock", "aws.bedrock"),
+     ("anthropic", "anthropic"), ("own", "own"), ("", "_OTHER")],
+)  # fmt: skip
+def test_spans_follow_the_conventions(
+    tracers: TracerProvider, spans: InMemorySpanExporter, named: str, told: str
+) -> None:
+    """Providers have the conventions' names; embeddings have no output, documents no provider."""
+    observer = OtelObserver(metrics=False, tracer_provider=tracers)
+    embedded = ASKED._replace(operation="embeddings", provider=named, used=Tokens(7.0, 0.0))
+    found = RequestEnded("retrieval", "miss", "answered", "no_entry", 1.0, 1.0, name="Retriever")
+    for event in (embedded, found):
+        observer(event, None)
+    vectors, documents = spans.get_finished_spans()
+    assert vectors.instrumentation_scope is not None
+    assert vectors.instrumentation_scope.schema_url == SCHEMA_URL
+    attributes = dict(vectors.attributes or {})
+    assert attributes["gen_ai.provider.name"] == told
+    assert attributes["gen_ai.usage.input_tokens"] == 7
+    assert "gen_ai.usage.output_tokens" not in attributes
+    assert (documents.name, documents.kind.name) == ("retrieval Retriever", "INTERNAL")
+    assert "gen_ai.provider.name" not in (documents.attributes or {})
+    standard = {name for name in attributes if name.startswith("gen_ai.")}
+    assert standard <= {
+        value for name, value in vars(conventions).items() if name.startswith("GEN_AI_")
+    }
+
+
+def test_otel_attributes_stay_bounded() -> None:
+    """A thousand models, providers, errors and operations make a hundred series each, at most."""
+    reader = InMemoryMetricReader()
+    observer = OtelObserver(spans=False, meter_provider=MeterProvider([reader]))
+    for n in range(1_000):
+        failed = ASKED._replace(
+            ending="failed", error=f"Error{n}", provider=f"p{n}", reason=f"r{n}"
+        )
+        observer(failed._replace(model=f"m{n}", operation=f"o{n}"), None)
+    data = reader.get_metrics_data()
+    assert data is not None
+    (metrics,) = (scope.metrics for scope in data.resource_metrics[0].scope_metrics)
+    seen: dict[str, set[Any]] = {}
+    for metric in metrics:
+        for point in metric.data.data_points:
+            for name, value in (point.attributes or {}).items():
+                seen.setdefault(name, set()).add(value)
+    assert max(map(len, seen.values())) == 101
+    assert seen["gen_ai.operation.name"] == {OTHER}
+    assert len(seen["gen_ai.provider.name"]) == 31
 
 
 def test_otel_metrics(tracers: TracerProvider) -> None:

@@ -16,9 +16,11 @@ from accel_core.drive import blocking
 from accel_core.events import BackendFailed, SearchUnavailable, StoreSwept
 from accel_core.leases import Lease, Wanted
 from accel_core.semantic_cache import Hit, Miss
+from accel_core.store import redis_store
 from accel_core.store.redis_store import RedisStore
 from accel_core.testing.encoders import HashEncoder
 from accel_core.testing.indexes import unit_vectors
+from accel_core.testing.searching_stores import bare
 from accel_core.testing.stores import StoreContract, digest
 from accel_core.vectors import coarse, cosine, pack, shortened, unpack
 from tests.core.support import Rig
@@ -120,6 +122,12 @@ def join(make: Any, server: RedisServer, mode: Mode) -> Callable[..., Rig]:
     return joined
 
 
+@pytest.fixture
+def believing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no process ask again, every second, for what it was told."""
+    monkeypatch.setattr(redis_store, "_CONFIRM_S", 3_600.0)
+
+
 def opened(server: RedisServer, search: Search, **options: Any) -> RedisStore:
     return RedisStore(
         server.url, search=search, lookup_timeout_s=5.0, write_timeout_s=5.0, **options
@@ -128,6 +136,14 @@ def opened(server: RedisServer, search: Search, **options: Any) -> RedisStore:
 
 def placed(number: int, **fields: Any) -> Entry:
     return StoreContract().make_entry(number, **{"vector": VECTORS[number], **fields})
+
+
+def near_to(store: RedisStore, number: int, limit: int) -> list[Entry]:
+    """Return the entries nearest to the vector of that number, without theirs."""
+    return [
+        entry
+        for entry, _ in store.find((), SCOPE, "an-encoder", unpack(VECTORS[number]), limit).near
+    ]
 
 
 def quiet(*rigs: Rig) -> bool:
@@ -150,6 +166,7 @@ def test_one_learns_and_another_serves(join: Callable[..., Rig]) -> None:
     assert quiet(one, two)
 
 
+@pytest.mark.usefixtures("believing")
 def test_a_lookup_is_one_command(join: Callable[..., Rig], hand: redis.Redis) -> None:
     """Whatever it finds, whoever searches, and whether or not the process has heard of the entry.
 
@@ -179,6 +196,7 @@ def test_a_lookup_is_one_command(join: Callable[..., Rig], hand: redis.Redis) ->
     assert asked(REWORDED) == ("semantic", 1)
 
 
+@pytest.mark.usefixtures("believing")
 @pytest.mark.parametrize("asks", [{"semantic": {"enabled": False}}, {"text": "где мой синий зонт"}])
 def test_what_is_not_compared_is_one_command_too(
     join: Callable[..., Rig], hand: redis.Redis, asks: dict[str, Any]
@@ -354,7 +372,7 @@ def test_a_server_that_restarts_empty(mode: Mode) -> None:
         with closing(opened(server, mode.search)) as other:
             other.save([placed(2), placed(3)])
             store.changes(0, 10)
-            near = store.find((), SCOPE, "an-encoder", VECTORS[2], 5).near
+            near = near_to(store, 2, 5)
             assert {entry.key for entry in near} == {digest(2), digest(3)}
 
 
@@ -370,7 +388,7 @@ def test_processes_that_begin_at_once(server: RedisServer, mode: Mode) -> None:
         with ThreadPoolExecutor(6) as threads:
             list(threads.map(lambda n: stores[n].save([placed(n)]), range(6)))
         for store in stores:
-            assert len(store.find((), SCOPE, "an-encoder", VECTORS[0], 9).near) == 6
+            assert len(near_to(store, 0, 9)) == 6
     assert events == []
 
 
@@ -401,10 +419,10 @@ def test_vectors_without_entries_go_where_they_are_met(
     with closing(opened(server, "vector_sets", on_event=events.append)) as store:
         store.save([placed(number) for number in range(6)])
         hand.delete(b"{accel}:3:entry:" + digest(3))
-        near = store.find((), SCOPE, "an-encoder", VECTORS[3], 9).near
+        near = near_to(store, 3, 9)
         assert {entry.key for entry in near} == {digest(number) for number in (0, 1, 2, 4, 5)}
         assert events == [StoreSwept("redis", 0, 1)]
-        store.find((), SCOPE, "an-encoder", VECTORS[3], 9)
+        near_to(store, 3, 9)
         assert len(events) == 1
 
 
@@ -433,7 +451,7 @@ def test_expired_entries_are_cleaned_away(server: RedisServer, hand: redis.Redis
         store.save([placed(number) for number in range(4)])
         hand.zadd("{accel}:3:expiry", {digest(0): 1, digest(1): 1})
         store.save([placed(5)])
-        near = store.find((), SCOPE, "an-encoder", VECTORS[0], 9).near
+        near = near_to(store, 0, 9)
         assert {entry.key for entry in near} == {digest(2), digest(3), digest(5)}
         assert [event for event in events if isinstance(event, StoreSwept)] == [
             StoreSwept("redis", 2, 0)
@@ -448,7 +466,7 @@ def test_expired_neighbours_stand_for_no_others(server: RedisServer, hand: redis
         for number in range(8):
             # Kept for those who clean up; what is alive has more time than that left.
             hand.pexpire(b"{accel}:3:entry:" + digest(number), 100_000)
-        near = store.find((), SCOPE, "an-encoder", VECTORS[0], 4).near
+        near = near_to(store, 0, 4)
         assert {entry.key for entry in near} == {digest(number) for number in range(8, 12)}
 
 
@@ -462,7 +480,7 @@ def test_stored_when_nothing_searched(server: RedisServer, mode: Mode) -> None:
     with closing(opened(server, mode.search, on_event=events.append)) as store:
 
         def found() -> set[bytes]:
-            return {e.key for e in store.find((), SCOPE, "an-encoder", VECTORS[3], 20).near}
+            return {e.key for e in near_to(store, 3, 20)}
 
         assert found() == set()
         store.save([placed(10)])
@@ -488,7 +506,7 @@ def test_a_forged_place_is_not_served(server: RedisServer, hand: redis.Redis, mo
             name = b"{accel}:3:near:" + ours
             short = shortened(unit_vectors(1)[0]).tobytes()
             hand.execute_command("VADD", name, "FP32", short, digest("f0"), "Q8", "M", 8)
-        near = store.find((), SCOPE, "an-encoder", VECTORS[0], 9).near
+        near = near_to(store, 0, 9)
         assert {entry.key for entry in near} == {digest(0), digest(1)}
         assert [event.operation for event in events] == ["read"]
 
@@ -525,8 +543,9 @@ def test_whatever_somebody_writes(
         kept = blocking.run(tiers.find_many(io, [entry.key for entry in ours]))
         assert all(entry in ours for entry in store.fetch_many(kept).values())
         if mode.on_server:
-            near = store.find((digest(0),), SCOPE, "an-encoder", VECTORS[0], 5)
-            assert all(entry in ours for entry in (*near.exact, *near.near))
+            near = store.find((digest(0),), SCOPE, "an-encoder", unpack(VECTORS[0]), 5)
+            there = [*near.exact, *(entry for entry, _ in near.near)]
+            assert all(entry in map(bare, ours) for entry in there)
 
 
 def _spoil(hand: redis.Redis, name: bytes, kind: str, junk: bytes) -> None:
@@ -577,7 +596,7 @@ def test_abilities_are_detected(
             assert "Redis 8" in events[0].remedy
         else:
             assert events == []
-            assert len(store.find((), SCOPE, "an-encoder", VECTORS[0], 3).near) == 2
+            assert len(near_to(store, 0, 3)) == 2
 
 
 def test_missing_rights_are_told_from_a_missing_ability(
@@ -650,17 +669,17 @@ def test_a_search_takes_the_lease_where_nothing_is_near(
     leased: RedisStore, server: RedisServer, mode: Mode
 ) -> None:
     """Who finds nothing near leads with the same command, and is told the nearest there is."""
-    leased.find((), SCOPE, "an-encoder", VECTORS[5], 3)  # now the server knows the script
+    near_to(leased, 5, 3)  # now the server knows the script
     with server.client() as client, asked_of(client) as asked:
         found = leased.find(
-            (digest("new"),), SCOPE, "an-encoder", VECTORS[5], 3, wanted=wanted(0.9)
+            (digest("new"),), SCOPE, "an-encoder", unpack(VECTORS[5]), 3, wanted=wanted(0.9)
         )
     assert len(asked) == 1
     assert isinstance(found.claimed, Lease)
     assert (found.claimed.name, found.claimed.key) == (b"name", digest("new"))
     assert len(found.near) == 1
     nearest = max(range(3), key=lambda n: cosine(VECTORS[n], unpack(VECTORS[5])) or 0.0)
-    assert found.near == [placed(nearest)]
+    assert [entry for entry, _ in found.near] == [bare(placed(nearest))]
     with closing(opened(server, mode.search)) as other:
         assert isinstance(other.claim(b"name", digest("new"), 60.0), Future)
         leased.end(found.claimed, declined=False)
@@ -673,13 +692,15 @@ def test_a_search_takes_no_lease_where_something_is_near(
 ) -> None:
     """Whatever might be served, in a set or beside one, leaves the lease to who asks last."""
     vector = VECTORS[number]
-    near = leased.find((), SCOPE, "an-encoder", vector, 3, wanted=wanted(0.9))
+    near = leased.find((), SCOPE, "an-encoder", unpack(vector), 3, wanted=wanted(0.9))
     assert near.claimed is None
     assert len(near.near) == 3
-    found = leased.find((digest(0),), SCOPE, "an-encoder", VECTORS[5], 3, wanted=wanted(0.9))
-    assert (found.exact, found.claimed) == ([placed(0)], None)
+    found = leased.find(
+        (digest(0),), SCOPE, "an-encoder", unpack(VECTORS[5]), 3, wanted=wanted(0.9)
+    )
+    assert (found.exact, found.claimed) == ([bare(placed(0))], None)
     there = Wanted(b"name", digest(0), 60.0, 0.9)
-    assert leased.find((), SCOPE, "an-encoder", VECTORS[5], 3, wanted=there).claimed is None
+    assert leased.find((), SCOPE, "an-encoder", unpack(VECTORS[5]), 3, wanted=there).claimed is None
 
 
 @pytest.mark.parametrize("mode", SEARCHING, indirect=True, ids=name_of)
@@ -688,7 +709,7 @@ def test_a_search_that_meets_a_lease(leased: RedisStore, server: RedisServer, mo
 
     def claimed(store: RedisStore, name: bytes) -> Any:
         asked = Wanted(name, digest("new"), 60.0, 0.9)
-        return store.find((), SCOPE, "an-encoder", VECTORS[5], 3, wanted=asked).claimed
+        return store.find((), SCOPE, "an-encoder", unpack(VECTORS[5]), 3, wanted=asked).claimed
 
     with closing(opened(server, mode.search)) as other:
         leases = [claimed(leased, name) for name in (b"one", b"two")]
@@ -707,6 +728,6 @@ def test_a_lease_that_cannot_be_taken_harms_no_search(
 ) -> None:
     """Where its name is somebody else's the search finds what there is, and claims nothing."""
     hand.set(leased._names.flight(b"name"), "text")
-    found = leased.find((), SCOPE, "an-encoder", VECTORS[5], 3, wanted=wanted(0.9))
+    found = leased.find((), SCOPE, "an-encoder", unpack(VECTORS[5]), 3, wanted=wanted(0.9))
     assert found.claimed is None
     assert len(found.near) == 3

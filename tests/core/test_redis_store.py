@@ -22,7 +22,7 @@ from accel_core.testing.doubles import ManualClock, RecordingObserver
 from accel_core.testing.indexes import unit_vectors
 from accel_core.testing.shared_stores import SharedStoreContract
 from accel_core.testing.stores import StoreContract, digest
-from accel_core.vectors import coarse, pack
+from accel_core.vectors import coarse, pack, unpack
 from tests.redis_rights import rights
 from tests.redis_server import RedisServer, asked_of
 from tools.redis_servers import BUILDS
@@ -411,8 +411,8 @@ def test_a_user_of_its_own_is_enough(
     assert store.stirred()
     assert store.fetch(digest("one")) == entry("one", vector=UNIT)
     if search != "process":
-        near = store.find((), digest("scope"), "an-encoder", UNIT, 2).near
-        assert {found.key for found in near} == {digest("one"), digest("two")}
+        near = store.find((), digest("scope"), "an-encoder", unpack(UNIT), 2).near
+        assert {found.key for found, _ in near} == {digest("one"), digest("two")}
     assert store.remove(store.select(Selector(tag="faq"))) == 2
     other.add_change(b"corpus", {b"document"})
     assert store.read_changes(b"corpus", 0).documents == {b"document": 1}

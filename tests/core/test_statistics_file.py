@@ -152,9 +152,7 @@ def test_accel_writes_it_behind_the_callers_back(tmp_path: Path) -> None:
     """Configured, it is there after `flush`; without records it is refused by name."""
     path = tmp_path / "f.jsonl"
     with Accel.from_mapping({"observe": {"file": {"path": str(path)}}}) as accel:
-        record = accel.begin("chat")
-        assert record is not None
-        record.end()
+        accel.begin("chat").end()
         accel.report_wrong("ab" * 32)
         accel.flush()
         told = {line.get("is"): line for line in written(path)}
@@ -170,9 +168,7 @@ def test_a_disk_that_fails_costs_the_batch_and_is_counted(tmp_path: Path) -> Non
     path.parent.write_bytes(b"")
     with Accel.from_mapping({"observe": {"file": {"path": str(path)}}}) as accel:
         for _ in range(2):
-            record = accel.begin("chat")
-            assert record is not None
-            record.end()
+            accel.begin("chat").end()
             accel.flush()
             if path.parent.is_file():
                 assert accel.stats().observers == {"StatisticsFile": 1}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
@@ -10,10 +10,11 @@ from accel_core.events import BackendFailed
 from accel_core.inspection import InspectableStore, Stored
 from accel_core.policy.seal import Seal
 from accel_core.store import codec
+from accel_core.store.redis_rows import RedisRows
 from accel_core.store.redis_store import RedisStore
 from accel_core.store.sqlite import SqliteStore
 from accel_core.testing.doubles import RecordingObserver
-from accel_core.testing.stores import StoreContract, digest, one_number
+from accel_core.testing.stores import StoreContract, digest
 from tests.redis_server import RedisServer
 from tools.redis_servers import BUILDS
 
@@ -21,14 +22,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from accel_core.ports import Entry
-
+make = StoreContract().make_entry
 OURS, THEIRS = Seal(b"o" * 32), Seal(b"t" * 32)
 
 
-def make(name: str) -> Entry:
-    """Return an entry; all have one vector, since a store may put its own spelling of it back."""
-    return StoreContract().make_entry(name, vector=one_number(0))
+class Lying(NamedTuple):
+    """A store to put bytes into.
+
+    Attributes:
+        spelled: returns the bytes that it keeps of the entry of a name, by some seal.
+        give: returns it with these bytes under these names, whatever belongs there.
+    """
+
+    spelled: Callable[[str, Seal], bytes]
+    give: Callable[[dict[str, bytes]], Any]
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +47,21 @@ def server() -> Iterator[RedisServer]:
 @pytest.fixture(params=["sqlite", "redis"])
 def lying(
     request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[[dict[str, bytes]], Any]]:
-    """Gives a store that keeps these bytes under these names, whatever belongs there."""
+) -> Iterator[Lying]:
+    """Gives a store that keeps any bytes under any names."""
     seen = RecordingObserver()
     if request.param == "sqlite":
         store: Any = SqliteStore(tmp_path / "accel.db", seal=OURS, on_event=seen)
+
+        def spelled(name: str, seal: Seal) -> bytes:
+            return codec.encode(make(name), seal)
+
     else:
         running: RedisServer = request.getfixturevalue("server")
         store = RedisStore(running.url, seal=OURS, on_event=seen, lookup_timeout_s=10)
+
+        def spelled(name: str, seal: Seal) -> bytes:
+            return RedisRows(seal, lambda _: None).spelled(make(name))[0]
 
     def give(bodies: dict[str, bytes]) -> Any:
         planted = {digest(name): body for name, body in bodies.items()}
@@ -56,22 +70,22 @@ def lying(
             store.save([make(name) for name in bodies])
         return store
 
-    yield give
+    yield Lying(spelled, give)
     store.close()
     assert not [event for event in seen.of(BackendFailed) if event.operation == "read"]
 
 
-def test_what_lies_there_is_told(lying: Callable[..., Any]) -> None:
+def test_what_lies_there_is_told(lying: Lying) -> None:
     """An entry as it is, the reason of what is none, whether it is sealed, and its size."""
     bodies = {
-        "ours": codec.encode(make("ours"), OURS),
-        "theirs": codec.encode(make("theirs"), THEIRS),
-        "open": codec.encode(make("open"), Seal()),
-        "moved": codec.encode(make("another"), OURS),
-        "longer": codec.encode(make("longer"), OURS) + b"!",
-        "newer": b"\xff" + codec.encode(make("newer"), OURS)[1:],
+        "ours": lying.spelled("ours", OURS),
+        "theirs": lying.spelled("theirs", THEIRS),
+        "open": lying.spelled("open", Seal()),
+        "moved": lying.spelled("another", OURS),
+        "longer": lying.spelled("longer", OURS) + b"!",
+        "newer": b"\xff" + lying.spelled("newer", OURS)[1:],
     }
-    store = lying(bodies)
+    store = lying.give(bodies)
     assert isinstance(store, InspectableStore)
     found = store.inspect([digest(name) for name in (*bodies, "unknown")])
     expected = {

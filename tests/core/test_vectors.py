@@ -7,23 +7,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from accel_core.policy.seal import Seal
-from accel_core.store import codec
 from accel_core.testing.indexes import unit_vectors
-from accel_core.testing.stores import StoreContract
 from accel_core.vectors import (
     SHORT_DIMENSIONS,
     coarse,
-    coarse_bytes,
     cosine,
+    cosines,
     fine,
     pack,
     shortened,
     unpack,
 )
-
-SEAL = Seal(b"k" * 32)
-entry = StoreContract().make_entry
 
 
 @given(dimensions=st.integers(1, 768), seed=st.integers(0, 1_000))
@@ -31,7 +25,7 @@ def test_rounded_is_nearly_the_same(dimensions: int, seed: int) -> None:
     """It is a unit vector of the same direction, and rounding it again changes nothing."""
     (vector,) = unit_vectors(1, dimensions, seed=seed)
     small, rounded = coarse(pack(vector))
-    assert len(small) == coarse_bytes(len(rounded)) == 4 + dimensions
+    assert len(small) == 4 + dimensions
     assert fine(small) == rounded
     assert coarse(rounded) == (small, rounded)
     near = cosine(rounded, vector)
@@ -52,37 +46,37 @@ def test_cosines_move_little() -> None:
     ids=["empty", "byte", "odd", "zeros", "NaN", "infinite", "long"],
 )
 def test_what_is_no_unit_vector(packed: bytes) -> None:
-    """It is left as it is, and an entry of it is kept without."""
+    """It is left as it is, and there are no bytes of it."""
     assert coarse(packed) == (b"", packed)
-    body, vector = codec.shrunk(entry(vector=packed), SEAL)
-    assert vector == b""
-    assert codec.decode(codec.grown(body), SEAL) == entry(vector=None)
 
 
-@given(dimensions=st.integers(1, 64), payload=st.binary(max_size=3_000))
-def test_a_small_entry_is_read_as_signed(dimensions: int, payload: bytes) -> None:
-    """What is put together again is what was signed, with the rounded vector."""
-    _, rounded = coarse(pack(unit_vectors(1, dimensions)[0]))
-    body, vector = codec.shrunk(entry(vector=rounded, payload=payload), SEAL)
-    assert vector == rounded
-    assert codec.decode(codec.grown(body), SEAL) == entry(vector=rounded, payload=payload)
+@given(dimensions=st.integers(1, 400), count=st.integers(0, 6), seed=st.integers(0, 99))
+def test_cosines_of_many(dimensions: int, count: int, seed: int) -> None:
+    """Many at once are as near as each of them alone is."""
+    asked, *rows = unit_vectors(1 + count, dimensions, seed=seed)
+    rounded = [coarse(pack(row)) for row in rows]
+    expected = [cosine(whole, asked) for _, whole in rounded]
+    assert cosines([small for small, _ in rounded], asked) == pytest.approx(expected, abs=2e-3)
 
 
-@given(place=st.integers(0, 10_000), junk=st.binary(max_size=40))
-def test_a_changed_small_entry_is_the_same_or_refused(place: int, junk: bytes) -> None:
-    """Whatever is written into it, or cut off, what is served is what was signed."""
-    body, vector = codec.shrunk(entry(vector=pack(unit_vectors(1, 16)[0])), SEAL)
-    at = place % len(body)
-    for changed in (body[:at] + junk + body[at + len(junk) :], body[:at]):
-        read = codec.decode(codec.grown(changed), SEAL)
-        # The factor has more digits than float16.
-        assert isinstance(read, str) or read == entry(vector=vector)
+@given(junk=st.binary(max_size=40), place=st.integers(0, 19))
+def test_cosines_of_anything(junk: bytes, place: int) -> None:
+    """Whatever somebody wrote has no cosine, or one of a unit vector; others keep theirs."""
+    one, other = unit_vectors(2, 16)
+    small, _ = coarse(pack(one))
+    spoiled = (small[:place] + junk + small[place + len(junk) :])[: len(small) + len(junk) // 20]
+    near, strange, nothing = cosines([small, spoiled, b""], other)
+    assert near == pytest.approx(float(one @ other), abs=0.01)
+    assert strange is None or -1.0 <= strange <= 1.0
+    assert nothing is None
 
 
-@given(st.binary(max_size=300))
-def test_any_bytes_are_grown(body: bytes) -> None:
-    """Nothing raises, whatever somebody wrote."""
-    assert isinstance(codec.decode(codec.grown(body), SEAL), str)
+@pytest.mark.parametrize("factor", [b"\0\0\0\0", b"\0\0\xc0\x7f", b"\0\0\x80\x7f", b"\0\0\x80\x3f"])
+def test_no_cosine_of_what_is_no_unit_vector(factor: bytes) -> None:
+    """Of nothing, NaN, infinity, nor of a vector that is too long."""
+    asked, one = unit_vectors(2, 16)
+    small, _ = coarse(pack(one))
+    assert cosines([factor + small[4:]], asked) == [None]
 
 
 @given(dimensions=st.integers(1, 1_600), near=st.floats(0.0, 0.5), seed=st.integers(0, 99))

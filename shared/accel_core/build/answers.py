@@ -22,7 +22,7 @@ from accel_core.drive.invalidations import Invalidations
 from accel_core.encoder.batching import BatchingEncoder
 from accel_core.errors import ConfigError
 from accel_core.evidence import Evidence
-from accel_core.explaining import Explainer
+from accel_core.explaining import Explainer, Retrieving
 from accel_core.files.learned import LearnedFile
 from accel_core.files.shadow_log import ShadowLog
 from accel_core.index.scoped import ScopedIndex
@@ -150,9 +150,6 @@ def build_caches(
         looked=observers.looked,
     )
     together = flights if single_flight.enabled else None
-    explainer = Explainer(
-        tiers, meaning, policies, together, colours=colours, wall_now=clocks.wall_now
-    )
     cache = SemanticCache(
         tiers,
         together,
@@ -165,7 +162,7 @@ def build_caches(
         wall_now=clocks.wall_now,
         chance=clocks.chance,
     )
-    retrieval, corpora = build_retrieval(
+    retrieval, corpora, views = build_retrieval(
         config,
         Shared(tiers, flights, leadership, invalidations, colours),
         emit,
@@ -179,6 +176,15 @@ def build_caches(
     )
     decisions = build_gate(
         config.retrieval.gate, sensor, emit=emit, mono_now=clocks.mono_now, gate=gate
+    )
+    explainer = Explainer(
+        tiers,
+        meaning,
+        policies,
+        Retrieving(views, flights, decisions),
+        flights=together,
+        colours=colours,
+        wall_now=clocks.wall_now,
     )
     return Built(cache, explainer, retrieval, decisions, corpora, colours, tiers, reports, learning)
 

@@ -18,12 +18,11 @@ from accel_core.observer.requests import RequestTotals
 from accel_core.observer.statistics import StatisticsObserver
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from accel_core.clocks import Clocks
     from accel_core.config import ObserveConfig
     from accel_core.observer.statistics import Statistics
-    from accel_core.policy.limits.tiers import Attainment
     from accel_core.policy.looked import Looked
     from accel_core.ports import Observer, Selector
 
@@ -54,11 +53,11 @@ class Observers(NamedTuple):
         if self.file is None:
             return None
         queued, _ = self.file
-        return lambda looked: queued.put((looked,))
+        return queued.put
 
-    def stats(self, attained: Mapping[str, Attainment] | None = None) -> Statistics:
-        """Return what was counted so far; `attained`: by service tier, of a limiter."""
-        return self.statistics.snapshot(self.ledger.snapshot(), self.lost(), attained)
+    def stats(self) -> Statistics:
+        """Return what was counted so far."""
+        return self.statistics.snapshot(self.ledger.snapshot(), self.lost())
 
     def lost(self) -> dict[str, int]:
         """Return the events that never reached an observer, or that it failed on, by observer."""

@@ -12,6 +12,8 @@ from accel_core.meaning import Meaning
 from accel_core.policy.popularity import Popularity
 from accel_core.ports import ChangeLog
 from accel_core.retrieval_cache import Parts, RetrievalCache
+from accel_core.retrieval_terms import RetrievalTerms
+from accel_core.views import RetrievalViews
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -63,8 +65,8 @@ def build_retrieval(
     encoder: Encoder | None,
     gates: Mapping[str, Gate],
     store: Store | None,
-) -> tuple[RetrievalCache, Corpora]:
-    """Wire a cache of retrieval.
+) -> tuple[RetrievalCache, Corpora, RetrievalViews]:
+    """Wire a cache of retrieval, its corpora, and what only looks at it.
 
     Args:
         config: the configuration.
@@ -83,13 +85,23 @@ def build_retrieval(
         lock=threading.Lock,
         rests=lambda: shared.tiers.rests,
     )
+    meaning = _meaning(config, shared.tiers, encoder, gates)
+    terms = RetrievalTerms(
+        settings.freshness,
+        Popularity(),
+        config.cache.never,
+        comparable=meaning.comparable,
+        max_entry_bytes=settings.max_entry_bytes,
+        wall_now=clocks.wall_now,
+        chance=lambda: 0.0,
+    )
     cache = RetrievalCache(
         Parts(
             tiers=shared.tiers,
             flights=shared.flights,
             leadership=shared.leadership,
             invalidations=shared.invalidations,
-            meaning=_meaning(config, shared.tiers, encoder, gates),
+            meaning=meaning,
             corpora=corpora,
             freshness=settings.freshness,
             popularity=Popularity(),
@@ -104,7 +116,7 @@ def build_retrieval(
         mono_now=clocks.mono_now,
         chance=clocks.chance,
     )
-    return cache, corpora
+    return cache, corpora, RetrievalViews(corpora, meaning, terms)
 
 
 def _meaning(

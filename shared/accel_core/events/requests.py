@@ -13,6 +13,9 @@ MODEL_OPERATIONS = frozenset({"chat", "text_completion", "embeddings"})
 GENERATING = frozenset({"chat", "text_completion"})
 """Operations of language models: what service tiers, and times to a first token, are about."""
 
+OPERATIONS = MODEL_OPERATIONS | {"retrieval", "query", "execute_tool"}
+"""All that requests have; ``gen_ai.operation.name`` of OpenTelemetry's conventions, and `query`."""
+
 
 class Tokens(NamedTuple):
     """What a call used.
@@ -99,6 +102,9 @@ class RequestEnded(NamedTuple):
         saved_s: how long it had taken; None: not known.
         error: class of what was raised, or ``""``.
         name: of the tool, or the class of the retriever or engine; of models ``""``.
+        attained: of what a limiter let through, whether its first token (or its answer, where it
+            was not streamed) was there by its tier's target; ``rejected`` where the limiter turned
+            it away; ``""`` where there was no limiter, or neither room nor answer came to be.
     """
 
     operation: str
@@ -126,6 +132,7 @@ class RequestEnded(NamedTuple):
     saved_s: float | None = None
     error: str = ""
     name: str = ""
+    attained: Literal["kept", "late", "rejected", ""] = ""
 
     @property
     def token_s(self) -> float | None:

@@ -10,13 +10,14 @@ are. So nothing but the oldest is lost.
 Lines hold no question unless `texts` says so. Either way the file is readable for its owner only,
 and covered by `Accel.forget`.
 
-Invariant: called by one thread at a time; an error of the disk is raised for whoever calls, and
-costs the batch.
+Invariant: called by one thread at a time; an error of the disk is raised for whoever calls, with
+the lines that it costs, which are those of one batch.
 """
 
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,16 @@ _BATCH_BYTES = 1 << 16
 _MOST_NAMED = 50_000
 _STALE_S = 60.0
 """After which a lock is that of a process which ended while it moved the file."""
+
+
+class BatchLostError(OSError):
+    """A batch could not be written.
+
+    Attributes:
+        lost: its lines.
+    """
+
+    lost = 0
 
 
 class StatisticsFile:
@@ -91,17 +102,23 @@ class StatisticsFile:
         """Write what there is.
 
         Raises:
-            OSError: the file cannot be written; the batch is lost.
+            BatchLostError: the file cannot be written.
         """
         if not self._lines:
             return
+        count = len(self._lines)
         batch = head(self._run, self._wall_now(), self.lost()) + b"".join(self._lines)
         self._lines.clear()
         self._size = 0
-        with self._lock:
-            if self._size_of(self.path) + len(batch) > self._max_bytes:
-                self._move()
-            private.append(self.path, batch)
+        try:
+            with self._lock:
+                if self._size_of(self.path) + len(batch) > self._max_bytes:
+                    self._move()
+                private.append(self.path, batch)
+        except OSError as error:
+            lost = BatchLostError(error.errno, error.strerror, error.filename)
+            lost.lost = count
+            raise lost from error
 
     def forget(self, meant: Sequence[Selector], removed: Collection[str]) -> None:
         """Remove what is told of questions, and whose requests were.
@@ -152,12 +169,15 @@ class StatisticsFile:
         try:
             self._lock_file.touch(mode=0o600, exist_ok=False)
         except FileExistsError:
-            if self._wall_now() - self._lock_file.stat().st_mtime > _STALE_S:
-                self._lock_file.unlink(missing_ok=True)
+            with suppress(FileNotFoundError):  # who had it has just finished
+                # The clock may have been set back since: a lock of tomorrow is as old as any.
+                if abs(self._wall_now() - self._lock_file.stat().st_mtime) > _STALE_S:
+                    self._lock_file.unlink()
             return
         try:
             if self._size_of(self.path) + _BATCH_BYTES > self._max_bytes:
-                self.path.replace(self.older)
+                with suppress(FileNotFoundError):  # somebody has taken it away
+                    self.path.replace(self.older)
                 self._named.clear()
         finally:
             self._lock_file.unlink(missing_ok=True)

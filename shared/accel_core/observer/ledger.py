@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from accel_core.forking import renewed_in_children
@@ -18,12 +19,14 @@ from accel_core.observer.behind import Behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from contextvars import Context
 
-    from accel_core.events.requests import RequestEnded
     from accel_core.observer.queued import Queued
     from accel_core.observer.requests import Requests, RequestTotals
     from accel_core.ports import Observer
     from accel_core.recording import Ended
+
+    _Pending = tuple[Ended, tuple[Any, ...], float, Context | None]
 
 _MOST_PENDING = 1_000
 
@@ -50,16 +53,14 @@ class Ledger:
     ) -> None:
         self._totals, self._emit, self._queued = totals, emit, queued
         self._wall_now, self._mono_now = wall_now, mono_now
-        self._capturing = tuple(one for one in queued if one.capture is not None)
+        self._captures = any(one.captures for one in queued)
         self.after_fork()
         renewed_in_children(self)
 
-    def put(self, ended: Ended) -> None:
-        """Put down a request that ends now."""
-        captured: tuple[Any, ...] = ()
-        if self._capturing:
-            captured = tuple([one.capture() for one in self._capturing if one.capture is not None])
-        self._pending.append((ended, self._mono_now(), captured))
+    def put(self, ended: Ended, *facts: Any) -> None:
+        """Put down a request that ends now; ``ended(*facts, …)`` makes its event."""
+        context = copy_context() if self._captures else None
+        self._pending.append((ended, facts, self._mono_now(), context))
         if self._emit is not None or len(self._pending) > _MOST_PENDING:
             self.enter()
         elif not self._behind.stirred:
@@ -70,10 +71,13 @@ class Ledger:
         with self._lock:
             since_s = self._wall_now() - self._mono_now()
             while self._pending:
-                ended, ended_s, captured = self._pending.popleft()
-                event = ended(ended_s, since_s + ended_s)
+                ended, facts, ended_s, context = self._pending.popleft()
+                event = ended(*facts, ended_s, since_s + ended_s)
                 self._totals.add(event)
-                self._tell(event, captured)
+                if self._emit is not None:
+                    self._emit(event)
+                for one in self._queued:
+                    one.put(event, context)
 
     def snapshot(self) -> Requests:
         """Return what all requests so far came to."""
@@ -88,13 +92,6 @@ class Ledger:
 
     def after_fork(self) -> None:
         """Start anew in a child process; its parent enters what it had put down."""
-        self._pending: deque[tuple[Ended, float, tuple[Any, ...]]] = deque()
+        self._pending: deque[_Pending] = deque()
         self._lock = threading.RLock()
         self._behind = Behind("accel-requests", self.enter)
-
-    def _tell(self, event: RequestEnded, captured: tuple[Any, ...]) -> None:
-        if self._emit is not None:
-            self._emit(event)
-        captures = iter(captured)
-        for one in self._queued:
-            one.put((event,) if one.capture is None else (event, next(captures)))

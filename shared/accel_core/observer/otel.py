@@ -1,8 +1,9 @@
 """Requests as spans and metrics of OpenTelemetry, by its semantic conventions for generative AI.
 
-The conventions still move (https://opentelemetry.io/docs/specs/semconv/gen-ai/), so their names
-stand here and nowhere else; what is ours begins with ``accel.``. No span holds a question, an
-answer or a tenant.
+The names are those of the conventions 1.41.1 (`SCHEMA_URL`). Later releases leave them to a
+repository of their own (open-telemetry/semantic-conventions-genai), which still changes them, and
+has released none. So they stand here and nowhere else; what is ours begins with ``accel.``, and the
+operation ``query``. No span holds a question, an answer or a tenant.
 
 A span is made when its request has ended, in the background, with the times that it had, under the
 span in which the request was made. Only that one's context is taken from the caller.
@@ -18,18 +19,19 @@ from opentelemetry import trace as traces
 from opentelemetry.trace import SpanKind, StatusCode
 
 from accel_core import events
-from accel_core.events.requests import MODEL_OPERATIONS, RequestEnded
-from accel_core.policy.labels import OTHER, Labels
+from accel_core.events.requests import MODEL_OPERATIONS, OPERATIONS, RequestEnded
+from accel_core.policy.labels import Labels, among
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.metrics import MeterProvider
-    from opentelemetry.trace import Span, TracerProvider
+    from opentelemetry.trace import Span, Tracer, TracerProvider
 
     from accel_core.events import Event
 
+SCHEMA_URL = "https://opentelemetry.io/schemas/1.41.1"
 _SCOPE = "accel_core"
-_MOST_REASONS = 100
+_MOST_REASONS = _MOST_ERRORS = 100
 _MOST_PROVIDERS = 30
 _SECONDS = (0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92)
 _TOKENS = tuple(4**power for power in range(14))
@@ -42,6 +44,19 @@ _CACHED, _STREAMED = "gen_ai.usage.cache_read.input_tokens", "gen_ai.request.str
 _FIRST_CHUNK, _ERROR = "gen_ai.response.time_to_first_chunk", "error.type"
 _TOOL = "gen_ai.tool.name"
 _UNKNOWN_PROVIDER = "_OTHER"
+_PROVIDERS = {
+    "amazon_bedrock": "aws.bedrock", "bedrock": "aws.bedrock", "azure": "azure.ai.openai",
+    "azure_openai": "azure.ai.openai", "azure_ai": "azure.ai.inference",
+    "azure_inference": "azure.ai.inference", "google_genai": "gcp.gemini", "gemini": "gcp.gemini",
+    "google_vertexai": "gcp.vertex_ai", "vertex": "gcp.vertex_ai", "ibm": "ibm.watsonx.ai",
+    "watsonx": "ibm.watsonx.ai", "mistral": "mistral_ai", "mistralai": "mistral_ai",
+    "moonshot": "moonshot_ai", "xai": "x_ai",
+}  # fmt: skip
+"""Where a framework's name of a provider is not the conventions' own."""
+_PARTS = (
+    "lookup_s", "encode_s", "shared_s", "verify_s", "queue_s", "backoff_s", "model_s", "embed_s",
+    "retrieval_s", "tool_s",
+)  # fmt: skip
 
 
 class OtelObserver:
@@ -74,8 +89,12 @@ class OtelObserver:
         tracer_provider: TracerProvider | None = None,
         meter_provider: MeterProvider | None = None,
     ) -> None:
-        self._tracer = traces.get_tracer(_SCOPE, tracer_provider=tracer_provider) if spans else None
-        meter = meters.get_meter(_SCOPE, meter_provider=meter_provider)
+        self._tracer: Tracer | None = None
+        if spans:
+            self._tracer = traces.get_tracer(
+                _SCOPE, tracer_provider=tracer_provider, schema_url=SCHEMA_URL
+            )
+        meter = meters.get_meter(_SCOPE, meter_provider=meter_provider, schema_url=SCHEMA_URL)
         self._metrics = _Metrics(meter, max_models) if metrics else None
 
     def capture(self) -> Context:
@@ -105,6 +124,13 @@ class OtelObserver:
             self._metrics.count(event)
 
 
+def _provider(ended: RequestEnded) -> str:
+    """Return who was asked, as the conventions call him; ``""``: nobody who has such a name."""
+    if ended.provider:
+        return _PROVIDERS.get(ended.provider, ended.provider)
+    return _UNKNOWN_PROVIDER if ended.operation in MODEL_OPERATIONS else ""
+
+
 def _attributes(ended: RequestEnded) -> dict[str, Any]:
     attributes: dict[str, Any] = {
         _OPERATION: ended.operation,
@@ -115,17 +141,19 @@ def _attributes(ended: RequestEnded) -> dict[str, Any]:
     }
     known: dict[str, Any] = {
         _MODEL: ended.model,
-        _PROVIDER: ended.operation in MODEL_OPERATIONS and (ended.provider or _UNKNOWN_PROVIDER),
+        _PROVIDER: _provider(ended),
         _TOOL if ended.operation == "execute_tool" else "accel.name": ended.name,
         _STREAMED: ended.streamed,
         _ERROR: ended.error,
         "accel.cache.tier": ended.tier,
         "accel.cache.entry": ended.entry_id,
         "accel.service_tier": ended.service_tier,
+        "accel.service_tier.attained": ended.attained,
     }
     if ended.used is not None:
         attributes[_INPUT] = int(ended.used.input_tokens)
-        attributes[_OUTPUT] = int(ended.used.output_tokens)
+        if ended.operation != "embeddings":  # whose answers are no tokens
+            attributes[_OUTPUT] = int(ended.used.output_tokens)
         known[_CACHED] = int(ended.used.cached_input_tokens)
     if ended.saved is not None:
         attributes["accel.saved.input_tokens"] = int(ended.saved.input_tokens)
@@ -161,11 +189,23 @@ def _add_events(span: Span, ended: RequestEnded, end_ns: int) -> None:
 class _Metrics:
     def __init__(self, meter: Any, max_models: int) -> None:
         self._models, self._reasons = Labels(max_models), Labels(_MOST_REASONS)
-        self._providers = Labels(_MOST_PROVIDERS)
+        self._providers, self._errors = Labels(_MOST_PROVIDERS), Labels(_MOST_ERRORS)
         self._duration = meter.create_histogram(
             "gen_ai.client.operation.duration",
             unit="s",
             description="How long requests took.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+        self._first_chunk = meter.create_histogram(
+            "gen_ai.client.operation.time_to_first_chunk",
+            unit="s",
+            description="From the sending of a request to the first part of its stream.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+        self._parts = meter.create_histogram(
+            "accel.request.part.duration",
+            unit="s",
+            description="Where the time of requests went.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
         self._tokens = meter.create_histogram(
@@ -198,25 +238,41 @@ class _Metrics:
 
     def count(self, ended: RequestEnded) -> None:
         """Count a request."""
-        who = {
-            _OPERATION: ended.operation,
-            _PROVIDER: self._providers.of(ended.provider or _UNKNOWN_PROVIDER),
-            _MODEL: self._models.of(ended.model) or OTHER,
-        }
-        outcome = {
-            "accel.cache.outcome": ended.outcome,
-            "accel.cache.reason": self._reasons.of(ended.reason),
-        }
-        self._requests.add(1, who | outcome)
-        failed = {_ERROR: ended.error} if ended.error else {}
-        self._duration.record(ended.total_s, who | failed | {"accel.cache.outcome": ended.outcome})
+        who = self._who(ended)
+        outcome = {"accel.cache.outcome": ended.outcome}
+        self._requests.add(
+            1, who | outcome | {"accel.cache.reason": self._reasons.of(ended.reason)}
+        )
+        failed = {_ERROR: self._errors.of(ended.error)} if ended.error else {}
+        self._duration.record(ended.total_s, who | failed | outcome)
+        self._time(ended, who)
         if ended.attempts:
             self._attempts.add(ended.attempts, who)
-        if ended.used is not None:
-            self._tokens.record(ended.used.input_tokens, who | {_KIND: "input"})
-            self._tokens.record(ended.used.output_tokens, who | {_KIND: "output"})
-        if ended.saved is not None:
-            self._saved_tokens.add(ended.saved.input_tokens, who | {_KIND: "input"})
-            self._saved_tokens.add(ended.saved.output_tokens, who | {_KIND: "output"})
+        for told, tokens in (
+            (self._tokens.record, ended.used),
+            (self._saved_tokens.add, ended.saved),
+        ):
+            if tokens is not None:
+                told(tokens.input_tokens, who | {_KIND: "input"})
+                if ended.operation != "embeddings":
+                    told(tokens.output_tokens, who | {_KIND: "output"})
         if ended.saved_s is not None:
             self._saved_s.add(max(0.0, ended.saved_s - ended.total_s), who)
+
+    def _who(self, ended: RequestEnded) -> dict[str, str]:
+        """Return what was asked of whom, in bounded many words."""
+        who = {_OPERATION: among(OPERATIONS, ended.operation)}
+        if provider := _provider(ended):
+            who[_PROVIDER] = self._providers.of(provider)
+        if ended.model:
+            who[_MODEL] = self._models.of(ended.model)
+        return who
+
+    def _time(self, ended: RequestEnded, who: dict[str, str]) -> None:
+        if ended.parts.first_token_s is not None:
+            self._first_chunk.record(ended.parts.first_token_s, who)
+        for part in _PARTS:
+            spent_s = getattr(ended.parts, part)
+            if spent_s:
+                told = {_OPERATION: who[_OPERATION], "accel.part": part.removesuffix("_s")}
+                self._parts.record(spent_s, told)

@@ -1,18 +1,20 @@
 """Requests as metrics for Prometheus; names and labels are in docs/observability.md.
 
 Labels are bounded: models and tenants are told apart up to a number, then are ``other``; so are
-reasons, a fixed vocabulary with the application's own names of gates and verifiers.
+reasons, a fixed vocabulary with the application's own names of gates and verifiers. Operations are
+those of `OPERATIONS`, so that times and tokens of models, retrievers and tools are never mixed.
 """
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 import prometheus_client as client
 
 from accel_core import events
-from accel_core.events.requests import MODEL_OPERATIONS, RequestEnded
-from accel_core.policy.labels import Labels
+from accel_core.events.requests import MODEL_OPERATIONS, OPERATIONS, RequestEnded
+from accel_core.policy.labels import Labels, among
 
 if TYPE_CHECKING:
     from accel_core.events import Event
@@ -20,15 +22,17 @@ if TYPE_CHECKING:
 
 _MOST_REASONS = 100
 _MOST_NAMES = 100
+_KEPT = "_accel_metrics"
+"""Attribute of a registry: it lives as long as its metrics."""
 _SECONDS = (0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120)
 _PARTS = (
-    "encode_s", "shared_s", "verify_s", "queue_s", "backoff_s", "model_s", "first_token_s",
-    "embed_s", "retrieval_s", "tool_s",
+    "lookup_s", "encode_s", "shared_s", "verify_s", "queue_s", "backoff_s", "model_s",
+    "first_token_s", "embed_s", "retrieval_s", "tool_s",
 )  # fmt: skip
 
 
 class PrometheusObserver:
-    """Keeps metrics in a registry; one of each registry.
+    """Keeps metrics in a registry; what several observers of one registry count adds up.
 
     Args:
         prices: what tokens cost.
@@ -63,7 +67,7 @@ class PrometheusObserver:
         self._tools, self._paths = Labels(_MOST_NAMES), Labels(_MOST_NAMES)
         self._predictors = Labels(_MOST_NAMES)
         self._tenants = Labels(max_tenants) if max_tenants else None
-        self._metrics = _Metrics(registry or client.REGISTRY)
+        self._metrics = _metrics_of(registry or client.REGISTRY)
 
     def __call__(self, event: Event, /) -> None:
         """Count `event`."""
@@ -90,45 +94,60 @@ class PrometheusObserver:
 
     def _count(self, ended: RequestEnded) -> None:
         metrics, model = self._metrics, self._models.of(ended.model)
+        operation = among(OPERATIONS, ended.operation)
         # Of two names with a meaning of their own the part that is the application's is bounded.
         reason = self._reasons.of(ended.reason)
         tenant = "" if self._tenants is None or not ended.tenant else self._tenants.of(ended.tenant)
-        metrics.requests.labels(
-            ended.operation, ended.outcome, ended.ending, reason, model, tenant
-        ).inc()
-        if ended.operation == "execute_tool":
+        metrics.requests.labels(operation, ended.outcome, ended.ending, reason, model, tenant).inc()
+        if operation == "execute_tool":
             metrics.tool_calls.labels(self._tools.of(ended.name), ended.outcome).inc()
-        self._time(ended)
-        if ended.operation in MODEL_OPERATIONS:
-            self._charge(ended, model)
+        self._time(ended, operation)
+        if operation in MODEL_OPERATIONS:
+            self._charge(ended, operation, model)
 
-    def _time(self, ended: RequestEnded) -> None:
-        metrics = self._metrics
-        took = metrics.took.labels(ended.operation, ended.outcome, ended.service_tier)
-        took.observe(ended.total_s)
+    def _time(self, ended: RequestEnded, operation: str) -> None:
+        metrics, tier = self._metrics, ended.service_tier
+        metrics.took.labels(operation, ended.outcome, tier).observe(ended.total_s)
         for part in _PARTS:
             spent_s = getattr(ended.parts, part)
             if spent_s:
-                metrics.parts.labels(part.removesuffix("_s"), ended.service_tier).observe(spent_s)
+                metrics.parts.labels(operation, part.removesuffix("_s"), tier).observe(spent_s)
         if ended.token_s is not None:
-            metrics.token.labels(ended.service_tier).observe(ended.token_s)
+            metrics.token.labels(operation, tier).observe(ended.token_s)
+        if ended.attained:
+            metrics.attained.labels(operation, tier, ended.attained).inc()
 
-    def _charge(self, ended: RequestEnded, model: str) -> None:
+    def _charge(self, ended: RequestEnded, operation: str, model: str) -> None:
         metrics = self._metrics
         if ended.attempts:
-            metrics.attempts.labels(model).inc(ended.attempts)
+            metrics.attempts.labels(operation, model).inc(ended.attempts)
         for kind, tokens in (("used", ended.used), ("saved", ended.saved)):
             if tokens is None:
                 continue
-            metrics.tokens.labels(kind, "input", model).inc(tokens.input_tokens)
-            metrics.tokens.labels(kind, "output", model).inc(tokens.output_tokens)
+            metrics.tokens.labels(operation, kind, "input", model).inc(tokens.input_tokens)
+            if operation != "embeddings":  # whose answers are no tokens
+                metrics.tokens.labels(operation, kind, "output", model).inc(tokens.output_tokens)
             cost = self._prices.cost(ended.model, tokens)
             if cost is not None:
-                metrics.dollars.labels(kind, model).inc(cost)
+                metrics.dollars.labels(operation, kind, model).inc(cost)
         if ended.saved_s is not None:
-            metrics.saved_seconds.labels(model).inc(max(0.0, ended.saved_s - ended.total_s))
+            saved_s = max(0.0, ended.saved_s - ended.total_s)
+            metrics.saved_seconds.labels(operation, model).inc(saved_s)
         if ended.attempts and ended.used is None and ended.ending != "failed":
-            metrics.unstated.labels(model).inc()
+            metrics.unstated.labels(operation, model).inc()
+
+
+_making = threading.Lock()
+
+
+def _metrics_of(registry: client.CollectorRegistry) -> _Metrics:
+    """Return the metrics of `registry`, which may have each name once: made with its first user."""
+    with _making:
+        made: _Metrics | None = getattr(registry, _KEPT, None)
+        if made is None:
+            made = _Metrics(registry)
+            setattr(registry, _KEPT, made)
+        return made
 
 
 class _Metrics:
@@ -150,15 +169,26 @@ class _Metrics:
         self.took = histogram(
             "request_seconds", "How long requests took.", "operation", "outcome", "tier"
         )
-        self.parts = histogram("request_part_seconds", "Where the time went.", "part", "tier")
-        self.token = histogram(
-            "output_token_seconds", "Time for each token of a stream after its first.", "tier"
+        self.parts = histogram(
+            "request_part_seconds", "Where the time went.", "operation", "part", "tier"
         )
-        self.attempts = counter("attempts", "How often providers were asked.", "model")
-        self.tokens = counter("tokens", "Tokens used and saved.", "kind", "direction", "model")
-        self.dollars = counter("dollars", "Costs spent and saved.", "kind", "model")
-        self.saved_seconds = counter("saved_seconds", "Time saved by hits.", "model")
-        self.unstated = counter("unstated_answers", "Answers without stated usage.", "model")
+        self.token = histogram(
+            "output_token_seconds", "Time for each token of a stream after its first.",
+            "operation", "tier",
+        )  # fmt: skip
+        self.attained = counter(
+            "limited_requests", "Whether a limiter's calls kept their tier's target.",
+            "operation", "tier", "attained",
+        )  # fmt: skip
+        self.attempts = counter("attempts", "How often providers were asked.", "operation", "model")
+        self.tokens = counter(
+            "tokens", "Tokens used and saved.", "operation", "kind", "direction", "model"
+        )
+        self.dollars = counter("dollars", "Costs spent and saved.", "operation", "kind", "model")
+        self.saved_seconds = counter("saved_seconds", "Time saved by hits.", "operation", "model")
+        self.unstated = counter(
+            "unstated_answers", "Answers without stated usage.", "operation", "model"
+        )
         self.failures = counter("backend_failures", "Failures of backends.", "backend", "operation")
         self.evicted = counter("evicted", "Entries that left.", "reason")
         self.rejected = counter("limit_rejected", "Calls that a limit turned away.", "tier")

@@ -14,6 +14,7 @@ import logging
 import threading
 import time
 from collections import deque
+from contextvars import copy_context
 from typing import TYPE_CHECKING, Any
 
 from accel_core.forking import renewed_in_children
@@ -21,8 +22,10 @@ from accel_core.observer.behind import Behind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextvars import Context
 
     from accel_core.events import Event
+    from accel_core.policy.looked import Looked
     from accel_core.ports import Observer
 
 _log = logging.getLogger("accel")
@@ -37,23 +40,24 @@ class Queued:
 
     Args:
         observer: is called in this object's thread. Where it has a method ``capture``, that is
-            called where the event happened, must be quick, and its result is handed over as a
-            second argument. Where it has a method ``settle``, that is called whenever nothing
-            waits any more, and before `flush` returns.
+            called soon, in the context (of `contextvars`) in which the event happened, must be
+            quick, and its result is handed over as a second argument. Where it has a method
+            ``settle``, that is called whenever nothing waits any more, and before `flush` returns.
         max_queued: events that may wait.
 
     Attributes:
         name: the observer's class, or its own name where it is a function.
         dropped: events that found no room.
-        failed: events for which the observer raised.
-        capture: the observer's own; None: it has none.
+        failed: events for which the observer raised, or as many as its error says (``lost``).
+        captures: whether `put` needs the context.
     """
 
     def __init__(self, observer: Observer, *, max_queued: int = 10_000) -> None:
         self.name = getattr(observer, "__name__", type(observer).__name__)
         self.dropped = self.failed = 0
         self._observer, self._room = observer, max_queued
-        self.capture: Callable[[], Any] | None = getattr(observer, "capture", None)
+        self._capture: Callable[[], Any] | None = getattr(observer, "capture", None)
+        self.captures = self._capture is not None
         self._settle: Callable[[], None] | None = getattr(observer, "settle", None)
         if hasattr(observer, "kinds"):
             self.kinds = observer.kinds
@@ -61,17 +65,17 @@ class Queued:
         renewed_in_children(self)
 
     def __call__(self, event: Event, /) -> None:
-        """Queue `event`."""
-        if self.capture is None:
-            self.put((event,))
-        else:
-            self.put((event, self.capture()))
+        """Queue `event`, which happens here."""
+        self.put(event, copy_context() if self.captures else None)
 
-    def put(self, told: tuple[Any, ...]) -> None:
-        """Queue an event, with what was captured where it happened."""
+    def put(self, event: Event | Looked, context: Context | None = None) -> None:
+        """Queue an event that happened in `context`."""
         if len(self._waiting) >= self._room:
             self._drop()
             return
+        told: tuple[Any, ...] = (event,)
+        if context is not None and self._capture is not None:
+            told = (event, self._tell(context.run, self._capture))
         self._waiting.append(told)
         if not self._behind.stirred:
             self._behind.stir()
@@ -117,18 +121,21 @@ class Queued:
         if self._settle is not None:
             self._tell(self._settle)
 
-    def _tell(self, told: Callable[..., None], *arguments: Any) -> None:
+    def _tell(self, told: Callable[..., Any], *arguments: Any) -> Any:
+        """Call the observer's own; None where it raises."""
         try:
-            told(*arguments)
-        except Exception:
-            self.failed += 1
-            if self.failed == 1:
+            return told(*arguments)
+        except Exception as error:
+            first = self.failed == 0
+            self.failed += getattr(error, "lost", 1)
+            if first:
                 _log.warning(
                     "observer %s failed, and will be told of what comes; "
                     "further failures are counted in stats().observers",
                     self.name,
                     exc_info=True,
                 )
+            return None
 
     def _drop(self) -> None:
         with self._lock:

@@ -56,6 +56,6 @@ def _short(values: dict[str, Any]) -> dict[str, Any]:
         known = _short(value) if isinstance(value, dict) else value
         if isinstance(known, float):
             known = round(known, _DIGITS)
-        if known not in (None, "", 0, 0.0, False, (), {}):
+        if known:
             kept[name] = known
     return kept

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from accel_core.events.requests import GENERATING, MODEL_OPERATIONS, Tokens
 from accel_core.policy.histogram import Histogram
 from accel_core.policy.labels import Labels
+from accel_core.policy.limits.tiers import Attainment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _NOTHING = Tokens(0.0, 0.0)
 _MOST_TIERS = 32
+_FATES = ("kept", "late", "rejected")
 _PARTS = (
     "lookup_s", "encode_s", "shared_s", "verify_s", "queue_s", "backoff_s", "model_s",
     "first_token_s", "embed_s", "retrieval_s", "tool_s",
@@ -67,6 +69,9 @@ class Requests:
         saved_s: the time that hits would have taken, less what they took, by operation.
         tiers: how long calls of language models took until their first token, or their end where
             they were not streamed, by the limiter's tier; queues included.
+        attained: what became of calls of language models that a limiter let through or turned
+            away, by its tier: whether their first token, or their answer where it was not streamed,
+            was there by the tier's target, the queue included.
         parts: how long their parts took, of those that had that part and were no hits.
         token_s: the time for each token of a stream after its first (`RequestEnded.token_s`).
     """
@@ -76,6 +81,7 @@ class Requests:
     took: Mapping[str, Quantiles] = field(default_factory=dict)
     saved_s: Mapping[str, float] = field(default_factory=dict)
     tiers: Mapping[str, Quantiles] = field(default_factory=dict)
+    attained: Mapping[str, Attainment] = field(default_factory=dict)
     parts: Mapping[str, Quantiles] = field(default_factory=dict)
     token_s: Quantiles | None = None
 
@@ -113,6 +119,7 @@ class RequestTotals:
         self._took: dict[tuple[str, str], Histogram] = {}
         self._saved_s: dict[str, float] = {}
         self._tiers: dict[str, Histogram] = {}
+        self._attained: Counter[tuple[str, str]] = Counter()
         self._parts = {name: Histogram() for name in _PARTS}
         self._token = Histogram()
 
@@ -168,6 +175,8 @@ class RequestTotals:
         if tier not in self._tiers:
             self._tiers[tier] = Histogram()
         self._tiers[tier].add(ended.total_s - (ended.parts.stream_s or 0.0))
+        if ended.attained:
+            self._attained[tier, ended.attained] += 1
 
     def snapshot(self) -> Requests:
         """Return what was added up so far."""
@@ -178,6 +187,10 @@ class RequestTotals:
             took={".".join(key): took.quantiles() for key, took in self._took.items()},
             saved_s=dict(self._saved_s),
             tiers={tier: took.quantiles() for tier, took in self._tiers.items()},
+            attained={
+                tier: Attainment(*(self._attained[tier, fate] for fate in _FATES))
+                for tier in dict.fromkeys(tier for tier, _ in self._attained)
+            },
             parts={
                 name: found
                 for name, took in self._parts.items()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from accel_core import events
@@ -54,8 +54,6 @@ class Statistics:
         tool_wait_saved_s: how much sooner they were answered, together, in seconds.
         raced: paths of races, by ``name.outcome`` (`events.PathRun`).
         requests: what the application's requests came to: tokens, costs, times.
-        attained: what became of calls by service tier, of the configured limiter: whether their
-            first token was there by the tier's target. Empty without one.
         observers: events that never reached an observer in the background, or that it failed on,
             by observer; only of those that have any.
     """
@@ -89,8 +87,12 @@ class Statistics:
     tool_wait_saved_s: float = 0.0
     raced: Mapping[str, int] = field(default_factory=dict)
     requests: Requests = field(default_factory=Requests)
-    attained: Mapping[str, Attainment] = field(default_factory=dict)
     observers: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def attained(self) -> Mapping[str, Attainment]:
+        """What became of calls by service tier, of whatever limiter they met (`Requests`)."""
+        return self.requests.attained
 
     @property
     def hits(self) -> int:
@@ -125,9 +127,8 @@ class Statistics:
         for path, count in sorted(self.raced.items()):
             yield f"raced: {path}", str(count)
         for tier, found in self.attained.items():
-            if found.kept or found.late or found.rejected:
-                fates = f"{found.kept} in time, {found.late} late, {found.rejected} turned away"
-                yield f"tier {tier}: {found.share:.1%} attained", fates
+            fates = f"{found.kept} in time, {found.late} late, {found.rejected} turned away"
+            yield f"tier {tier}: {found.share:.1%} attained", fates
         for observer, lost in self.observers.items():
             yield f"events lost by {observer}", str(lost)
 
@@ -168,9 +169,8 @@ class StatisticsObserver:
         self,
         requests: Requests | None = None,
         lost: Mapping[str, int] | None = None,
-        attained: Mapping[str, Attainment] | None = None,
     ) -> Statistics:
-        """Return the counts so far, with what others counted: requests, events lost, tiers kept."""
+        """Return the counts so far, with what others counted: requests, and events lost."""
         with self._lock:
             counts, exact_hits, saved_s = dict(self._counts), self._exact_hits, self._saved_s
 
@@ -208,7 +208,6 @@ class StatisticsObserver:
             tool_wait_saved_s=saved_s,
             raced=by_reason("raced"),
             requests=requests or Requests(),
-            attained={tier: replace(found) for tier, found in (attained or {}).items()},
             observers=lost or {},
         )
 

@@ -5,7 +5,17 @@ Whoever comes first keeps a label of his own, so a series never changes its mean
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
 OTHER = "other"
+
+
+def among(known: Collection[str], name: str) -> str:
+    """Return `name` where it is one of those `known`, else `OTHER`."""
+    return name if name in known else OTHER
 
 
 class Labels:

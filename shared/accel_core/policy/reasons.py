@@ -11,6 +11,7 @@ _MEANINGS: Final = {
     "verified": "another wording of it was answered, and the verifier approved",
     "proven": "another wording of it was answered, as likely the same as outcomes have proven",
     "sampled": "it would be served, and is explored now and then",
+    "renewing": "it is due: served once more, while it is made anew",
     "no_entry": "nothing like it is stored in its scope",
     "below_threshold": "the nearest stored question is too far away",
     "improbable": "the nearest stored question is near, and probably another one",
@@ -43,6 +44,7 @@ _MEANINGS: Final = {
     "unidentifiable": "it holds something that has no stable meaning",
 }
 _PREFIXES: Final = {
+    "gated:": "no documents are searched for such a message (retrieval.gate)",
     "gate:": "a gate refuses to take the nearest stored question for the same one",
     "verifier:": "the verifier refused the nearest stored answer",
 }

@@ -13,7 +13,6 @@ are refused with a reason.
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from itertools import pairwise
 from struct import Struct
 from struct import error as StructError  # noqa: N812
@@ -23,7 +22,6 @@ from accel_core.inspection import Stored
 from accel_core.policy.corpus import Basis
 from accel_core.policy.seal import MAC_BYTES
 from accel_core.ports import Entry
-from accel_core.vectors import coarse, coarse_bytes, fine
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,8 +36,6 @@ VERSION = 1
 _HEAD = Struct("<BBdd10I")
 _LENGTH = Struct("<I")
 _SEMANTIC, _VECTOR, _RESTING, _PACKED = 1, 2, 4, 8
-_VECTOR_FIELD = 8
-"""Which of the ten fields the vector is, from 0 on."""
 
 _RESTS = Struct("<ddI")
 _BASIS = Struct("<IQIB")
@@ -84,23 +80,13 @@ def encode(entry: Entry, seal: Seal) -> bytes:
 
 def decode(data: object, seal: Seal) -> Entry | Unreadable:
     """Return the entry that `data` holds, or why it holds none."""
-    return examine(data, seal)[0]
+    return _read(data, seal, bare=False)[0]
 
 
-def examine(data: object, seal: Seal) -> tuple[Entry | Unreadable, bool]:
-    """Return what `decode` does, and whether `data` carries a code."""
-    if not isinstance(data, bytes) or not data:
-        return "format", False
-    if data[0] != VERSION:
-        return "version", False
-    try:
-        entry, end = _parse(data)
-    except (StructError, UnicodeDecodeError, ValueError):
-        return "format", False
-    if len(data) - end not in (0, MAC_BYTES):
-        return "format", False
-    sealed = len(data) > end
-    return entry if seal.verifies(data[:end], data[end:]) else "seal", sealed
+def parted(data: object, seal: Seal) -> tuple[Entry | Unreadable, bytes]:
+    """Return what `decode` does, without its vector; and that."""
+    entry, vector, _ = _read(data, seal, bare=True)
+    return entry, vector
 
 
 def created_s(data: bytes) -> float | None:
@@ -110,43 +96,30 @@ def created_s(data: bytes) -> float | None:
 
 def inspected(data: bytes, key: bytes, seal: Seal) -> Stored:
     """Return what `data`, kept under `key`, is."""
-    found, sealed = examine(data, seal)
+    found, _, sealed = _read(data, seal, bare=False)
     # A sealed entry copied under another key would verify.
     if not isinstance(found, str) and found.key != key:
         return Stored("key", sealed, len(data))
     return Stored(found, sealed, len(data))
 
 
-def shrunk(entry: Entry, seal: Seal) -> tuple[bytes, bytes]:
-    """Return `entry` as `encode` does but with its vector in a byte a number; and that as float16.
-
-    The vector is rounded first, so that what `grown` makes of the bytes is what was signed.
-    """
-    small, vector = coarse(entry.vector or b"")
-    data = encode(replace(entry, vector=vector if small else None), seal)
-    start, end = _vector_place(data)
-    return data[:start] + small + data[end:], vector if small else b""
-
-
-def grown(body: object) -> bytes:
-    """Undo `shrunk`; nothing where that made no such bytes, which `decode` then refuses."""
-    if not isinstance(body, bytes):
-        return b""
+def _read(data: object, seal: Seal, *, bare: bool) -> tuple[Entry | Unreadable, bytes, bool]:
+    """Return the entry, its vector, and whether `data` carries a code."""
+    if not isinstance(data, bytes) or not data:
+        return "format", b"", False
+    if data[0] != VERSION:
+        return "version", b"", False
     try:
-        start, end = _vector_place(body)
-    except StructError:
-        return b""
-    after = start + coarse_bytes(end - start) if start < end else start
-    return body[:start] + fine(body[start:after]) * (start < end) + body[after:]
+        entry, vector, end = _parse(data, bare=bare)
+    except (StructError, UnicodeDecodeError, ValueError):
+        return "format", b"", False
+    if len(data) - end not in (0, MAC_BYTES):
+        return "format", b"", False
+    sealed = len(data) > end
+    return entry if seal.verifies(data[:end], data[end:]) else "seal", vector, sealed
 
 
-def _vector_place(data: bytes) -> tuple[int, int]:
-    lengths = _HEAD.unpack_from(data)[4:]
-    start = _HEAD.size + sum(lengths[:_VECTOR_FIELD])
-    return start, start + int(lengths[_VECTOR_FIELD])
-
-
-def _parse(data: bytes) -> tuple[Entry, int]:
+def _parse(data: bytes, *, bare: bool) -> tuple[Entry, bytes, int]:
     _, flags, created_s, expires_s, *lengths = _HEAD.unpack_from(data)
     bounds = [_HEAD.size]
     for length in lengths:
@@ -170,13 +143,13 @@ def _parse(data: bytes) -> tuple[Entry, int]:
         tags=tuple(_tags(tags)) if tags else (),
         semantic=bool(flags & _SEMANTIC),
         encoder=encoder.decode("utf-8", "surrogatepass"),
-        vector=vector if flags & _VECTOR else None,
+        vector=vector if flags & _VECTOR and not bare else None,
         source=source.decode("utf-8", "surrogatepass"),
         fresh_until_s=fresh_until_s,
         cost_s=cost_s,
         bases=bases,
     )
-    return entry, end
+    return entry, vector, end
 
 
 def _rests(entry: Entry) -> Iterator[bytes]:

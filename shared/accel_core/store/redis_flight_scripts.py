@@ -1,9 +1,9 @@
 """The scripts of leases on a Redis server; the save that ends one is among `redis_changes`.
 
-A lease is the hash ``{PREFIX}:2:flight:NAME`` (NAME hashed), gone as the lease ends: its field
+A lease is the hash ``{PREFIX}:3:flight:NAME`` (NAME hashed), gone as the lease ends: its field
 ``leader`` holds the leader's token, and each other field is the channel of a process that waits,
-``{PREFIX}:2:waiting:PROCESS``, which is told ``over FLIGHT``, or ``declined FLIGHT``. A claim whose
-answer nobody waited for leaves the string ``{PREFIX}:2:flight:NAME:TOKEN``, or it could still take
+``{PREFIX}:3:waiting:PROCESS``, which is told ``over FLIGHT``, or ``declined FLIGHT``. A claim whose
+answer nobody waited for leaves the string ``{PREFIX}:3:flight:NAME:TOKEN``, or it could still take
 the lease when it arrives.
 """
 

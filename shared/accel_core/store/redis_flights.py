@@ -8,16 +8,19 @@ its entry, and the same script tells those who wait; where its process died the 
 from __future__ import annotations
 
 from contextlib import contextmanager
+from itertools import count
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from accel_core.forking import renewed_in_children
 from accel_core.leases import Lease
 from accel_core.store.redis_flight_scripts import CLAIM, OUTDATE
 from accel_core.store.redis_inbox import RedisInbox, Waiter
 from accel_core.store.redis_leases import RedisLeases
 from accel_core.store.redis_outdated import RedisOutdated
+from accel_core.store.redis_rows import Row
 from accel_core.store.redis_scripts import expires_ms
-from accel_core.store.redis_search import Claim, Row
+from accel_core.store.redis_search import Claim
 from accel_core.store.redis_selection import meaning
 
 if TYPE_CHECKING:
@@ -42,7 +45,7 @@ class RedisFlights:
     Args:
         link: the way to it.
         names: what is kept there.
-        read: returns the entry that a row is; None: it is none.
+        read: returns the entries that rows are, without those that are none.
         report: told of an operation in the background, and why it failed.
         mono_now: monotonic clock, seconds.
         lease_s: how long a lease lasts after it was taken or renewed.
@@ -53,7 +56,7 @@ class RedisFlights:
         link: RedisLink,
         names: Names,
         *,
-        read: Callable[[Row], Entry | None],
+        read: Callable[[Iterable[Row]], list[Entry]],
         report: Callable[[str, str], None],
         mono_now: Callable[[], float],
         lease_s: float = LEASE_S,
@@ -65,6 +68,8 @@ class RedisFlights:
         self._leases = RedisLeases(
             link, names.flight, lease_s=lease_s, mono_now=mono_now, report=report
         )
+        self.after_fork()
+        renewed_in_children(self)
 
     def claim(
         self, name: bytes, key: bytes, at_most_s: float, passed_over: Entry | None = None
@@ -77,7 +82,7 @@ class RedisFlights:
             StoreError: the server could not be asked, or did not answer in time.
         """
         waiter = Waiter(self._names.flight(name))
-        lease = Lease(name, key, token_hex(8), 0)
+        lease = Lease(name, key, self._token(), 0)
         with self._heard(lease, waiter):
             claimed = self._claimed(lease, waiter, passed_over)
         if isinstance(claimed, float):
@@ -103,7 +108,7 @@ class RedisFlights:
         if wanted is None:
             return find(claim=Claim()), None
         name = self._names.flight(wanted.name)
-        waiter, lease = Waiter(name), Lease(wanted.name, wanted.key, token_hex(8), 0)
+        waiter, lease = Waiter(name), Lease(wanted.name, wanted.key, self._token(), 0)
         channel, below = self._inbox.line_up(waiter), wanted.below - _ROUNDED
         with self._heard(lease, waiter):
             claim = Claim(name, wanted.key, lease.token, channel, self._lease_ms, below)
@@ -174,6 +179,14 @@ class RedisFlights:
         self._inbox.close()
         self._leases.close()
 
+    def after_fork(self) -> None:
+        """Tell a child process's leases from its parent's."""
+        self._process, self._numbers = token_hex(8), count()
+
+    def _token(self) -> str:
+        """Return a token that no process gave before: chance for each costs a system call."""
+        return f"{self._process}{next(self._numbers):x}"
+
     @contextmanager
     def _heard(self, lease: Lease, waiter: Waiter) -> Iterator[None]:
         """Claim `lease` within; where that fails nobody is left to wait, nor for it."""
@@ -196,8 +209,7 @@ class RedisFlights:
             channel = self._inbox.listen(waiter)
             what, *rest = self._ask(lease, channel, refused)
         while what == b"entry":
-            entry = self._read(Row(lease.key, rest[0]))
-            if entry is not None:
+            for entry in self._read([Row(lease.key, rest[0])]):
                 return entry
             channel = channel or self._inbox.listen(waiter)
             what, *rest = self._ask(lease, channel, rest[1])

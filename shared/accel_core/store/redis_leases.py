@@ -2,14 +2,16 @@
 
 One thread renews them while there are some, and tells the server which are over; it is told by a
 queue that may be written to from anywhere, while garbage is collected too. It is not woken for what
-it need not do at once, since the caller would wait for the interpreter meanwhile. What it cannot
-tell the server is an event; such a lease ends by itself.
+it need not do at once, since the caller would wait for the interpreter meanwhile; so it rests only
+after a third of a lease in which there was nothing to do. What it cannot tell the server is an
+event; such a lease ends by itself.
 """
 
 from __future__ import annotations
 
 import queue
 import threading
+import time
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -26,6 +28,11 @@ if TYPE_CHECKING:
     from accel_core.store.redis_scripts import Script
 
 _CLOSING_S = 2.0
+
+_GATHERED_S = 0.005
+"""How long what is to be told is gathered, so that one command ends many leases: by then the caller
+has gone on, and need not share the interpreter. Who waits elsewhere hears so much later.
+"""
 
 _LANDING = 10_000
 """Leases remembered for saves that did not come yet, or failed: as many as a store is owed."""
@@ -150,31 +157,35 @@ class RedisLeases:
                 self._thread = thread
 
     def _run(self) -> None:
-        renew_at_s = self._mono_now() + self.lease_s / 3
+        renew_at_s, rests = self._mono_now() + self.lease_s / 3, False
         while True:
-            orders = self._next(renew_at_s)
+            orders = self._next(renew_at_s, rests=rests)
             if any(order.what == "close" for order in orders):
                 self._idle = True
                 self._end([*orders, *(_Order("over", lease) for lease in list(self._held))])
                 return
             self._end(orders)
             now_s = self._mono_now()
-            if self._idle:
+            if self._idle or now_s >= renew_at_s:
                 renew_at_s = now_s + self.lease_s / 3
-            elif now_s >= renew_at_s:
-                renew_at_s = now_s + self.lease_s / 3
-                self._drop_late(now_s)
-                self._renew(list(self._held))
+                if not self._idle:
+                    self._drop_late(now_s)
+                    self._renew(list(self._held))
+                rests = not self._held
 
-    def _next(self, renew_at_s: float) -> list[_Order]:
-        """Wait for orders and return them, in order; none where it is time to renew."""
+    def _next(self, renew_at_s: float, *, rests: bool) -> list[_Order]:
+        """Wait for orders and return them, in order; none where it is time to renew.
+
+        With nothing to renew it `rests`: whoever holds a lease then has to wake it.
+        """
         # So that whoever holds one now either is seen here or sees that.
-        self._idle = True
-        self._idle = not self._held
+        self._idle = rests
+        self._idle = rests and not self._held
         timeout_s = None if self._idle else max(0.0, renew_at_s - self._mono_now())
         orders: list[_Order] = []
         try:
             orders.append(self._orders.get(timeout=timeout_s))
+            time.sleep(_GATHERED_S)
             while True:
                 orders.append(self._orders.get_nowait())
         except queue.Empty:

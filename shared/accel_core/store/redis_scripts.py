@@ -104,6 +104,7 @@ def expires_ms(entry: Entry) -> int:
     return int(min(entry.expires_s * 1000, _LATEST_MS))
 
 
+@lru_cache(maxsize=1024)
 def place(scope: bytes, encoder: str) -> str:
     """Return what stands for a scope as one encoder sees it: 16 of the characters a-z, 2-7."""
     digest = blake2b(scope, digest_size=_PLACE_BYTES, key=_key(encoder)).digest()

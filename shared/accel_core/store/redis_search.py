@@ -22,6 +22,7 @@ from struct import Struct
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from accel_core.events import BackendFailed, SearchUnavailable
+from accel_core.store.redis_rows import Row
 from accel_core.store.redis_scripts import place
 from accel_core.store.redis_search_scripts import (
     CREATE_INDEX,
@@ -50,13 +51,6 @@ _LENGTHS = Struct("<2I")
 _OTHERWISE = "or pin cache.store.search: process"
 _REMEDY = f"use Redis 8, {_OTHERWISE}"
 _RIGHTS = f"give the user the rights that docs/stores.md names, {_OTHERWISE}"
-
-
-class Row(NamedTuple):
-    """An entry as it is kept: its key, its bytes as `codec.shrunk` made them."""
-
-    key: bytes
-    body: bytes
 
 
 class Claim(NamedTuple):
@@ -177,7 +171,7 @@ class RedisSearch:
         keys: Sequence[bytes],
         scope: bytes,
         encoder: str,
-        vector: bytes,
+        vector: Vector | None,
         limit: int,
         *,
         beside: Sequence[bytes],
@@ -189,24 +183,26 @@ class RedisSearch:
             keys: of entries wanted whatever their vectors.
             scope: of the nearest.
             encoder: of their vectors.
-            vector: float16; nothing where nothing is searched for.
+            vector: float32; None where nothing is searched for.
             limit: how many of the nearest.
-            beside: keys of what the process found nearest, where nothing is searched for.
+            beside: keys of what the process found nearest, where it searches.
             claim: made in the same script where nothing is found that could be served.
 
         Raises:
             StoreError: the server cannot be asked.
         """
-        by, whole = self.by if vector else "process", unpack(vector)
-        indexed = by == "query_engine"
+        by: Search = "process" if vector is None else self.by
+        short = whole = b""
+        if vector is not None and by != "process":
+            short, whole = self._spelled(shortened(vector)), vector.astype("<f4").tobytes()
+        prefix = self._names.index if by == "query_engine" else self._names.near
         names = [self._names.lone, self._names.counter, claim.flight or self._names.lone]
         exact, near, swept, problem, claimed = self._link.ask(
             "find",
             _FINDS[by],
             [name.encode() for name in names] + [self._names.entries + key for key in beside],
             *(self._names.entries, place(scope, encoder)),
-            *(self._spelled(shortened(whole)), limit),
-            *(self._names.index if indexed else self._names.near, *claim, whole.tobytes(), *keys),
+            *(short, limit, prefix, *claim, whole, *keys),
         )
         if problem:
             self._mend(problem.decode(errors="replace"))

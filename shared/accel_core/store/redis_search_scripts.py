@@ -29,20 +29,21 @@ local flight, below, whole = ARGV[6], tonumber(ARGV[11]), ARGV[12]
 local exact, near, seen, swept, problem = {{}}, {{}}, {{}}, 0, ''
 local best, nearest, numbers = -2, ''
 local function spelled(key, body) return struct.pack('<I4I4', #key, #body) .. key .. body end
--- By the vector in an entry's body, a byte a number (`codec.shrunk`).
+-- By the vector in an entry's body, a byte a number (`vectors.coarse`).
 local function cosine_of(body)
-    numbers = numbers or {{struct.unpack('<' .. string.rep('f', #whole / 4), whole)}}
-    local at = 59
+    local at, count = 59, #whole / 4
     for i = 19, 47, 4 do at = at + struct.unpack('<I4', body, i) end
-    local count = struct.unpack('<I4', body, 51) / 2
+    -- Whatever it says its length is: the server waits for this.
+    if struct.unpack('<I4', body, 51) ~= 4 + count then error('another length') end
+    numbers = numbers or {{struct.unpack('<' .. string.rep('f', count), whole)}}
     local others, sum = {{struct.unpack(string.rep('b', count), body, at + 4)}}, 0
     for i = 1, count do sum = sum + numbers[i] * others[i] end
     return sum * (struct.unpack('<f', body, at))
 end
--- Shortened vectors say how near it is, or nothing does; where that may be too near for the claim,
--- it is worked out.
+-- Shortened vectors say how near it is, or nothing does; where that leaves open whether it is too
+-- near for the claim, it is worked out.
 local function meet(key, body, cosine)
-    if flight ~= '' and best < below and cosine > below - {_ROUGHLY} then
+    if flight ~= '' and best < below and math.abs(cosine - below) < {_ROUGHLY} then
         local read, exactly = pcall(cosine_of, body)
         cosine = read and exactly or 1
     end
@@ -102,7 +103,7 @@ local function search(which, policy, count)
         end
     end
 end
-search('*', ' EF_RUNTIME {_FOUND}', 4 * most)
+search('*', ' EF_RUNTIME {_FOUND}', 2 * most)
 if #near < most and problem == '' then
     search('@place:{{' .. place .. '}}', ' HYBRID_POLICY ADHOC_BF', most)
 end
@@ -135,18 +136,15 @@ local function read(key, cosine)
     meet(key, body, cosine)
     return true
 end
-local lone = redis.pcall('HGET', KEYS[1], place)
-if type(lone) == 'string' and not seen[lone] and not is_over(lone) then read(lone, 1) end
 local set = ARGV[5] .. place
 local found = redis.pcall(
     'VSIM', set, 'FP32', short, 'WITHSCORES', 'COUNT', 4 * most, 'EF', {_FOUND})
 if found.err then
     problem = found.err
 else
-    local few = #near + most
     for i = 1, #found, 2 do
         local key = found[i]
-        if #near == few then break end
+        if #near == most then break end
         if not seen[key] and not is_over(key)
             and not read(key, 2 * (tonumber(found[i + 1]) or 1) - 1) then
             local gone = redis.pcall('VREM', set, key)
@@ -154,6 +152,9 @@ else
         end
     end
 end
+-- Last, for nothing says how near this one is.
+local lone = redis.pcall('HGET', KEYS[1], place)
+if type(lone) == 'string' and not seen[lone] and not is_over(lone) then read(lone, below) end
 """,
     _ANSWER,
 )

@@ -29,15 +29,16 @@ from accel_core.policy.corpus import MAX_NAMED
 from accel_core.policy.seal import Seal
 from accel_core.ports import Changes, CorpusChanges, Located
 from accel_core.searching import Nearby
-from accel_core.store import codec
 from accel_core.store.redis_changes import CHANGES, PLACE, REMOVE, SAVE, Page
 from accel_core.store.redis_corpora import ADD_CHANGE, READ_CHANGES
 from accel_core.store.redis_flights import RedisFlights
 from accel_core.store.redis_link import RedisLink
 from accel_core.store.redis_news import RedisNews
+from accel_core.store.redis_rows import RedisRows, Row
 from accel_core.store.redis_scripts import Names, expires_ms, place
-from accel_core.store.redis_search import RedisSearch, Row
+from accel_core.store.redis_search import RedisSearch
 from accel_core.store.redis_selection import SELECT, conditions, fingerprint
+from accel_core.vectors import cosines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from accel_core.events import Event
     from accel_core.inspection import Stored
     from accel_core.leases import Lease, Wanted
-    from accel_core.ports import Entry, Observer, Selector
+    from accel_core.ports import Entry, Observer, Selector, Vector
     from accel_core.store.redis_access import Server
     from accel_core.store.redis_scripts import Script
     from accel_core.store.redis_search import Search
@@ -115,8 +116,9 @@ class RedisStore:
         )
         self._news = RedisNews(self._link, self._names.news)
         self._search = RedisSearch(self._link, self._names, search, self._emit)
+        self._rows = RedisRows(self._seal, partial(self._tell, "read"))
         self._flights = flights = RedisFlights(
-            self._link, self._names, read=self._entry, report=self._tell, mono_now=mono_now
+            self._link, self._names, read=self._rows.entries, report=self._tell, mono_now=mono_now
         )
         self.claim, self.land, self.end = flights.claim, flights.land, flights.end
         self.outdate, self.mark, self.outdated = flights.outdate, flights.mark, flights.outdated
@@ -139,16 +141,13 @@ class RedisStore:
         """
         if not keys:
             return {}
-        return {entry.key: entry for entry in self._entries(self._search.fetch(keys))}
+        return {entry.key: entry for entry in self._rows.entries(self._search.fetch(keys))}
 
     def inspect(self, keys: Collection[bytes]) -> dict[bytes, Stored]:
         """Return what is kept under `keys` by their key, readable or not, and no event."""
         if not keys:
             return {}
-        return {
-            row.key: codec.inspected(codec.grown(row.body), row.key, self._seal)
-            for row in self._search.fetch(keys)
-        }
+        return {row.key: self._rows.inspected(row) for row in self._search.fetch(keys)}
 
     def searches(self) -> bool:
         """Whether the server searches by meaning, as far as is known by now."""
@@ -159,7 +158,7 @@ class RedisStore:
         keys: Sequence[bytes],
         scope: bytes,
         encoder: str,
-        vector: bytes,
+        vector: Vector | None,
         limit: int,
         *,
         beside: Sequence[bytes] = (),
@@ -170,13 +169,8 @@ class RedisStore:
         rows, claimed = self._flights.claim_by(find, wanted)
         if rows.swept:
             self._emit(StoreSwept("redis", 0, rows.swept))
-        near = self._entries(rows.near)
-        # A place is a digest of both, and by hand anything can be written there.
-        there = [entry for entry in near if (entry.scope, entry.encoder) == (scope, encoder)]
-        if len(there) < len(near):
-            self._tell("read", f"{len(near) - len(there)} entries are refused: scope")
-        there = [entry for entry in there if entry.vector]
-        return Nearby(self._entries(rows.exact), there, claimed)
+        exact = [entry for entry, _ in self._rows.bare(rows.exact)]
+        return Nearby(exact, self._near(rows.near, scope, encoder, vector), claimed)
 
     def save(self, entries: Sequence[Entry]) -> None:
         """Store `entries`, replacing those with the same key; expired ones are removed."""
@@ -262,7 +256,12 @@ class RedisStore:
         reached = revision * _HALF + after
         if not bodies:
             return Changes([], removed, reached, reset, stored)
-        return Changes(self._located([Row(*row) for row in stored]), removed, reached, reset)
+        located = [
+            Located(entry.key, entry.scope, entry.encoder, entry.vector)
+            for entry in self._rows.entries(starmap(Row, stored))
+            if entry.vector is not None
+        ]
+        return Changes(located, removed, reached, reset)
 
     def glance(self) -> Hashable:
         """Return a value that differs when another process may have changed something."""
@@ -353,40 +352,33 @@ class RedisStore:
 
     def _row(self, entry: Entry, lease: Lease | None) -> tuple[Any, ...]:
         """Spell `entry` for `SAVE`, and the lease that it ends."""
-        body, vector = codec.shrunk(entry, self._seal)
+        body, vector = self._rows.spelled(entry)
         where = place(entry.scope, entry.encoder) if vector else b""
         row = (entry.key, body, expires_ms(entry), fingerprint(entry), where)
         return *row, self._search.spelled(vector), *self._flights.spelled(lease)
+
+    def _near(
+        self, rows: Sequence[Row], scope: bytes, encoder: str, vector: Vector | None
+    ) -> list[tuple[Entry, float]]:
+        """Return the entries of a place, and how near they are."""
+        if vector is None:
+            return []
+        read = self._rows.bare(rows)
+        # A place is a digest of both, and by hand anything can be written there.
+        there = [pair for pair in read if (pair[0].scope, pair[0].encoder) == (scope, encoder)]
+        if len(there) < len(read):
+            self._tell("read", f"{len(read) - len(there)} entries are refused: scope")
+        near = zip(there, cosines([small for _, small in there], vector), strict=True)
+        return [(entry, cosine) for (entry, _), cosine in near if cosine is not None]
 
     def _place(self, late: Iterable[Row], reached: bytes) -> Any:
         """Give entries, stored when nothing searched, their place, up to a revision."""
         rows = [
             (entry.key, place(entry.scope, entry.encoder), self._search.spelled(entry.vector))
-            for entry in self._entries(late)
+            for entry in self._rows.entries(late)
             if entry.vector
         ]
         return self._change("place", PLACE, self._search.by, reached, *chain(*rows))
-
-    def _located(self, rows: Sequence[Row]) -> list[Located]:
-        return [
-            Located(entry.key, entry.scope, entry.encoder, entry.vector)
-            for entry in self._entries(rows)
-            if entry.vector is not None
-        ]
-
-    def _entries(self, rows: Iterable[Row]) -> list[Entry]:
-        """Return the entries that `rows` hold."""
-        return [entry for row in rows if (entry := self._entry(row)) is not None]
-
-    def _entry(self, row: Row) -> Entry | None:
-        """Return the entry that `row` holds; None where it holds none, which is told."""
-        entry = codec.decode(codec.grown(row.body), self._seal)
-        # A sealed entry copied under another key would verify.
-        refusal = entry if isinstance(entry, str) else "" if entry.key == row.key else "key"
-        if not isinstance(entry, str) and not refusal:
-            return entry
-        self._tell("read", f"the stored bytes of {row.key.hex()} are refused: {refusal}")
-        return None
 
     def _tell(self, operation: str, what: str) -> None:
         self._emit(BackendFailed("redis", operation, what))

@@ -11,11 +11,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from accel_core.searching import Nearby, SearchingStore
 from accel_core.testing.indexes import unit_vectors
 from accel_core.testing.shared_stores import SharedStoreContract
 from accel_core.testing.stores import digest
-from accel_core.vectors import coarse, pack
+from accel_core.vectors import coarse, cosine, pack, unpack
 
 if TYPE_CHECKING:
     from accel_core.ports import Entry, SharedStore
@@ -26,6 +28,11 @@ _SCOPE = digest("scope")
 _COUNT = 40
 # Rounded as a store may, to a byte a number: so they come back as they are.
 _VECTORS = [coarse(pack(row))[1] for row in unit_vectors(2 * _COUNT, 64)]
+
+
+def bare(entry: Entry) -> Entry:
+    """Return `entry` as a search gives it: without its vector."""
+    return replace(entry, vector=None)
 
 
 class SearchingStoreContract(SharedStoreContract):
@@ -41,8 +48,8 @@ class SearchingStoreContract(SharedStoreContract):
         return self.make_entry(number, **{"vector": _VECTORS[number], **fields})
 
     def near(self, store: SearchingStore, number: int, limit: int = 3, **asked: Any) -> list[Entry]:
-        """Return the nearest entries to the vector of that number."""
-        return self.asked(store, number, limit, **asked).near
+        """Return the nearest entries to the vector of that number, without theirs."""
+        return [entry for entry, _ in self.asked(store, number, limit, **asked).near]
 
     def asked(
         self,
@@ -55,7 +62,7 @@ class SearchingStoreContract(SharedStoreContract):
         encoder: str = _ENCODER,
     ) -> Nearby:
         """Ask one question."""
-        return store.find(keys, scope, encoder, _VECTORS[number], limit)
+        return store.find(keys, scope, encoder, unpack(_VECTORS[number]), limit)
 
     def test_is_a_searching_store(self, store: SearchingStore) -> None:
         """It has every method of the Protocol, and searches."""
@@ -84,7 +91,7 @@ class SearchingStoreContract(SharedStoreContract):
         """One entry alone is found by every handle, whole, however far it is."""
         store.save([self.placed(0)])
         for handle in (store, other):
-            assert self.near(handle, 0) == self.near(handle, 1) == [self.placed(0)]
+            assert self.near(handle, 0) == self.near(handle, 1) == [bare(self.placed(0))]
 
     def test_finds_the_nearest(self, store: SearchingStore, other: SearchingStore) -> None:
         """Of many entries the nearest is among so many as were asked for, and one more at most."""
@@ -92,8 +99,19 @@ class SearchingStoreContract(SharedStoreContract):
         store.save(entries)
         for number, entry in enumerate(entries):
             found = self.near(other, number)
-            assert entry in found
+            assert bare(entry) in found
             assert len(found) in {3, 4}
+
+    def test_says_how_near(self, store: SearchingStore, other: SearchingStore) -> None:
+        """Each comes with the cosine of its vector and the one that was asked for."""
+        entries = {digest(number): self.placed(number) for number in range(9)}
+        store.save(list(entries.values()))
+        asked = unpack(_VECTORS[20])
+        found = other.find((), _SCOPE, _ENCODER, asked, 9)
+        assert len(found.near) == 9
+        for entry, near in found.near:
+            exactly = cosine(entries[entry.key].vector or b"", asked)
+            assert near == pytest.approx(exactly, abs=1e-3)
 
     def test_finds_keys_too(self, store: SearchingStore, other: SearchingStore) -> None:
         """What is stored under the keys comes with it, also without a vector or of other scopes."""
@@ -101,15 +119,19 @@ class SearchingStoreContract(SharedStoreContract):
         store.save([self.placed(0), plain])
         found = self.asked(other, 0, keys=(digest("unknown"), plain.key))
         assert found.exact == [plain]
-        assert found.near == [self.placed(0)]
+        assert [entry for entry, _ in found.near] == [bare(self.placed(0))]
 
     def test_reads_what_the_process_found(self, store: SearchingStore) -> None:
         """Where the process has searched, what it found is read with what is wanted by its key."""
         elsewhere = self.placed(2, scope=digest("elsewhere"))
         store.save([self.placed(0), self.placed(1), elsewhere])
         beside = (digest(1), digest("unknown"), elsewhere.key)
-        found = store.find((digest(0),), _SCOPE, _ENCODER, b"", 3, beside=beside)
-        assert found == Nearby([self.placed(0)], [self.placed(1)])
+        vector = unpack(_VECTORS[1])
+        found = store.find((digest(0),), _SCOPE, _ENCODER, vector, 3, beside=beside)
+        assert found.exact == [bare(self.placed(0))]
+        near = {entry.key: entry for entry, _ in found.near}
+        assert near[digest(1)] == bare(self.placed(1))
+        assert elsewhere.key not in near
 
     def test_scopes_and_encoders_never_meet(self, store: SearchingStore) -> None:
         """The same vector in another scope, or of another encoder, is never found."""
@@ -139,11 +161,13 @@ class SearchingStoreContract(SharedStoreContract):
         store.save([self.placed(number) for number in range(6)])
         other.remove([digest(number) for number in range(5)])
         for handle in (store, other):
-            assert self.asked(handle, 0, 9, keys=(digest(0),)) == Nearby([], [self.placed(5)])
+            found = self.asked(handle, 0, 9, keys=(digest(0),))
+            assert found.exact == []
+            assert [entry for entry, _ in found.near] == [bare(self.placed(5))]
         other.remove([digest(5)])
         assert self.near(store, 5) == []
         store.save([self.placed(1)])
-        assert self.near(other, 1) == [self.placed(1)]
+        assert self.near(other, 1) == [bare(self.placed(1))]
 
     def test_replaced_is_found_anew(self, store: SearchingStore, other: SearchingStore) -> None:
         """A replaced entry is found as it is now, by its new vector."""
@@ -151,7 +175,7 @@ class SearchingStoreContract(SharedStoreContract):
         for number in (0, 7):
             moved = replace(self.placed(number), vector=_VECTORS[_COUNT + number], payload=b"[2]")
             other.save([moved])
-            assert moved in self.near(store, _COUNT + number)
+            assert bare(moved) in self.near(store, _COUNT + number)
 
     def test_without_vector_is_not_found(self, store: SearchingStore) -> None:
         """An entry replaced by one without a vector is found by its key alone."""
@@ -168,7 +192,8 @@ class SearchingStoreContract(SharedStoreContract):
         short = coarse(pack(unit_vectors(1, 16)[0]))[1]
         store.save([self.placed(0), self.placed(1, vector=short, encoder="short")])
         store.save([self.placed(2), self.placed(3, vector=short, encoder="short")])
-        keys = {entry.key for entry in store.find((), _SCOPE, "short", short, 5).near}
+        near = store.find((), _SCOPE, "short", unpack(short), 5).near
+        keys = {entry.key for entry, _ in near}
         assert keys == {digest(1), digest(3)}
         assert {entry.key for entry in self.near(store, 0, 5)} == {digest(0), digest(2)}
 
@@ -185,7 +210,7 @@ class SearchingStoreContract(SharedStoreContract):
 
         def read(_: int) -> bool:
             found = [self.near(store, _COUNT) for _ in range(50)]
-            return all(stays in near for near in found)
+            return all(bare(stays) in near for near in found)
 
         with ThreadPoolExecutor(4) as threads:
             written = threads.map(write, range(2))

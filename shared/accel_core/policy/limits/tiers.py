@@ -100,6 +100,11 @@ class Tiers:
             return None
         return max(_LEAST_SHARE * target_s, target_s - self._first_token_s)
 
+    def target_s(self, tier: str) -> float:
+        """Return when the first token should be there; infinity: whenever it can be."""
+        target_s = self._targets_s.get(tier)
+        return float("inf") if target_s is None else target_s
+
     def deadline_s(self, tier: str) -> float:
         """Return how long a call may take, its answer included; infinity: as long as it takes."""
         deadline_s = self._deadlines_s.get(tier)
