@@ -128,6 +128,13 @@ def test_processes_that_shared_limits_left_alone_are_drawn(busy: Path, tmp_path:
         tmp_path / "dead.jsonl", (0, asked(0)), (60, events.LimitsAlone(2, 0.0)), (90, RACE)
     )
     assert found(dead)["limits"]["alone"]["longest_s"] == 30.0
+    again = written(
+        tmp_path / "again.jsonl", (0, asked(0)), (60, events.LimitsAlone(2, 0.5)), (65, RACE),
+        (70, events.LimitsShared(2)), (200, asked(190)), (300, events.LimitsAlone(2, 0.5)),
+    )  # fmt: skip
+    alone = found(again)["limits"]["alone"]
+    assert (alone["times"], alone["longest_s"]) == (2, 10.0)
+    assert min(alone["processes"]) == 0
     quiet = found(written(tmp_path / "quiet.jsonl", (0, asked(0))))["limits"]["alone"]
     assert quiet == {"times": 0, "least_share": None, "longest_s": 0.0, "processes": []}
 

@@ -43,7 +43,9 @@ class AloneTally:
     def found(self, history: History | None) -> Alone:
         """Return how often and how long that was, and how many were in each slot of `history`."""
         # One that ended meanwhile was alone until it was last heard of.
-        open_ = [(at_s, self._last_s.get(run, at_s)) for run, at_s in self._since_s.items()]
+        open_ = [
+            (at_s, max(at_s, self._last_s.get(run, at_s))) for run, at_s in self._since_s.items()
+        ]
         spans = [*self._spans, *open_]
         return Alone(
             times=self._times,
