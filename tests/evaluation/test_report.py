@@ -12,7 +12,6 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
-import prometheus_client as client
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from typer.testing import CliRunner
@@ -243,11 +242,10 @@ def metrics() -> bytes:
     for ended in [HIT] * 4 + [HIT._replace(reason="exact")] * 2 + [MISS] * 3:
         observer(ended)
     observer(MISS._replace(outcome="bypass", reason="temperature", ending="failed"))
-    for event in (events.LimitRejected(3.0, "silver"), *OTHERS):
+    refused = events.LimitRefused("gold", 1.0)
+    for event in (events.LimitRejected(3.0, "silver"), refused, *OTHERS):
         if type(event) in observer.kinds:
             observer(event)
-    counted = client.Counter("accel_limit_refused", "Refusals.", ["tier"], registry=registry)
-    counted.labels("gold").inc(2)
     return generate_latest(registry)
 
 

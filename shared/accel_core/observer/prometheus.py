@@ -46,6 +46,7 @@ class PrometheusObserver:
             RequestEnded,
             events.BackendFailed,
             events.CacheEvicted,
+            events.LimitRefused,
             events.LimitRejected,
             events.ToolCallBegun,
             events.ToolCallReused,
@@ -78,9 +79,19 @@ class PrometheusObserver:
             metrics.failures.labels(event.backend, event.operation).inc()
         elif isinstance(event, events.CacheEvicted):
             metrics.evicted.labels(event.reason).inc()
+        elif isinstance(event, events.LimitRefused):
+            metrics.refused.labels(event.tier).inc()
         elif isinstance(event, events.LimitRejected):
             metrics.rejected.labels(event.tier).inc()
-        elif isinstance(event, events.ToolCallBegun):
+        elif isinstance(event, events.PathsRaced):
+            for path in event.paths:
+                metrics.raced.labels(self._paths.of(path.name), path.outcome).inc()
+        else:
+            self._guess(event)
+
+    def _guess(self, event: Event) -> None:
+        metrics = self._metrics
+        if isinstance(event, events.ToolCallBegun):
             metrics.guesses.labels(self._predictors.of(event.predictor)).inc()
         elif isinstance(event, events.ToolCallWasted):
             metrics.wasted.labels(event.reason).inc()
@@ -88,9 +99,6 @@ class PrometheusObserver:
             predictor = self._predictors.of(event.predictor)
             metrics.reused.labels(predictor).inc()
             metrics.tool_saved.labels(predictor).inc(max(0.0, event.saved_s))
-        elif isinstance(event, events.PathsRaced):
-            for path in event.paths:
-                metrics.raced.labels(self._paths.of(path.name), path.outcome).inc()
 
     def _count(self, ended: RequestEnded) -> None:
         metrics, model = self._metrics, self._models.of(ended.model)
@@ -191,6 +199,7 @@ class _Metrics:
         )
         self.failures = counter("backend_failures", "Failures of backends.", "backend", "operation")
         self.evicted = counter("evicted", "Entries that left.", "reason")
+        self.refused = counter("limit_refused", "Calls that providers refused for a limit.", "tier")
         self.rejected = counter("limit_rejected", "Calls that a limit turned away.", "tier")
         self.tool_calls = counter("tool_calls", "Tool calls asked for.", "tool", "outcome")
         self.guesses = counter("tool_guesses", "Tool calls begun unasked.", "predictor")
