@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from accel_core.near import SPARE_NEIGHBOURS
 from accel_core.searching import SearchingStore
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ class Looking:
     async def around(
         self, io: Io, scope: bytes, vector: Vector, limit: int
     ) -> list[tuple[Entry, float]]:
-        """Return the nearest entries of `scope` with their cosines, nearest first.
+        """Return the `limit` nearest entries of `scope` and spare ones, with their cosines.
+
+        The nearest is the first.
 
         Raises:
             Exception: the shared store's failure.
@@ -55,10 +58,12 @@ class Looking:
         found = await self.under(io, list(places))
         near = {key: (entry, places[key]) for key, entry in found.items()}
         if self._searcher is not None and self._searcher.searches():
-            asked = partial(self._searcher.find, (), scope, self._encoder, vector, limit)
+            asked = partial(
+                self._searcher.find, (), scope, self._encoder, vector, limit, spare=SPARE_NEIGHBOURS
+            )
             for entry, similarity in (await io.call(asked)).near:
                 near.setdefault(entry.key, (entry, similarity))
-        return sorted(near.values(), key=lambda pair: -pair[1])[:limit]
+        return sorted(near.values(), key=lambda pair: -pair[1])
 
     def held(self, selector: Selector) -> list[Entry]:
         """Return the entries in this process that `selector` means."""

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     Serves = Callable[[Entry, Request], bool]
     """Whether an entry may be served to a request."""
 
-_SPARE_NEIGHBOURS = 2
-"""Neighbours asked for beyond what the decision wants, since some may have expired."""
-
 
 class Found(NamedTuple):
     """The entry to serve, or None and the reason; and how near the nearest one is.
@@ -140,12 +137,11 @@ class Meaning:
             return _first(kept.values(), request, exactly) or Found(None, sensed)
         if flight is not None:
             flight.vector = sensed
-        limit = self._policy.candidates + _SPARE_NEIGHBOURS
         around = await self._tiers.around(
             io,
             request.scope,
             sensed,
-            limit,
+            self._policy.candidates,
             keys=keys,
             claiming=claiming,
             floor=self._policy.floor,
@@ -177,8 +173,7 @@ class Meaning:
         sensed = await self._tiers.sense(io, request.text)
         if isinstance(sensed, str):
             return Foreseen(Verdict(None, sensed))
-        limit = policy.candidates + _SPARE_NEIGHBOURS
-        near = await self._tiers.looking.around(io, request.scope, sensed, limit)
+        near = await self._tiers.looking.around(io, request.scope, sensed, policy.candidates)
         entries, candidates = _candidates(policy, request, Around([], near), serves)
         verdict = await self._decide(io, policy, request.text, candidates)
         if self._verification is not None:

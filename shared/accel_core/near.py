@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from accel_core.ports import Entry, Located, Neighbour, Vector, VectorIndex
     from accel_core.store.memory import MemoryStore
 
+SPARE_NEIGHBOURS = 2
+"""Neighbours looked at beyond those that are wanted, since some may have expired."""
+
 
 class Near:
     """Memory and index of one process.
@@ -86,9 +89,9 @@ class Near:
             self._backends.failed("index", "add", error)
 
     def nearest(self, scope: bytes, vector: Vector, limit: int) -> list[Neighbour]:
-        """Return the nearest places in `scope`, nearest first."""
+        """Return the `limit` nearest places in `scope`, and spare ones, nearest first."""
         try:
-            return self._index.nearest(scope, vector, limit)
+            return self._index.nearest(scope, vector, limit + SPARE_NEIGHBOURS)
         except Exception as error:
             self._backends.failed("index", "search", error)
             return []

@@ -46,6 +46,7 @@ class SearchingStore(SharedStore, Protocol):
         vector: Vector | None,
         limit: int,
         *,
+        spare: int = 0,
         beside: Sequence[bytes] = (),
         wanted: Wanted | None = None,
     ) -> Nearby:
@@ -60,6 +61,7 @@ class SearchingStore(SharedStore, Protocol):
             encoder: whose vectors are compared; none of another one is.
             vector: float32, of unit length; None: nothing is searched for.
             limit: how many of the nearest are wanted; there may be one more.
+            spare: how many further ones; where something is `wanted`, if they may be near enough.
             beside: keys of what the process found nearest, the nearest first.
             wanted: the lease to take in the same round trip, where there is no entry under any of
                 the keys, nor one so near; a store may leave that to its `claim`.

@@ -19,7 +19,7 @@ from accel_core.backends import Backends
 from accel_core.background import Background
 from accel_core.following import Following
 from accel_core.looking import Looking
-from accel_core.near import Near
+from accel_core.near import SPARE_NEIGHBOURS, Near
 from accel_core.policy.known_keys import KnownKeys
 from accel_core.ports import Entry, SharedStore
 from accel_core.recording import timed
@@ -173,7 +173,7 @@ class Tiers:
             io: the caller's colour.
             scope: of the question.
             vector: of the question.
-            limit: how many of the nearest.
+            limit: how many of the nearest; spare ones may come with them.
             keys: of entries that are wanted whatever their vectors.
             claiming: claims a lease with it, where nothing is found that could be served.
             floor: cosine below which nothing is.
@@ -200,7 +200,7 @@ class Tiers:
                 near[key] = own, similarity
             elif searches or (whole and key not in near and key not in keys):
                 self._near.forget_place(scope, key)
-        nearest = sorted(near.values(), key=lambda pair: -pair[1])[:limit]
+        nearest = sorted(near.values(), key=lambda pair: -pair[1])
         exact = [] if found is None else map(self._near.read, found.exact)
         return Around(list(exact), nearest, as_of)
 
@@ -230,7 +230,10 @@ class Tiers:
 
         def asked() -> Nearby:
             wanted = None if claiming is None else claiming.wanted(floor)
-            found = find(keys, scope, encoder, vector, limit, beside=beside, wanted=wanted)
+            spare = SPARE_NEIGHBOURS
+            found = find(
+                keys, scope, encoder, vector, limit, spare=spare, beside=beside, wanted=wanted
+            )
             if claiming is not None and found.claimed is not None:
                 claiming.took(found.claimed)
             return found

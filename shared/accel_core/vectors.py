@@ -7,13 +7,10 @@ from __future__ import annotations
 
 from functools import lru_cache
 from hashlib import shake_256
-from math import sqrt
 from struct import Struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from accel_core.ports import Vector
 
 # How far a squared length may be from 1. Rounding leaves it within 0.001.
@@ -68,27 +65,21 @@ def fine(small: bytes) -> bytes:
         return pack(numbers.astype(np.float32) * factor)
 
 
-def cosines(small: Sequence[bytes], vector: Vector) -> list[float | None]:
-    """Return the cosine of each of the vectors that `coarse` rounded and another, as `cosine` does.
-
-    The bytes may be any.
-    """
+def coarse_cosine(small: bytes, vector: Vector) -> float | None:
+    """Return what `cosine` does of a vector that `coarse` rounded; the bytes may be any."""
     import numpy as np
 
-    size = _FACTOR.size + len(vector)
-    fit = [at for at, one in enumerate(small) if len(one) == size]
-    rows = np.frombuffer(b"".join([small[at] for at in fit]), np.int8).reshape(-1, size)
-    numbers = rows[:, _FACTOR.size :].astype(np.float32)
-    found: list[float | None] = [None] * len(small)
-    for at, row, product in zip(fit, numbers, (numbers @ vector).tolist(), strict=True):
-        (factor,) = _FACTOR.unpack_from(small[at])
-        if _is_one(float(row.dot(row)) * factor * factor):
-            found[at] = max(-1.0, min(1.0, product * factor))
-    return found
+    if len(small) != _FACTOR.size + len(vector):
+        return None
+    factor: float = _FACTOR.unpack_from(small)[0]
+    numbers = np.frombuffer(small, np.int8, offset=_FACTOR.size).astype(np.float32)
+    if not _is_one(float(numbers.dot(numbers)) * factor * factor):
+        return None
+    return max(-1.0, min(1.0, float(numbers.dot(vector)) * factor))
 
 
 def shortened(vector: Vector) -> Vector:
-    """Return `vector` in `SHORT_DIMENSIONS` numbers and of unit length, whatever it had.
+    """Return `vector` in `SHORT_DIMENSIONS` numbers, of about its length, whatever it had.
 
     Each number is the sum of every 96th with random signs, as in feature hashing (Weinberger et al.
     2009). A cosine c becomes c, give or take (1 - c²) / √96: what is near stays near. Up to 96
@@ -102,8 +93,7 @@ def shortened(vector: Vector) -> Vector:
         if missing:
             signed = np.concatenate((signed, np.zeros(missing, np.float32)))
         short: Vector = signed.reshape(-1, SHORT_DIMENSIONS).sum(axis=0)
-        length = sqrt(short.dot(short))
-        return short / length if length else short
+    return short
 
 
 @lru_cache(maxsize=8)

@@ -704,6 +704,24 @@ def test_a_search_takes_no_lease_where_something_is_near(
 
 
 @pytest.mark.parametrize("mode", SEARCHING, indirect=True, ids=name_of)
+def test_spare_neighbours_come_where_they_may_be_near_enough(
+    leased: RedisStore, mode: Mode
+) -> None:
+    """Where a lease is wanted, those that could not be served stay on the server."""
+
+    def found(wanted: Wanted | None) -> set[bytes]:
+        near = leased.find(
+            (), SCOPE, "an-encoder", unpack(VECTORS[1]), 1, spare=2, wanted=wanted
+        ).near
+        return {entry.key for entry, _ in near}
+
+    everything = {digest(number) for number in range(3)}
+    alone = {digest(0)} if mode.search == "vector_sets" else set()
+    assert found(wanted(0.9)) == {digest(1)} | alone
+    assert found(wanted(-0.5)) == found(None) == everything
+
+
+@pytest.mark.parametrize("mode", SEARCHING, indirect=True, ids=name_of)
 def test_a_search_that_meets_a_lease(leased: RedisStore, server: RedisServer, mode: Mode) -> None:
     """Where another process leads, the search only finds; who listens already is lined up, too."""
 

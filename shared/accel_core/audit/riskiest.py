@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from accel_core.tiers import Tiers
 
 _SHOWN = 20
-_SPARE = 2
-"""Neighbours asked for beyond what the decision wants, as a lookup does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,8 +113,8 @@ class Riskiest:
         if policy is None or encoder is None:
             return None
         vector = encoder.encode([arrival.request.text])[0]
-        limit = policy.candidates + _SPARE
-        around = await self._tiers.around(self._io, arrival.request.scope, vector, limit)
+        scope, limit = arrival.request.scope, policy.candidates
+        around = await self._tiers.around(self._io, scope, vector, limit)
         near = [Candidate(entry.text, cosine) for entry, cosine in around.near if entry.semantic]
         return policy.decide(arrival.request.text, near[: policy.candidates])
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import re
 from struct import Struct
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from accel_core.events import BackendFailed, SearchUnavailable
 from accel_core.store.redis_rows import Row
@@ -46,7 +46,7 @@ Search = Literal["auto", "query_engine", "vector_sets", "process"]
 
 _FINDS = {"query_engine": FIND_BY_INDEX, "vector_sets": FIND_IN_SET, "process": FIND_BY_KEYS}
 
-_LENGTHS = Struct("<2I")
+_LENGTH = Struct("<I")
 
 _OTHERWISE = "or pin cache.store.search: process"
 _REMEDY = f"use Redis 8, {_OTHERWISE}"
@@ -86,7 +86,7 @@ class Rows(NamedTuple):
     exact: list[Row]
     near: list[Row]
     swept: int
-    claimed: list[Any]
+    claimed: list[bytes]
 
 
 class RedisSearch:
@@ -174,6 +174,7 @@ class RedisSearch:
         vector: Vector | None,
         limit: int,
         *,
+        spare: int,
         beside: Sequence[bytes],
         claim: Claim,
     ) -> Rows:
@@ -185,6 +186,7 @@ class RedisSearch:
             encoder: of their vectors.
             vector: float32; None where nothing is searched for.
             limit: how many of the nearest.
+            spare: how many further ones; those that may be near enough, where that is claimed.
             beside: keys of what the process found nearest, where it searches.
             claim: made in the same script where nothing is found that could be served.
 
@@ -197,16 +199,17 @@ class RedisSearch:
             short, whole = self._spelled(shortened(vector)), vector.astype("<f4").tobytes()
         prefix = self._names.index if by == "query_engine" else self._names.near
         names = [self._names.lone, self._names.counter, claim.flight or self._names.lone]
-        exact, near, swept, problem, claimed = self._link.ask(
+        answer = self._link.ask(
             "find",
             _FINDS[by],
             [name.encode() for name in names] + [self._names.entries + key for key in beside],
             *(self._names.entries, place(scope, encoder)),
-            *(short, limit, prefix, *claim, whole, *keys),
+            *(short, limit + spare, prefix, *claim, whole, limit, *keys),
         )
+        exact, near, swept, problem, *claimed = _parts(answer)
         if problem:
             self._mend(problem.decode(errors="replace"))
-        return Rows(list(_rows(exact)), list(_rows(near)), swept, claimed)
+        return Rows(list(_rows(exact)), list(_rows(near)), int(swept), claimed)
 
     def fetch(self, keys: Collection[bytes]) -> list[Row]:
         """Return the entries under `keys`; one command.
@@ -245,15 +248,18 @@ class RedisSearch:
         return short.astype("<f2" if self.by == "query_engine" else "<f4").tobytes()
 
 
-def _rows(joined: bytes) -> Iterator[Row]:
+def _parts(joined: bytes) -> Iterator[bytes]:
     """Take apart what the scripts that find put together."""
-    start = 0
-    while start < len(joined):
-        key, body = _LENGTHS.unpack_from(joined, start)
-        key_end = start + _LENGTHS.size + key
-        body_end = key_end + body
-        yield Row(joined[key_end - key : key_end], joined[key_end:body_end])
-        start = body_end
+    end = 0
+    while end < len(joined):
+        start = end + _LENGTH.size
+        end = start + _LENGTH.unpack_from(joined, end)[0]
+        yield joined[start:end]
+
+
+def _rows(joined: bytes) -> Iterator[Row]:
+    parts = _parts(joined)
+    return map(Row, parts, parts)
 
 
 def _refusal(answer: str) -> str:

@@ -25,10 +25,11 @@ _BUILT = 100
 
 _READ = f"""
 local entry, place, short, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
-local flight, below, whole = ARGV[6], tonumber(ARGV[11]), ARGV[12]
+local flight, below, whole, enough = ARGV[6], tonumber(ARGV[11]), ARGV[12], tonumber(ARGV[13])
 local exact, near, seen, swept, problem = {{}}, {{}}, {{}}, 0, ''
 local best, nearest, numbers = -2, ''
-local function spelled(key, body) return struct.pack('<I4I4', #key, #body) .. key .. body end
+local function part(value) return struct.pack('<I4', #value) .. value end
+local function spelled(key, body) return part(key) .. part(body) end
 -- By the vector in an entry's body, a byte a number (`vectors.coarse`).
 local function cosine_of(body)
     local at, count = 59, #whole / 4
@@ -51,7 +52,11 @@ local function meet(key, body, cosine)
     near[#near + 1] = row
     if cosine > best then best, nearest = cosine, row end
 end
-for i = 13, #ARGV do
+local function is_enough(cosine)
+    if #near == most then return true end
+    return #near >= enough and flight ~= '' and cosine < below - {_ROUGHLY}
+end
+for i = 14, #ARGV do
     local key = ARGV[i]
     seen[key] = true
     local body = redis.pcall('HGET', entry .. key, 'body')
@@ -59,7 +64,7 @@ for i = 13, #ARGV do
 end
 """
 
-# Rows in one piece: redis-py takes 100 microseconds more for a list of them.
+# In one piece: redis-py takes 100 microseconds more for a list of three rows.
 _ANSWER = """
 local claimed = {}
 if flight ~= '' and problem == '' and #exact == 0 and best < below
@@ -67,7 +72,9 @@ if flight ~= '' and problem == '' and #exact == 0 and best < below
     local took, answer = pcall(take, flight, KEYS[2], ARGV[8], ARGV[9], ARGV[10])
     if took then claimed, near = answer, {nearest} end
 end
-return {table.concat(exact), table.concat(near), swept, problem, claimed}
+local parts = {table.concat(exact), table.concat(near), tostring(swept), problem, unpack(claimed)}
+for i, value in ipairs(parts) do parts[i] = part(tostring(value)) end
+return table.concat(parts)
 """
 
 FETCH = Script(
@@ -86,6 +93,7 @@ FIND_BY_INDEX = Script(
     TAKE,
     _READ,
     f"""
+local done = false
 local function search(which, policy, count)
     local found = redis.pcall(
         'FT.SEARCH', ARGV[5], which .. '=>[KNN ' .. count .. ' @vector $short' .. policy .. ']',
@@ -93,18 +101,22 @@ local function search(which, policy, count)
         'LIMIT', 0, count, 'DIALECT', 2)
     problem = found.err or ''
     for i = 2, #found, 2 do
-        if #near == most then return end
+        local cosine = 1 - (tonumber(found[i + 1][2]) or -1)
+        if is_enough(cosine) then
+            done = true
+            return
+        end
         local key = string.sub(found[i], #entry + 1)
         local fields = {{}}
         if not seen[key] then fields = redis.pcall('HMGET', entry .. key, 'place', 'body') end
         if fields[1] == place and fields[2] then
             seen[key] = true
-            meet(key, fields[2], 1 - (tonumber(found[i + 1][2]) or -1))
+            meet(key, fields[2], cosine)
         end
     end
 end
 search('*', ' EF_RUNTIME {_FOUND}', 2 * most)
-if #near < most and problem == '' then
+if #near < most and not done and problem == '' then
     search('@place:{{' .. place .. '}}', ' HYBRID_POLICY ADHOC_BF', most)
 end
 """,
@@ -112,11 +124,12 @@ end
 )
 """KEYS: lone, the counter, the flight. ARGV: entry prefix, place, vector shortened, float16, most,
 index; flight or nothing, key of its entry, token, the channel of this process where it listens, how
-long the lease is in ms, the cosine that the nearest must be below; vector as float32; keys.
+long the lease is in ms, the cosine that the nearest must be below; vector as float32; how many of
+the nearest are wanted however far they are; keys.
 
-Returns the entries under the keys, and the nearest of the place: key and bytes of each, preceded by
-their lengths; how many vectors without an entry were removed; what prevented the
-search; and what `redis_flight_scripts.TAKE` returned, or nothing.
+Returns in one piece, each preceded by its length: the entries under the keys, and the nearest of
+the place, as key and bytes likewise; how many vectors without an entry were removed; what prevented
+the search; and what `redis_flight_scripts.TAKE` returned, or nothing.
 """
 
 FIND_IN_SET = Script(
@@ -143,10 +156,10 @@ if found.err then
     problem = found.err
 else
     for i = 1, #found, 2 do
-        local key = found[i]
-        if #near == most then break end
+        local key, cosine = found[i], 2 * (tonumber(found[i + 1]) or 1) - 1
+        if is_enough(cosine) then break end
         if not seen[key] and not is_over(key)
-            and not read(key, 2 * (tonumber(found[i + 1]) or 1) - 1) then
+            and not read(key, cosine) then
             local gone = redis.pcall('VREM', set, key)
             if type(gone) == 'number' then swept = swept + gone end
         end

@@ -38,7 +38,7 @@ from accel_core.store.redis_rows import RedisRows, Row
 from accel_core.store.redis_scripts import Names, expires_ms, place
 from accel_core.store.redis_search import RedisSearch
 from accel_core.store.redis_selection import SELECT, conditions, fingerprint
-from accel_core.vectors import cosines
+from accel_core.vectors import coarse_cosine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Sequence
@@ -161,11 +161,14 @@ class RedisStore:
         vector: Vector | None,
         limit: int,
         *,
+        spare: int = 0,
         beside: Sequence[bytes] = (),
         wanted: Wanted | None = None,
     ) -> Nearby:
         """Return the entries under `keys`, and those nearest to `vector`, in one round trip."""
-        find = partial(self._search.find, keys, scope, encoder, vector, limit, beside=beside)
+        find = partial(
+            self._search.find, keys, scope, encoder, vector, limit, spare=spare, beside=beside
+        )
         rows, claimed = self._flights.claim_by(find, wanted)
         if rows.swept:
             self._emit(StoreSwept("redis", 0, rows.swept))
@@ -368,8 +371,8 @@ class RedisStore:
         there = [pair for pair in read if (pair[0].scope, pair[0].encoder) == (scope, encoder)]
         if len(there) < len(read):
             self._tell("read", f"{len(read) - len(there)} entries are refused: scope")
-        near = zip(there, cosines([small for _, small in there], vector), strict=True)
-        return [(entry, cosine) for (entry, _), cosine in near if cosine is not None]
+        near = ((entry, coarse_cosine(small, vector)) for entry, small in there)
+        return [(entry, cosine) for entry, cosine in near if cosine is not None]
 
     def _place(self, late: Iterable[Row], reached: bytes) -> Any:
         """Give entries, stored when nothing searched, their place, up to a revision."""

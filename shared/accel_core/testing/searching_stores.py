@@ -102,6 +102,13 @@ class SearchingStoreContract(SharedStoreContract):
             assert bare(entry) in found
             assert len(found) in {3, 4}
 
+    def test_finds_spare_ones(self, store: SearchingStore) -> None:
+        """Spare neighbours come with those that are wanted."""
+        store.save([self.placed(number) for number in range(_COUNT)])
+        found = store.find((), _SCOPE, _ENCODER, unpack(_VECTORS[7]), 3, spare=2)
+        assert bare(self.placed(7)) in [entry for entry, _ in found.near]
+        assert len(found.near) in {5, 6}
+
     def test_says_how_near(self, store: SearchingStore, other: SearchingStore) -> None:
         """Each comes with the cosine of its vector and the one that was asked for."""
         entries = {digest(number): self.placed(number) for number in range(9)}
