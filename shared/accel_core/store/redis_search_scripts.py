@@ -12,8 +12,10 @@ from accel_core.store.redis_flight_scripts import TAKE
 from accel_core.store.redis_scripts import Script
 from accel_core.vectors import SHORT_DIMENSIONS
 
-_ROUGHLY = 0.2
-"""How far a cosine by shortened vectors may be from that by whole ones: 4.7 deviations at 0.7."""
+_DEVIATIONS = 4.7
+"""How many standard deviations a cosine by shortened vectors may be from that by whole ones: more
+are met by one in 400,000. One is (1 - c²) / √96 (`vectors.shortened`): at 0.72, 0.05.
+"""
 
 _FOUND = 50
 """How many of its elements a graph looks at (EF): over 10,000 real questions, the nearest of 99.8 %
@@ -28,6 +30,7 @@ local entry, place, short, most = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local flight, below, whole, enough = ARGV[6], tonumber(ARGV[11]), ARGV[12], tonumber(ARGV[13])
 local exact, near, seen, swept, problem = {{}}, {{}}, {{}}, 0, ''
 local best, nearest, numbers = -2, ''
+local roughly = {_DEVIATIONS} * (1 - below * below) / math.sqrt({SHORT_DIMENSIONS})
 local function part(value) return struct.pack('<I4', #value) .. value end
 local function spelled(key, body) return part(key) .. part(body) end
 -- By the vector in an entry's body, a byte a number (`vectors.coarse`).
@@ -44,7 +47,7 @@ end
 -- Shortened vectors say how near it is, or nothing does; where that leaves open whether it is too
 -- near for the claim, it is worked out.
 local function meet(key, body, cosine)
-    if flight ~= '' and best < below and math.abs(cosine - below) < {_ROUGHLY} then
+    if flight ~= '' and best < below and math.abs(cosine - below) < roughly then
         local read, exactly = pcall(cosine_of, body)
         cosine = read and exactly or 1
     end
@@ -54,7 +57,7 @@ local function meet(key, body, cosine)
 end
 local function is_enough(cosine)
     if #near == most then return true end
-    return #near >= enough and flight ~= '' and cosine < below - {_ROUGHLY}
+    return #near >= enough and flight ~= '' and cosine < below - roughly
 end
 for i = 14, #ARGV do
     local key = ARGV[i]
