@@ -16,7 +16,7 @@ from accel_core.drive import blocking
 from accel_core.events import BackendFailed, SearchUnavailable, StoreSwept
 from accel_core.leases import Lease, Wanted
 from accel_core.semantic_cache import Hit, Miss
-from accel_core.store import redis_store
+from accel_core.store import redis_leases, redis_store
 from accel_core.store.redis_store import RedisStore
 from accel_core.testing.encoders import HashEncoder
 from accel_core.testing.indexes import unit_vectors
@@ -123,9 +123,10 @@ def join(make: Any, server: RedisServer, mode: Mode) -> Callable[..., Rig]:
 
 
 @pytest.fixture
-def believing(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let no process ask again, every second, for what it was told."""
+def unprompted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes say nothing but lookups: nothing of leases, nor that a second has gone by."""
     monkeypatch.setattr(redis_store, "_CONFIRM_S", 3_600.0)
+    monkeypatch.setattr(redis_leases.RedisLeases, "_tell", lambda *_: None)
 
 
 def opened(server: RedisServer, search: Search, **options: Any) -> RedisStore:
@@ -166,7 +167,7 @@ def test_one_learns_and_another_serves(join: Callable[..., Rig]) -> None:
     assert quiet(one, two)
 
 
-@pytest.mark.usefixtures("believing")
+@pytest.mark.usefixtures("unprompted")
 def test_a_lookup_is_one_command(join: Callable[..., Rig], hand: redis.Redis) -> None:
     """Whatever it finds, whoever searches, and whether or not the process has heard of the entry.
 
@@ -196,7 +197,7 @@ def test_a_lookup_is_one_command(join: Callable[..., Rig], hand: redis.Redis) ->
     assert asked(REWORDED) == ("semantic", 1)
 
 
-@pytest.mark.usefixtures("believing")
+@pytest.mark.usefixtures("unprompted")
 @pytest.mark.parametrize("asks", [{"semantic": {"enabled": False}}, {"text": "где мой синий зонт"}])
 def test_what_is_not_compared_is_one_command_too(
     join: Callable[..., Rig], hand: redis.Redis, asks: dict[str, Any]
