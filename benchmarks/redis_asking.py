@@ -69,7 +69,8 @@ class Asking:
         return request
 
     async def _ask(self, text: str) -> None:
-        call = self._accel.call(self.request(text), self._accel.controls({}, ()))
+        call = self._accel.begin("chat")
+        call.asks(self.request(text), self._accel.controls({}, ()))
         if await call.alookup() is not None:
             return
         try:

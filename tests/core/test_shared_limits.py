@@ -179,7 +179,8 @@ def test_a_store_that_fails_is_told_of_and_rests_while_our_own_levels_decide(col
     for _ in range(6):
         reserved(made, Demand(0, 1_000), colour)
     assert server.asked == 1
-    failed = events.BackendFailed("limits", "reserve", "ConnectionError: refused")
+    # What others' errors say may hold anything.
+    failed = events.BackendFailed("limits", "reserve", "ConnectionError")
     assert seen.of(events.BackendFailed) == [failed]
     with pytest.raises(LimitExceededError):
         reserved(made, Demand(0, 1_000), colour, timeout_s=9.0)
