@@ -8,11 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.runnables.config import ensure_config, merge_configs
-
 from accel_core.policy.identity import Prompt
 from langchain_accel._description import describe
-from langchain_accel._requests import identify, seen, source, temperature
+from langchain_accel._requests import configured, identify, seen, source, temperature
 from langchain_accel._turns import from_messages
 
 if TYPE_CHECKING:
@@ -87,9 +85,7 @@ def explained(
         bound: configurations that the model is bound with, the outermost first.
         **kwargs: the call's further parameters.
     """
-    told = ensure_config(merge_configs(*reversed(bound), config))
-    metadata = {**(model.metadata or {}), **told["metadata"]}
-    controls = accel.controls(metadata, [*(model.tags or ()), *told["tags"]])
+    _, controls = configured(accel, model, config, bound)
     if controls is None:
         return None, None
     messages = model._convert_input(asked).to_messages()

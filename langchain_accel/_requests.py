@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from langchain_core.runnables.config import ensure_config, merge_configs
 
 from accel_core.policy.canonical import Unidentifiable
 from accel_core.policy.identity import Prompt, Turn
@@ -18,7 +19,11 @@ from accel_core.policy.model_names import model_named
 from langchain_accel._turns import from_dump
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
+
+    from langchain_core.language_models.chat_models import BaseChatModel
+    from langchain_core.retrievers import BaseRetriever
+    from langchain_core.runnables import RunnableConfig
 
     from accel_core.accel import Accel
     from accel_core.asking import Asking
@@ -151,3 +156,22 @@ def fingerprint(run: Run) -> bytes | None:
         return orjson.dumps([run.printed, run.params], None, _PLAIN_ONLY)
     except TypeError:
         return None  # an object that is not plain data: name the call anew each time
+
+
+def configured(
+    accel: Asking,
+    asked: BaseChatModel | BaseRetriever,
+    config: RunnableConfig | None,
+    bound: Sequence[RunnableConfig],
+) -> tuple[RunnableConfig, Controls | None]:
+    """Return the configuration that ``asked.invoke`` would have, and the call's controls by it.
+
+    Args:
+        accel: reads them.
+        asked: a model or retriever, whose own metadata and tags count, too.
+        config: as ``invoke`` takes it.
+        bound: configurations that it is bound with, the outermost first.
+    """
+    told = ensure_config(merge_configs(*reversed(bound), config))
+    metadata = {**(asked.metadata or {}), **told["metadata"]}
+    return told, accel.controls(metadata, [*(asked.tags or ()), *told["tags"]])

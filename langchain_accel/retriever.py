@@ -16,11 +16,7 @@ from langchain_core.callbacks.manager import (
     AsyncCallbackManagerForRetrieverRun,
     CallbackManagerForRetrieverRun,
 )
-from langchain_core.runnables.config import (
-    ensure_config,
-    merge_configs,
-    var_child_runnable_config,
-)
+from langchain_core.runnables.config import var_child_runnable_config
 
 from accel_core.asking import NAMES
 from accel_core.drive import blocking
@@ -34,6 +30,7 @@ from accel_core.subclasses import (
     subclass,
 )
 from accel_core.watching import serve
+from langchain_accel._requests import configured
 from langchain_accel._retrieval import Asked, ask_of, stores_in
 from langchain_accel._watch import watch
 
@@ -203,9 +200,7 @@ def explained(
         bound: configurations that it is bound with, the outermost first.
         **kwargs: the call's further parameters.
     """
-    told = ensure_config(merge_configs(*reversed(bound), config))
-    metadata = {**(retriever.metadata or {}), **told["metadata"]}
-    controls = accel.controls(metadata, [*(retriever.tags or ()), *told["tags"]])
+    told, controls = configured(accel, retriever, config, bound)
     if controls is None:
         return None, None
     call = Asked(asked, kwargs, told.get("configurable") or {}, controls)
